@@ -1,0 +1,74 @@
+//! The heads: a dense layer with GELU, then one output a label (of `[CLS]`) or one a token.
+
+use super::ROW_BLOCK;
+use super::linear::{self, Output, QuantizedRows};
+use crate::arena::{ArenaError, Carver, Space};
+use crate::config::{Config, HeadKind};
+use crate::kernels::{Activation, Kernels};
+use crate::model::Head;
+
+pub(crate) struct Scratch<'a> {
+    input: QuantizedRows<'a>,
+    dense: &'a mut [f32],
+    /// Logits of a block of rows, their count padded to sixteen columns.
+    logits: &'a mut [f32],
+    panel: &'a mut [i32],
+}
+
+impl<'a> Scratch<'a> {
+    pub(crate) fn take<S: Space<'a>>(config: &Config, space: &mut S) -> Self {
+        let (rows, width) = (rows(config), config.hidden_size);
+        Self {
+            input: QuantizedRows::take(space, ["quantized input", "its scales"], rows, width),
+            dense: space.take("dense", rows * width),
+            logits: space.take("padded logits", rows * config.padded_labels()),
+            panel: linear::take_panel(space),
+        }
+    }
+}
+
+/// Rows of `hidden` that the head reads at a time.
+fn rows(config: &Config) -> usize {
+    match config.head {
+        HeadKind::Classification => 1,
+        HeadKind::ReplacedTokenDetection => ROW_BLOCK,
+    }
+}
+
+/// Computes `logits` from `hidden`: one a label from its first row, or one a row.
+pub(crate) fn run(
+    kernels: Kernels,
+    config: &Config,
+    head: &Head<'_>,
+    hidden: &[f32],
+    logits: &mut [f32],
+    scratch: &mut [u8],
+) -> Result<(), ArenaError> {
+    let kernels = kernels.set();
+    let mut carver = Carver::new(scratch);
+    let mut scratch = Scratch::take(config, &mut carver);
+    carver.finish()?;
+    let (width, padded) = (config.hidden_size, config.padded_labels());
+    let hidden = match config.head {
+        HeadKind::Classification => &hidden[..width],
+        HeadKind::ReplacedTokenDetection => hidden,
+    };
+    let logits = logits.chunks_mut(rows(config) * config.num_labels);
+    for (hidden, logits) in hidden.chunks(rows(config) * width).zip(logits) {
+        let rows = 0..hidden.len() / width;
+        scratch.input.quantize(kernels, hidden, 0);
+        let dense = &mut scratch.dense[..hidden.len()];
+        let mut output = Output { rows: dense, stride: width, activation: Activation::Gelu };
+        let input = &scratch.input;
+        linear::apply(kernels, &head.dense, input, rows.clone(), 0..width, scratch.panel, &mut output);
+        scratch.input.quantize(kernels, dense, 0);
+        let padded_logits = &mut scratch.logits[..rows.len() * padded];
+        let mut output = Output { rows: padded_logits, stride: padded, activation: Activation::Identity };
+        let input = &scratch.input;
+        linear::apply(kernels, &head.output, input, rows, 0..padded, scratch.panel, &mut output);
+        for (logits, padded) in logits.chunks_exact_mut(config.num_labels).zip(padded_logits.chunks(padded)) {
+            logits.copy_from_slice(&padded[..config.num_labels]);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! One fully connected layer in int8: GEMM in panels of columns, each followed at once by scale, bias and
+//! activation while the sums are still in the first-level cache.
+
+use core::ops::Range;
+
+use super::ROW_BLOCK;
+use crate::arena::Space;
+use crate::kernels::{Activation, KernelSet, Operand};
+use crate::model::Linear;
+
+/// Output columns computed before they are scaled.
+pub(crate) const PANEL: usize = 64;
+
+/// A block of rows, quantized, with one scale a row.
+pub(crate) struct QuantizedRows<'a> {
+    values: &'a mut [u8],
+    scales: &'a mut [f32],
+    columns: usize,
+}
+
+impl<'a> QuantizedRows<'a> {
+    pub(crate) fn take<S: Space<'a>>(
+        space: &mut S,
+        names: [&'static str; 2],
+        rows: usize,
+        columns: usize,
+    ) -> Self {
+        Self { values: space.take(names[0], rows * columns), scales: space.take(names[1], rows), columns }
+    }
+
+    /// Quantizes the rows of `x` into the rows that begin at `first`.
+    pub(crate) fn quantize(&mut self, kernels: &dyn KernelSet, x: &[f32], first: usize) {
+        let (columns, rows) = (self.columns, x.len() / self.columns);
+        let values = &mut self.values[first * columns..(first + rows) * columns];
+        kernels.quantize_rows(x, columns, values, &mut self.scales[first..first + rows]);
+    }
+
+    pub(crate) fn values(&self, rows: Range<usize>) -> &[u8] {
+        &self.values[rows.start * self.columns..rows.end * self.columns]
+    }
+
+    pub(crate) fn scales(&self, rows: Range<usize>) -> &[f32] {
+        &self.scales[rows]
+    }
+}
+
+/// The i32 sums of one panel.
+pub(crate) fn take_panel<'a, S: Space<'a>>(space: &mut S) -> &'a mut [i32] {
+    space.take("sums of a panel", ROW_BLOCK * PANEL)
+}
+
+/// Where a linear layer's result goes.
+pub(crate) struct Output<'a> {
+    /// Rows, `stride` elements apart.
+    pub rows: &'a mut [f32],
+    pub stride: usize,
+    pub activation: Activation,
+}
+
+/// Applies output `columns` of `linear` to `rows` of `input` (at most [`ROW_BLOCK`]); the first of them lands in
+/// column 0 of `output`.
+pub(crate) fn apply(
+    kernels: &dyn KernelSet,
+    linear: &Linear<'_>,
+    input: &QuantizedRows<'_>,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    panel: &mut [i32],
+    output: &mut Output<'_>,
+) {
+    let first = columns.start;
+    for start in columns.clone().step_by(PANEL) {
+        let end = columns.end.min(start + PANEL);
+        let sums = &mut panel[..rows.len() * (end - start)];
+        let weights = &linear.weights[start * linear.inputs..end * linear.inputs];
+        let values = input.values(rows.clone());
+        kernels.gemm(Operand::Signed, values, linear.inputs, weights, &linear.sums[start..end], sums);
+        kernels.dequantize(
+            sums,
+            input.scales(rows.clone()),
+            &linear.scales[start..end],
+            &linear.bias[start..end],
+            output.activation,
+            output.rows,
+            output.stride,
+            start - first,
+        );
+    }
+}

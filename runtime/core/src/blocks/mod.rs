@@ -1,0 +1,14 @@
+//! The blocks of ELECTRA over the kernels: embedding, self-attention, feed-forward, heads.
+//!
+//! Both engines call these functions in the same order on the same arena; that is why their logits are equal
+//! bit for bit. A block carves its scratch from the arena, works through the sequence [`ROW_BLOCK`] rows at a
+//! time, and reads weights in place from the model file.
+
+pub(crate) mod attention;
+pub(crate) mod embedding;
+pub(crate) mod feed_forward;
+pub(crate) mod head;
+mod linear;
+
+/// Rows that a block takes through its matrices together: the wide intermediate values exist for this many only.
+pub(crate) const ROW_BLOCK: usize = 16;

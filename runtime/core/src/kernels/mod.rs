@@ -1,0 +1,117 @@
+//! Int8 kernels: one generic algorithm, one thin file an instruction set, chosen once at run time.
+//!
+//! [`generic`] and [`simd`] hold the algorithms and the sixteen-lane vocabulary they are written in; [`scalar`]
+//! and the folders named after architectures supply that vocabulary. [`Kernels`] is a token: it exists only
+//! for sets whose instructions this processor has, so the safe code that holds one can never misdispatch.
+//!
+//! All sets give the same bits. Integer sums are exact; float operations are single roundings in an order
+//! that `docs/numerics.md` fixes.
+
+use core::fmt;
+
+mod generic;
+mod scalar;
+mod set;
+mod simd;
+#[cfg(test)]
+mod tests;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+pub(crate) use set::KernelSet;
+pub use simd::LANES;
+
+/// What the left operand of a GEMM holds, in the encoding of the kernels that wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operand {
+    /// Quantized activations, -127..=127.
+    Signed,
+    /// Attention probabilities, 0..=255.
+    Unsigned,
+}
+
+/// What follows scale and bias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Activation {
+    Identity,
+    Gelu,
+    /// Adds to what the output holds: the residual connection.
+    AddTo,
+}
+
+/// A set of kernels that this processor can run.
+#[derive(Clone, Copy)]
+pub struct Kernels(&'static dyn KernelSet);
+
+impl Kernels {
+    /// The fastest set that this processor has.
+    #[must_use]
+    pub fn detect() -> Self {
+        // `supported` ends with the portable set, so there is always a first.
+        supported().next().unwrap_or(Self(&scalar::Scalar))
+    }
+
+    /// The set called `name`, for tests, for comparisons and for the environment variable `ELECTRA_KERNELS`.
+    ///
+    /// # Errors
+    /// When no set of this name runs on this processor; the error lists those that do.
+    pub fn by_name(name: &str) -> Result<Self, UnknownKernels> {
+        supported()
+            .find(|kernels| kernels.name() == name)
+            .ok_or(UnknownKernels)
+    }
+
+    /// All sets that this processor has, the fastest first, the portable one last.
+    pub fn all() -> impl Iterator<Item = Self> {
+        supported()
+    }
+
+    /// Name of the set, for example `avx512-vnni` or `scalar`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.0.name()
+    }
+
+    pub(crate) fn set(self) -> &'static dyn KernelSet {
+        self.0
+    }
+}
+
+impl fmt::Debug for Kernels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kernels({})", self.name())
+    }
+}
+
+fn supported() -> impl Iterator<Item = Kernels> {
+    #[cfg(target_arch = "x86_64")]
+    let native = x86_64::detect();
+    #[cfg(not(target_arch = "x86_64"))]
+    let native: [Option<&'static dyn KernelSet>; 0] = [];
+    native
+        .into_iter()
+        .flatten()
+        .chain(core::iter::once(&scalar::Scalar as &dyn KernelSet))
+        .map(Kernels)
+}
+
+/// No set of kernels of the requested name runs on this processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownKernels;
+
+impl fmt::Display for UnknownKernels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no such kernels on this processor; it has")?;
+        for (index, kernels) in Kernels::all().enumerate() {
+            write!(
+                f,
+                "{}{}",
+                if index == 0 { " " } else { ", " },
+                kernels.name()
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for UnknownKernels {}

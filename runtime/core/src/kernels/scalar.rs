@@ -1,0 +1,168 @@
+//! Portable kernels in plain Rust: the oracle that every other set is compared with, and what runs where no
+//! other set applies. The compiler vectorises the lane loops with whatever the target has.
+
+use super::simd::{LANES, Simd};
+
+/// Token of the portable kernels; needs no feature.
+#[derive(Clone, Copy)]
+pub(crate) struct Scalar;
+
+/// 1.5 * 2^23: adding it to a small f32 leaves the rounded integer (ties to even) in the low mantissa bits.
+const ROUNDER: f32 = 12_582_912.0;
+
+impl Simd for Scalar {
+    type F = [f32; LANES];
+    type I = [i32; LANES];
+
+    const TILE_ROWS: usize = 2;
+    const TILE_BLOCKS: usize = 1;
+    const SIGNED_BIAS: i32 = 0;
+    const UNSIGNED_BIAS: i32 = -128;
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> Self::F {
+        [value; LANES]
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[f32; LANES]) -> Self::F {
+        *from
+    }
+
+    #[inline(always)]
+    fn store(self, value: Self::F, to: &mut [f32; LANES]) {
+        *to = value;
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::F, b: Self::F) -> Self::F {
+        core::array::from_fn(|i| a[i] + b[i])
+    }
+
+    #[inline(always)]
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F {
+        core::array::from_fn(|i| a[i] - b[i])
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
+        core::array::from_fn(|i| a[i] * b[i])
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::F, b: Self::F) -> Self::F {
+        core::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
+    }
+
+    #[inline(always)]
+    fn min(self, a: Self::F, b: Self::F) -> Self::F {
+        core::array::from_fn(|i| if a[i] < b[i] { a[i] } else { b[i] })
+    }
+
+    #[inline(always)]
+    fn abs(self, a: Self::F) -> Self::F {
+        core::array::from_fn(|i| f32::from_bits(a[i].to_bits() & 0x7fff_ffff))
+    }
+
+    #[inline(always)]
+    fn round(self, a: Self::F) -> Self::I {
+        core::array::from_fn(|i| {
+            ((a[i] + ROUNDER).to_bits() as i32).wrapping_sub(ROUNDER.to_bits() as i32)
+        })
+    }
+
+    #[inline(always)]
+    fn reduce_add(self, a: Self::F) -> f32 {
+        let eight: [f32; 8] = core::array::from_fn(|i| a[i] + a[i + 8]);
+        let four: [f32; 4] = core::array::from_fn(|i| eight[i] + eight[i + 4]);
+        (four[0] + four[2]) + (four[1] + four[3])
+    }
+
+    #[inline(always)]
+    fn reduce_max(self, a: Self::F) -> f32 {
+        let mut greatest = a[0];
+        for lane in a {
+            greatest = if greatest > lane { greatest } else { lane };
+        }
+        greatest
+    }
+
+    #[inline(always)]
+    fn splat_i(self, value: i32) -> Self::I {
+        [value; LANES]
+    }
+
+    #[inline(always)]
+    fn load_i(self, from: &[i32; LANES]) -> Self::I {
+        *from
+    }
+
+    #[inline(always)]
+    fn store_i(self, value: Self::I, to: &mut [i32; LANES]) {
+        *to = value;
+    }
+
+    #[inline(always)]
+    fn load_i8(self, from: &[i8; LANES]) -> Self::I {
+        core::array::from_fn(|i| i32::from(from[i]))
+    }
+
+    #[inline(always)]
+    fn store_low_bytes(self, value: Self::I, to: &mut [u8; LANES]) {
+        *to = core::array::from_fn(|i| value[i] as u8);
+    }
+
+    #[inline(always)]
+    fn store_interleaved(self, rows: [Self::I; 4], to: &mut [u8; 4 * LANES]) {
+        *to = core::array::from_fn(|i| rows[i % 4][i / 4] as u8);
+    }
+
+    #[inline(always)]
+    fn to_f32(self, a: Self::I) -> Self::F {
+        core::array::from_fn(|i| a[i] as f32)
+    }
+
+    #[inline(always)]
+    fn add_i(self, a: Self::I, b: Self::I) -> Self::I {
+        core::array::from_fn(|i| a[i].wrapping_add(b[i]))
+    }
+
+    #[inline(always)]
+    fn mul_i(self, a: Self::I, b: Self::I) -> Self::I {
+        core::array::from_fn(|i| a[i].wrapping_mul(b[i]))
+    }
+
+    #[inline(always)]
+    fn reduce_add_i(self, a: Self::I) -> i32 {
+        a.iter().fold(0, |sum, lane| sum.wrapping_add(*lane))
+    }
+
+    #[inline(always)]
+    unsafe fn tile<const R: usize, const B: usize>(
+        self,
+        a: *const u8,
+        a_stride: usize,
+        w: *const i8,
+        w_stride: usize,
+        groups: usize,
+        acc: &mut [[Self::I; B]; R],
+    ) {
+        for (b, group) in (0..B).flat_map(|b| (0..groups).map(move |group| (b, group))) {
+            // SAFETY: the caller promises `B` blocks of `64 * groups` bytes, `w_stride` apart.
+            let weights = unsafe {
+                w.add(b * w_stride + group * 4 * LANES)
+                    .cast::<[[i8; 4]; LANES]>()
+                    .read()
+            };
+            for (r, acc) in acc.iter_mut().enumerate() {
+                // SAFETY: the caller promises `R` rows of `4 * groups` bytes, `a_stride` apart.
+                let row = unsafe { a.add(r * a_stride + group * 4).cast::<[i8; 4]>().read() };
+                for (lane, weight) in acc[b].iter_mut().zip(&weights) {
+                    for (x, y) in row.iter().zip(weight) {
+                        *lane = lane.wrapping_add(i32::from(*x) * i32::from(*y));
+                    }
+                }
+            }
+        }
+    }
+}

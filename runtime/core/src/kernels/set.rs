@@ -1,0 +1,204 @@
+//! The interface between blocks and kernels, and the macro that instantiates the generic kernels for an
+//! instruction set.
+
+use super::{Activation, Operand};
+
+/// The kernels of one instruction set. Shapes are row-major; "columns" and "depth" follow GEMM's usage, and
+/// both are multiples of sixteen except where said.
+pub(crate) trait KernelSet: Sync {
+    fn name(&self) -> &'static str;
+
+    /// `x` rows x columns to int8 with one scale a row.
+    fn quantize_rows(&self, x: &[f32], columns: usize, out: &mut [u8], scales: &mut [f32]);
+
+    /// `out` rows x columns = `a` rows x depth times packed `weights`; depth is a multiple of four.
+    fn gemm(
+        &self,
+        operand: Operand,
+        a: &[u8],
+        depth: usize,
+        weights: &[i8],
+        sums: &[i32],
+        out: &mut [i32],
+    );
+
+    /// Scale, bias and activation of a GEMM's result, into columns of `out` beginning at `out_column`.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a kernel takes its operands flat"
+    )]
+    fn dequantize(
+        &self,
+        acc: &[i32],
+        row_scales: &[f32],
+        scales: &[f32],
+        bias: &[f32],
+        activation: Activation,
+        out: &mut [f32],
+        out_stride: usize,
+        out_column: usize,
+    );
+
+    /// A GEMM's result times a factor a row.
+    fn scale_rows(
+        &self,
+        acc: &[i32],
+        columns: usize,
+        factors: &[f32],
+        out: &mut [f32],
+        out_stride: usize,
+        out_column: usize,
+    );
+
+    /// LayerNorm of each row of `x`, in place; rows are as long as `gamma`.
+    fn layer_norm(&self, x: &mut [f32], gamma: &[f32], beta: &[f32], epsilon: f32);
+
+    /// Word + position + type embedding of one token, before LayerNorm.
+    fn embed(
+        &self,
+        word: (&[i8], f32),
+        position: (&[i8], f32),
+        token_type: &[f32],
+        out: &mut [f32],
+    );
+
+    /// Quantizes keys and lays them out as weights whose columns are tokens.
+    fn pack_keys(
+        &self,
+        x: &[f32],
+        depth: usize,
+        first: usize,
+        packed: &mut [i8],
+        sums: &mut [i32],
+        scales: &mut [f32],
+    );
+
+    /// Quantizes one head's values with one scale and lays them out as weights whose depth is the tokens.
+    fn pack_values(&self, x: &[f32], width: usize, packed: &mut [i8], sums: &mut [i32]) -> f32;
+
+    /// Softmax of each row of `acc` (rows as long as `key_scales`) into 8-bit probabilities of `out`, whose
+    /// rows are `tokens` long, rounded up to a multiple of four. `factors` holds each row's score factor and
+    /// receives its sum of probabilities.
+    fn softmax(
+        &self,
+        acc: &mut [i32],
+        tokens: usize,
+        key_scales: &[f32],
+        factors: &mut [f32],
+        out: &mut [u8],
+    );
+}
+
+/// Implements [`KernelSet`] for a [`super::simd::Simd`] token, compiling each kernel with its target features.
+macro_rules! kernel_set {
+    ($token:ty, $name:literal $(, $features:literal)?) => {
+        impl $crate::kernels::KernelSet for $token {
+            fn name(&self) -> &'static str {
+                $name
+            }
+
+            $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
+                fn quantize_rows(x: &[f32], columns: usize, out: &mut [u8], scales: &mut [f32]) => |s| {
+                    for ((x, out), scale) in
+                        x.chunks_exact(columns).zip(out.chunks_exact_mut(columns)).zip(scales)
+                    {
+                        *scale = $crate::kernels::generic::quantize_row(s, x, out);
+                    }
+                }
+            );
+            $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
+                fn gemm(
+                    operand: $crate::kernels::Operand, a: &[u8], depth: usize, weights: &[i8], sums: &[i32],
+                    out: &mut [i32]
+                ) => |s| {
+                    $crate::kernels::generic::gemm(s, operand, a, depth, weights, sums, out)
+                }
+            );
+            $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
+                fn dequantize(
+                    acc: &[i32], row_scales: &[f32], scales: &[f32], bias: &[f32],
+                    activation: $crate::kernels::Activation, out: &mut [f32], out_stride: usize,
+                    out_column: usize
+                ) => |s| {
+                    $crate::kernels::generic::dequantize(
+                        s, acc, row_scales, scales, bias, activation, out, out_stride, out_column,
+                    )
+                }
+            );
+            $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
+                fn scale_rows(
+                    acc: &[i32], columns: usize, factors: &[f32], out: &mut [f32], out_stride: usize,
+                    out_column: usize
+                ) => |s| {
+                    $crate::kernels::generic::scale_rows(
+                        s, acc, columns, factors, out, out_stride, out_column,
+                    )
+                }
+            );
+            $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
+                fn layer_norm(x: &mut [f32], gamma: &[f32], beta: &[f32], epsilon: f32) => |s| {
+                    for x in x.chunks_exact_mut(gamma.len()) {
+                        $crate::kernels::generic::layer_norm(s, x, gamma, beta, epsilon);
+                    }
+                }
+            );
+            $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
+                fn embed(
+                    word: (&[i8], f32), position: (&[i8], f32), token_type: &[f32], out: &mut [f32]
+                ) => |s| {
+                    $crate::kernels::generic::embed(s, word, position, token_type, out)
+                }
+            );
+            $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
+                fn pack_keys(
+                    x: &[f32], depth: usize, first: usize, packed: &mut [i8], sums: &mut [i32],
+                    scales: &mut [f32]
+                ) => |s| {
+                    $crate::kernels::generic::pack_keys(s, x, depth, first, packed, sums, scales)
+                }
+            );
+            $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
+                fn pack_values(x: &[f32], width: usize, packed: &mut [i8], sums: &mut [i32]) -> f32 => |s| {
+                    $crate::kernels::generic::pack_values(s, x, width, packed, sums)
+                }
+            );
+            $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
+                fn softmax(
+                    acc: &mut [i32], tokens: usize, key_scales: &[f32], factors: &mut [f32], out: &mut [u8]
+                ) => |s| {
+                    let rows = acc
+                        .chunks_exact_mut(key_scales.len())
+                        .zip(out.chunks_exact_mut(tokens.next_multiple_of(4)));
+                    for ((acc, out), factor) in rows.zip(factors) {
+                        let sum = $crate::kernels::generic::softmax_row(
+                            s, acc, tokens, key_scales, *factor, out,
+                        );
+                        *factor = sum as f32;
+                    }
+                }
+            );
+        }
+    };
+    (@fn [$token:ty] fn $kernel:ident($($arg:ident: $type:ty),+) $(-> $ret:ty)? => |$s:ident| $body:expr) => {
+        #[allow(clippy::too_many_arguments, reason = "a kernel takes its operands flat")]
+        fn $kernel(&self, $($arg: $type),+) $(-> $ret)? {
+            let $s = *self;
+            $body
+        }
+    };
+    (@fn [$token:ty, $features:literal]
+        fn $kernel:ident($($arg:ident: $type:ty),+) $(-> $ret:ty)? => |$s:ident| $body:expr) => {
+        #[allow(clippy::too_many_arguments, reason = "a kernel takes its operands flat")]
+        fn $kernel(&self, $($arg: $type),+) $(-> $ret)? {
+            #[target_feature(enable = $features)]
+            fn kernel($s: $token, $($arg: $type),+) $(-> $ret)? {
+                $body
+            }
+            // SAFETY: the token exists only where these features were detected.
+            unsafe { kernel(*self, $($arg),+) }
+        }
+    };
+}
+pub(crate) use kernel_set;
+
+kernel_set!(super::scalar::Scalar, "scalar");

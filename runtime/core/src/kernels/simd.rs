@@ -1,0 +1,77 @@
+//! The vocabulary in which the element-wise kernels are written: sixteen lanes of f32 or i32.
+//!
+//! Sixteen is a property of the arithmetic, not of a machine: reductions keep sixteen partial results and
+//! combine them in one fixed tree, so a machine with four lanes a register imitates one with sixteen and
+//! every target computes the same bits. For the same reason there is no fused multiply-add here.
+
+/// Lanes of a vector, and output columns of a weight block.
+pub const LANES: usize = 16;
+
+/// A sixteen-lane instruction set. The value is a token: it can be made only where the instructions exist,
+/// so its methods are safe to call.
+///
+/// Implementations are `#[inline(always)]` and reach the processor's instructions only once inlined into a
+/// function that enables the target features (see `kernel_set!`).
+pub(crate) trait Simd: Copy {
+    /// Sixteen f32.
+    type F: Copy;
+    /// Sixteen i32.
+    type I: Copy;
+
+    /// Rows of the largest int8 GEMM tile that stays in registers.
+    const TILE_ROWS: usize;
+    /// Column blocks (of sixteen) of that tile.
+    const TILE_BLOCKS: usize;
+    /// Bias added to a signed activation to encode it as this instruction set wants it: 128 where the
+    /// multiply takes unsigned activations, 0 where it takes signed ones. Undone through weight sums.
+    const SIGNED_BIAS: i32;
+    /// The same for probabilities 0..=255: -128 where the multiply takes signed activations, else 0.
+    const UNSIGNED_BIAS: i32;
+
+    fn splat(self, value: f32) -> Self::F;
+    fn load(self, from: &[f32; LANES]) -> Self::F;
+    fn store(self, value: Self::F, to: &mut [f32; LANES]);
+    fn add(self, a: Self::F, b: Self::F) -> Self::F;
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F;
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `if a > b { a } else { b }` in each lane.
+    fn max(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `if a < b { a } else { b }` in each lane.
+    fn min(self, a: Self::F, b: Self::F) -> Self::F;
+    fn abs(self, a: Self::F) -> Self::F;
+    /// Nearest integer, ties to even, for magnitudes below 2^22.
+    fn round(self, a: Self::F) -> Self::I;
+    /// Lane i + lane i+8, then +4, +2, +1.
+    fn reduce_add(self, a: Self::F) -> f32;
+    /// Greatest lane.
+    fn reduce_max(self, a: Self::F) -> f32;
+
+    fn splat_i(self, value: i32) -> Self::I;
+    fn load_i(self, from: &[i32; LANES]) -> Self::I;
+    fn store_i(self, value: Self::I, to: &mut [i32; LANES]);
+    /// Sign-extends sixteen i8.
+    fn load_i8(self, from: &[i8; LANES]) -> Self::I;
+    /// Keeps the low byte of each lane.
+    fn store_low_bytes(self, value: Self::I, to: &mut [u8; LANES]);
+    /// Byte `j` of 32-bit group `i` is the low byte of lane `i` of `rows[j]`: four rows, column-interleaved.
+    fn store_interleaved(self, rows: [Self::I; 4], to: &mut [u8; 4 * LANES]);
+    fn to_f32(self, a: Self::I) -> Self::F;
+    fn add_i(self, a: Self::I, b: Self::I) -> Self::I;
+    fn mul_i(self, a: Self::I, b: Self::I) -> Self::I;
+    fn reduce_add_i(self, a: Self::I) -> i32;
+
+    /// Adds to `acc[r][b]` the products of `R` rows of activations with `B` blocks of sixteen columns.
+    ///
+    /// # Safety
+    /// `a` points to `R` rows of `4 * groups` bytes, `a_stride` bytes apart; `w` to `B` blocks of
+    /// `64 * groups` bytes, `w_stride` bytes apart.
+    unsafe fn tile<const R: usize, const B: usize>(
+        self,
+        a: *const u8,
+        a_stride: usize,
+        w: *const i8,
+        w_stride: usize,
+        groups: usize,
+        acc: &mut [[Self::I; B]; R],
+    );
+}

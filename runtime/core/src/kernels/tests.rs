@@ -1,0 +1,285 @@
+//! Every set against plain loops written apart from it, bit for bit.
+
+use proptest::prelude::*;
+
+use super::{Activation, KernelSet, Kernels, LANES, Operand, scalar::Scalar, simd::Simd};
+
+/// Encodings that the set under test expects, found by asking it to encode known values.
+fn signed_bias(set: &dyn KernelSet) -> u8 {
+    let mut out = [0; LANES];
+    set.quantize_rows(&[0.0; LANES], LANES, &mut out, &mut [0.0]);
+    out[0]
+}
+
+fn unsigned_bias(set: &dyn KernelSet) -> u8 {
+    let mut out = [0; 4];
+    let mut acc = [0; LANES];
+    acc[1] = -1_000_000;
+    set.softmax(&mut acc, 4, &[1.0; LANES], &mut [1.0], &mut out);
+    out[1]
+}
+
+fn sets() -> impl Iterator<Item = &'static dyn KernelSet> {
+    Kernels::all().map(Kernels::set)
+}
+
+fn pack(weights: &[Vec<i8>], depth: usize) -> (Vec<i8>, Vec<i32>) {
+    let mut packed = vec![0; weights.len() * depth];
+    for (n, row) in weights.iter().enumerate() {
+        for (k, weight) in row.iter().enumerate() {
+            packed[n / 16 * 16 * depth + k / 4 * 64 + n % 16 * 4 + k % 4] = *weight;
+        }
+    }
+    (
+        packed,
+        weights
+            .iter()
+            .map(|row| row.iter().map(|w| i32::from(*w)).sum())
+            .collect(),
+    )
+}
+
+fn extreme_i8() -> impl Strategy<Value = i8> {
+    prop_oneof![Just(-127i8), Just(127), Just(0), -127i8..=127]
+}
+
+fn floats(len: usize) -> impl Strategy<Value = Vec<f32>> {
+    let value = prop_oneof![
+        8 => -4.0f32..4.0,
+        1 => Just(0.0f32),
+        1 => Just(-0.0f32),
+        1 => Just(1e-40f32),
+        1 => -1e4f32..1e4,
+        1 => Just(f32::MIN_POSITIVE),
+    ];
+    proptest::collection::vec(value, len)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 64 }, ..ProptestConfig::default() })]
+
+    #[test]
+    fn gemm_is_exact(
+        (rows, blocks, groups, a, w) in (1usize..10, 1usize..7, 1usize..20).prop_flat_map(|(r, b, g)| (
+            Just(r), Just(b), Just(g),
+            proptest::collection::vec((extreme_i8(), any::<u8>()), r * g * 4),
+            proptest::collection::vec(proptest::collection::vec(extreme_i8(), g * 4), b * LANES),
+        ))
+    ) {
+        let (depth, columns) = (groups * 4, blocks * LANES);
+        let (packed, sums) = pack(&w, depth);
+        for set in sets() {
+            for operand in [Operand::Signed, Operand::Unsigned] {
+                let value = |i: usize| match operand {
+                    Operand::Signed => i32::from(a[i].0),
+                    Operand::Unsigned => i32::from(a[i].1),
+                };
+                let bias = match operand {
+                    Operand::Signed => signed_bias(set),
+                    Operand::Unsigned => unsigned_bias(set),
+                };
+                let encoded: Vec<u8> = (0..a.len()).map(|i| (value(i) as u8).wrapping_add(bias)).collect();
+                let mut out = vec![i32::MIN; rows * columns];
+                set.gemm(operand, &encoded, depth, &packed, &sums, &mut out);
+                for (i, out) in out.iter().enumerate() {
+                    let (row, column) = (i / columns, i % columns);
+                    let sum: i32 =
+                        (0..depth).map(|k| value(row * depth + k) * i32::from(w[column][k])).sum();
+                    prop_assert_eq!(*out, sum, "{} {:?} row {} column {}", set.name(), operand, row, column);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn quantize_matches_its_definition(x in (1usize..20).prop_flat_map(|n| floats(n * LANES))) {
+        let greatest = x.iter().fold(0f32, |m, x| m.max(x.abs()));
+        let (scale, inverse) = if greatest >= 1e-30 { (greatest / 127.0, 127.0 / greatest) } else { (0.0, 0.0) };
+        for set in sets() {
+            let (mut out, mut scales) = (vec![0; x.len()], [f32::NAN]);
+            set.quantize_rows(&x, x.len(), &mut out, &mut scales);
+            prop_assert_eq!(scales[0].to_bits(), scale.to_bits());
+            for (out, x) in out.iter().zip(&x) {
+                let expected = (x * inverse).round_ties_even() as i8;
+                prop_assert_eq!(out.wrapping_sub(signed_bias(set)) as i8, expected, "{}", set.name());
+            }
+        }
+    }
+
+    #[test]
+    fn dequantize_and_gelu(
+        (acc, scales, bias, residual) in (1usize..6).prop_flat_map(|n| (
+            proptest::collection::vec(-4_000_000i32..4_000_000, 2 * n * LANES),
+            floats(n * LANES), floats(n * LANES), floats(2 * n * LANES),
+        ))
+    ) {
+        let columns = scales.len();
+        let row_scales = [1e-4f32, 3e-5];
+        for activation in [Activation::Identity, Activation::Gelu, Activation::AddTo] {
+            let reference = run_dequantize(&Scalar, &acc, &row_scales, &scales, &bias, activation, &residual);
+            for set in sets() {
+                let out = run_dequantize(set, &acc, &row_scales, &scales, &bias, activation, &residual);
+                for (i, (out, reference)) in out.iter().zip(&reference).enumerate() {
+                    prop_assert_eq!(out.to_bits(), reference.to_bits(), "{}", set.name());
+                    let plain = f64::from(acc[i]) * f64::from(scales[i % columns])
+                        * f64::from(row_scales[i / columns]) + f64::from(bias[i % columns]);
+                    let expected = match activation {
+                        Activation::Identity => plain,
+                        Activation::AddTo => plain + f64::from(residual[i]),
+                        Activation::Gelu => 0.5 * plain * (1.0 + libm::erf(plain / 2f64.sqrt())),
+                    };
+                    prop_assert!(
+                        (f64::from(*out) - expected).abs() <= 9e-5 + (plain.abs() + expected.abs()) * 1e-6,
+                        "{:?}({}) = {}, expected {}", activation, plain, out, expected
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn layer_norm_matches_f64(x in (1usize..20).prop_flat_map(|n| floats(n * LANES))) {
+        let gamma: Vec<f32> = (0..x.len()).map(|i| 1.0 + i as f32 / 64.0).collect();
+        let beta: Vec<f32> = (0..x.len()).map(|i| i as f32 / 32.0 - 1.0).collect();
+        let mut reference = x.clone();
+        KernelSet::layer_norm(&Scalar, &mut reference, &gamma, &beta, 1e-12);
+        let mean = x.iter().map(|x| f64::from(*x)).sum::<f64>() / x.len() as f64;
+        let variance = x.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / x.len() as f64;
+        for (i, y) in reference.iter().enumerate() {
+            let expected = (f64::from(x[i]) - mean) / (variance + 1e-12).sqrt() * f64::from(gamma[i])
+                + f64::from(beta[i]);
+            if variance > 1e-6 {
+                prop_assert!((f64::from(*y) - expected).abs() < 2e-3, "{} {}", y, expected);
+            }
+        }
+        for set in sets() {
+            let mut out = x.clone();
+            set.layer_norm(&mut out, &gamma, &beta, 1e-12);
+            prop_assert!(same_bits(&out, &reference), "{}", set.name());
+        }
+    }
+
+    #[test]
+    fn softmax_is_the_same_and_near_exp(
+        (tokens, acc) in (1usize..70).prop_flat_map(|n| (
+            Just(n), proptest::collection::vec(-1_000_000i32..1_000_000, n.next_multiple_of(LANES))
+        )),
+        factor in 1e-8f32..1e-4,
+    ) {
+        let key_scales: Vec<f32> = (0..acc.len()).map(|i| 0.5 + i as f32 / 100.0).collect();
+        let scores: Vec<f64> = (0..tokens)
+            .map(|i| f64::from(acc[i]) * f64::from(key_scales[i]) * f64::from(factor)).collect();
+        let greatest = scores.iter().copied().fold(f64::MIN, f64::max);
+        for set in sets() {
+            let (mut scratch, mut sum) = (acc.clone(), [factor]);
+            let mut out = vec![0; tokens.next_multiple_of(4)];
+            set.softmax(&mut scratch, tokens, &key_scales, &mut sum, &mut out);
+            let probabilities: Vec<u8> = out.iter().map(|p| p.wrapping_sub(unsigned_bias(set))).collect();
+            for (p, score) in probabilities.iter().zip(&scores) {
+                prop_assert!((f64::from(*p) - 255.0 * (score - greatest).exp()).abs() < 0.51);
+            }
+            prop_assert!(probabilities[tokens..].iter().all(|p| *p == 0));
+            prop_assert_eq!(sum[0], probabilities.iter().map(|p| f32::from(*p)).sum::<f32>());
+            let (mut scratch, mut sum) = (acc.clone(), [factor]);
+            let mut reference = vec![0; out.len()];
+            Scalar.softmax(&mut scratch, tokens, &key_scales, &mut sum, &mut reference);
+            let reference: Vec<u8> =
+                reference.iter().map(|p| p.wrapping_sub(Scalar::UNSIGNED_BIAS as u8)).collect();
+            prop_assert_eq!(&probabilities, &reference, "{}", set.name());
+        }
+    }
+
+    #[test]
+    fn keys_and_values_pack_as_weights(
+        (tokens, x) in (1usize..40).prop_flat_map(|n| (Just(n), floats(n * 2 * LANES)))
+    ) {
+        let width = 2 * LANES;
+        let quantize = |row: &[f32]| -> Vec<i8> {
+            let greatest = row.iter().fold(0f32, |m, x| m.max(x.abs()));
+            let inverse = if greatest >= 1e-30 { 127.0 / greatest } else { 0.0 };
+            row.iter().map(|x| (x * inverse).round_ties_even() as i8).collect()
+        };
+        let keys: Vec<Vec<i8>> = x.chunks(width).map(quantize).collect();
+        let mut padded = keys.clone();
+        padded.resize(tokens.next_multiple_of(LANES), vec![0; width]);
+        let (packed_keys, key_sums) = pack(&padded, width);
+        let flat = quantize(&x);
+        let depth = tokens.next_multiple_of(4);
+        let columns: Vec<Vec<i8>> = (0..width)
+            .map(|d| (0..depth).map(|t| flat.get(t * width + d).copied().unwrap_or(0)).collect()).collect();
+        let (packed_values, value_sums) = pack(&columns, depth);
+        for set in sets() {
+            let (mut packed, mut sums) = (vec![0; packed_keys.len()], vec![0; key_sums.len()]);
+            let mut scales = vec![0.0; key_sums.len()];
+            set.pack_keys(&x[..width], width, 0, &mut packed, &mut sums, &mut scales);
+            set.pack_keys(&x[width..], width, 1, &mut packed, &mut sums, &mut scales);
+            prop_assert_eq!(&packed, &packed_keys, "{}", set.name());
+            prop_assert_eq!(&sums, &key_sums);
+            let (mut packed, mut sums) = (vec![1; packed_values.len()], vec![0; width]);
+            let scale = set.pack_values(&x, width, &mut packed, &mut sums);
+            prop_assert_eq!(&packed, &packed_values, "{}", set.name());
+            prop_assert_eq!(&sums, &value_sums);
+            let greatest = x.iter().fold(0f32, |m, x| m.max(x.abs()));
+            prop_assert_eq!(scale, if greatest >= 1e-30 { greatest / 127.0 } else { 0.0 });
+        }
+    }
+
+    #[test]
+    fn embed_and_scale_rows(x in floats(3 * LANES), q in proptest::collection::vec(extreme_i8(), 6 * LANES)) {
+        let (word, position) = q.split_at(3 * LANES);
+        for set in sets() {
+            let mut out = vec![0.0; x.len()];
+            set.embed((word, 0.01), (position, 0.003), &x, &mut out);
+            for i in 0..x.len() {
+                let expected = (f32::from(word[i]) * 0.01 + f32::from(position[i]) * 0.003) + x[i];
+                prop_assert_eq!(out[i].to_bits(), expected.to_bits());
+            }
+            let acc: Vec<i32> = q[..2 * LANES].iter().map(|q| i32::from(*q) * 1000).collect();
+            let mut out = vec![0.0; 4 * LANES];
+            set.scale_rows(&acc, LANES, &[0.5, 0.25], &mut out, 2 * LANES, LANES);
+            for i in 0..LANES {
+                prop_assert_eq!(out[LANES + i], acc[i] as f32 * 0.5);
+                prop_assert_eq!(out[3 * LANES + i], acc[LANES + i] as f32 * 0.25);
+                prop_assert_eq!(out[i], 0.0);
+            }
+        }
+    }
+}
+
+fn run_dequantize(
+    set: &dyn KernelSet,
+    acc: &[i32],
+    row_scales: &[f32],
+    scales: &[f32],
+    bias: &[f32],
+    activation: Activation,
+    residual: &[f32],
+) -> Vec<f32> {
+    let mut out = residual.to_vec();
+    set.dequantize(
+        acc,
+        row_scales,
+        scales,
+        bias,
+        activation,
+        &mut out,
+        scales.len(),
+        0,
+    );
+    out
+}
+
+fn same_bits(a: &[f32], b: &[f32]) -> bool {
+    a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+}
+
+#[test]
+fn names_are_unique_and_found() {
+    let names: Vec<_> = Kernels::all().map(Kernels::name).collect();
+    for name in &names {
+        assert_eq!(Kernels::by_name(name).map(Kernels::name), Ok(*name));
+        assert_eq!(names.iter().filter(|other| *other == name).count(), 1);
+    }
+    assert_eq!(names.last(), Some(&"scalar"));
+    assert!(Kernels::by_name("none such").is_err());
+}

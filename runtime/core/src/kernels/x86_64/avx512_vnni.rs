@@ -1,0 +1,217 @@
+//! AVX-512 with VNNI (Ice Lake and later, Zen 4 and later): one register holds sixteen columns by four of depth.
+
+use core::arch::x86_64::*;
+
+use super::has_features;
+use crate::kernels::set::kernel_set;
+use crate::kernels::simd::{LANES, Simd};
+
+/// Token: exists only where AVX512F, BW, DQ, VL and VNNI were detected.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512Vnni(());
+
+impl Avx512Vnni {
+    pub(super) fn detect() -> Option<&'static Self> {
+        static TOKEN: Avx512Vnni = Avx512Vnni(());
+        has_features!("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni").then_some(&TOKEN)
+    }
+}
+
+kernel_set!(
+    Avx512Vnni,
+    "avx512-vnni",
+    "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"
+);
+
+// SAFETY of every block below: the token proves that the processor has the instructions; references to arrays
+// make the loads and stores valid for their width.
+impl Simd for Avx512Vnni {
+    type F = __m512;
+    type I = __m512i;
+
+    const TILE_ROWS: usize = 6;
+    const TILE_BLOCKS: usize = 4;
+    const SIGNED_BIAS: i32 = 128;
+    const UNSIGNED_BIAS: i32 = 0;
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[f32; LANES]) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_loadu_ps(from.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store(self, value: __m512, to: &mut [f32; LANES]) {
+        // SAFETY: see above.
+        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), value) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn min(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn abs(self, a: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_abs_ps(a) }
+    }
+
+    #[inline(always)]
+    fn round(self, a: __m512) -> __m512i {
+        // SAFETY: see above. The default rounding mode is to nearest, ties to even.
+        unsafe { _mm512_cvtps_epi32(a) }
+    }
+
+    #[inline(always)]
+    fn reduce_add(self, a: __m512) -> f32 {
+        // SAFETY: see above.
+        unsafe {
+            let eight = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps::<1>(a));
+            let four = _mm_add_ps(
+                _mm256_castps256_ps128(eight),
+                _mm256_extractf128_ps::<1>(eight),
+            );
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+    }
+
+    #[inline(always)]
+    fn reduce_max(self, a: __m512) -> f32 {
+        // SAFETY: see above.
+        unsafe { _mm512_reduce_max_ps(a) }
+    }
+
+    #[inline(always)]
+    fn splat_i(self, value: i32) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_set1_epi32(value) }
+    }
+
+    #[inline(always)]
+    fn load_i(self, from: &[i32; LANES]) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_loadu_si512(from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn store_i(self, value: __m512i, to: &mut [i32; LANES]) {
+        // SAFETY: see above.
+        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), value) }
+    }
+
+    #[inline(always)]
+    fn load_i8(self, from: &[i8; LANES]) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_cvtepi8_epi32(_mm_loadu_si128(from.as_ptr().cast())) }
+    }
+
+    #[inline(always)]
+    fn store_low_bytes(self, value: __m512i, to: &mut [u8; LANES]) {
+        // SAFETY: see above.
+        unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(value)) }
+    }
+
+    #[inline(always)]
+    fn store_interleaved(self, rows: [__m512i; 4], to: &mut [u8; 4 * LANES]) {
+        // SAFETY: see above.
+        unsafe {
+            let byte = _mm512_set1_epi32(0xff);
+            let low = _mm512_or_si512(
+                _mm512_and_si512(rows[0], byte),
+                _mm512_slli_epi32::<8>(_mm512_and_si512(rows[1], byte)),
+            );
+            let high = _mm512_or_si512(
+                _mm512_slli_epi32::<16>(_mm512_and_si512(rows[2], byte)),
+                _mm512_slli_epi32::<24>(rows[3]),
+            );
+            _mm512_storeu_si512(to.as_mut_ptr().cast(), _mm512_or_si512(low, high));
+        }
+    }
+
+    #[inline(always)]
+    fn to_f32(self, a: __m512i) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_cvtepi32_ps(a) }
+    }
+
+    #[inline(always)]
+    fn add_i(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_add_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul_i(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_mullo_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    fn reduce_add_i(self, a: __m512i) -> i32 {
+        // SAFETY: see above.
+        unsafe { _mm512_reduce_add_epi32(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn tile<const R: usize, const B: usize>(
+        self,
+        a: *const u8,
+        a_stride: usize,
+        w: *const i8,
+        w_stride: usize,
+        groups: usize,
+        acc: &mut [[__m512i; B]; R],
+    ) {
+        for group in 0..groups {
+            // SAFETY: the caller's promise about `w` and `a`, and the token.
+            unsafe {
+                let weights: [__m512i; B] = core::array::from_fn(|b| {
+                    _mm512_loadu_si512(w.add(b * w_stride + group * 4 * LANES).cast())
+                });
+                for (r, acc) in acc.iter_mut().enumerate() {
+                    let row = a
+                        .add(r * a_stride + group * 4)
+                        .cast::<i32>()
+                        .read_unaligned();
+                    let row = _mm512_set1_epi32(row);
+                    for (acc, weights) in acc.iter_mut().zip(weights) {
+                        *acc = _mm512_dpbusd_epi32(*acc, row, weights);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Int8 ELECTRA without an operating system: everything between a model file and its logits.
+//!
+//! The way of a sentence: [`tokenizer`] turns text into token ids; [`Engine`] runs the blocks (embedding,
+//! self-attention, feed-forward, head) over one arena of [`arena_bytes`] bytes; the blocks call [`Kernels`];
+//! the weights are read in place from a [`Model`].
+//!
+//! Nothing here allocates, and without the feature `std` nothing needs an operating system. `unsafe` occurs in
+//! the kernels only: arena and model file are typed by `bytemuck`'s checked casts.
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
+#![deny(unsafe_code)]
+
+mod arena;
+mod blocks;
+mod config;
+mod engine;
+#[allow(unsafe_code)]
+mod kernels;
+pub mod model;
+pub mod tokenizer;
+
+pub use arena::{ALIGNMENT as ARENA_ALIGNMENT, ArenaError, Phase, arena_bytes, arena_parts};
+pub use config::{Config, ConfigError, HeadKind};
+pub use engine::{Engine, RunError, Step, Steps};
+pub use kernels::{Kernels, LANES, UnknownKernels};
+pub use model::{Model, ModelError};

@@ -1,0 +1,113 @@
+//! WordPiece without an allocator: BERT's uncased tokenizer, token for token and offset for offset that of
+//! the `tokenizers` crate (0.23, `BertNormalizer`, `BertPreTokenizer`, `WordPiece`, special tokens added).
+//!
+//! [`Vocabulary`] is a view of a section of the model file, [`Tokenizer`] cuts texts with it.
+
+mod ascii;
+pub mod hash;
+mod marks;
+mod normalizer;
+mod pieces;
+#[rustfmt::skip]
+mod tables;
+mod unicode;
+pub mod vocabulary;
+mod word;
+
+#[cfg(test)]
+mod tests;
+
+use core::{error, fmt};
+
+pub use pieces::{Pieces, Token};
+pub use vocabulary::{SpecialIds, Vocabulary, VocabularyError};
+
+/// Cuts texts into tokens of a vocabulary.
+#[derive(Clone, Copy, Debug)]
+pub struct Tokenizer<'m> {
+    vocabulary: Vocabulary<'m>,
+}
+
+impl<'m> Tokenizer<'m> {
+    /// A tokenizer for a vocabulary, which is known to have all special tokens.
+    #[must_use]
+    pub fn new(vocabulary: Vocabulary<'m>) -> Self {
+        Self { vocabulary }
+    }
+
+    /// The vocabulary.
+    #[must_use]
+    pub fn vocabulary(&self) -> &Vocabulary<'m> {
+        &self.vocabulary
+    }
+
+    /// The tokens of a text in order, without `[CLS]` and `[SEP]`. Special tokens written out in the text are
+    /// recognised; words of more than 100 characters and words that the vocabulary cannot spell are `[UNK]`.
+    ///
+    /// # Errors
+    ///
+    /// When the text has more than `u32::MAX` bytes, the range of offsets.
+    pub fn pieces<'a>(&self, text: &'a str) -> Result<Pieces<'a>, TextTooLong>
+    where
+        'm: 'a,
+    {
+        check_length(text.len())?;
+        Ok(Pieces::new(self.vocabulary, text))
+    }
+
+    /// Writes `[CLS]`, the tokens of a text and `[SEP]` to the beginning of `ids`; where not all tokens fit,
+    /// the first ones. Nothing is written to a slice of fewer than two ids.
+    ///
+    /// # Errors
+    ///
+    /// When the text has more than `u32::MAX` bytes.
+    pub fn encode(&self, text: &str, ids: &mut [u16]) -> Result<Encoding, TextTooLong> {
+        let mut pieces = self.pieces(text)?;
+        let [cls, content @ .., sep] = ids else {
+            return Ok(Encoding { len: 0, truncated: true });
+        };
+        let special = self.vocabulary.special();
+        *cls = special.cls;
+        let mut written = 0;
+        for (place, piece) in content.iter_mut().zip(&mut pieces) {
+            *place = piece.id;
+            written += 1;
+        }
+        match content.get_mut(written) {
+            Some(place) => *place = special.sep,
+            None => *sep = special.sep,
+        }
+        Ok(Encoding { len: written + 2, truncated: pieces.next().is_some() })
+    }
+}
+
+/// What [`Tokenizer::encode`] wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encoding {
+    /// Number of ids written, `[CLS]` and `[SEP]` included.
+    pub len: usize,
+    /// Whether the text had more tokens than fitted.
+    pub truncated: bool,
+}
+
+/// A text has more than `u32::MAX` bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextTooLong {
+    /// Length of the text in bytes.
+    pub bytes: usize,
+}
+
+impl fmt::Display for TextTooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the text has {} bytes, expected at most {}", self.bytes, u32::MAX)
+    }
+}
+
+impl error::Error for TextTooLong {}
+
+fn check_length(bytes: usize) -> Result<(), TextTooLong> {
+    match u32::try_from(bytes) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(TextTooLong { bytes }),
+    }
+}

@@ -1,0 +1,103 @@
+//! Which tokens of a text look replaced.
+
+use std::ops::Range;
+use std::path::Path;
+
+use electra_core::HeadKind;
+use electra_core::tokenizer::Token;
+
+use crate::engine::{Engine, EngineOptions};
+use crate::error::Error;
+use crate::model_file::ModelFile;
+use crate::windows::Windows;
+
+/// Judges for each token of a text whether it is original or was replaced, as ELECTRA is pre-trained to.
+pub struct Detector {
+    engine: Engine,
+    windows: Windows,
+}
+
+/// What a detector says of a text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detection {
+    /// One verdict a token, in text order.
+    pub tokens: Vec<TokenVerdict>,
+    /// Windows in which they were looked at; 1 unless the text is long.
+    pub windows: usize,
+}
+
+/// What a detector says of a token.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenVerdict {
+    /// The token as the vocabulary spells it.
+    pub piece: String,
+    /// Bytes of the text that it comes from.
+    pub span: Range<usize>,
+    /// Probability that it was replaced, 0 to 1.
+    pub probability: f32,
+}
+
+impl TokenVerdict {
+    /// Whether it was rather replaced than not.
+    #[must_use]
+    pub fn is_replaced(&self) -> bool {
+        self.probability > 0.5
+    }
+}
+
+impl Detector {
+    /// Opens a model file with the default engine for the model's longest sequence.
+    ///
+    /// # Errors
+    /// When the file is no intact model, has another head, or memory is short.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::new(&ModelFile::open(path)?, &EngineOptions::default())
+    }
+
+    /// A detector for an opened model.
+    ///
+    /// # Errors
+    /// When the model has no head for replaced-token detection or the engine cannot be made.
+    pub fn new(file: &ModelFile, options: &EngineOptions) -> Result<Self, Error> {
+        file.expect_head(HeadKind::ReplacedTokenDetection)?;
+        let engine = Engine::new(file, options)?;
+        let windows = Windows::new(engine.max_tokens());
+        Ok(Self { engine, windows })
+    }
+
+    /// Judges every token of one text. Where windows of a long text overlap, a token is judged by the window in
+    /// which it has more context.
+    ///
+    /// # Errors
+    /// When the text is longer than 4 GiB.
+    pub fn detect(&mut self, text: &str) -> Result<Detection, Error> {
+        let Self { engine, windows } = self;
+        let file = engine.file().clone();
+        let vocabulary = file.model().vocabulary();
+        let mut tokens = Vec::new();
+        let coverage = windows.each(file.tokenizer(), text, false, |window| {
+            let from = window.repeated / 2;
+            let to = window.tokens.len() - (window.to_repeat - window.to_repeat / 2);
+            let logits = engine.run(window.ids)?;
+            // The first logit belongs to [CLS].
+            let judged = window.tokens.iter().zip(&logits[1..]).take(to).skip(from);
+            tokens.extend(judged.map(|(token, logit)| {
+                let piece = vocabulary.token(token.id).unwrap_or_default();
+                verdict(token, piece, *logit)
+            }));
+            Ok(())
+        })?;
+        Ok(Detection { tokens, windows: coverage.windows })
+    }
+
+    /// The engine that runs the model.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+fn verdict(token: &Token, piece: &str, logit: f32) -> TokenVerdict {
+    let probability = (1.0 / (1.0 + libm::exp(-f64::from(logit)))) as f32;
+    TokenVerdict { piece: piece.to_owned(), span: token.start as usize..token.end as usize, probability }
+}

@@ -1,0 +1,140 @@
+//! A model file and the view over it, in one value that can be shared between engines.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use electra_core::tokenizer::Tokenizer;
+use electra_core::{HeadKind, Model};
+use memmap2::Mmap;
+use self_cell::self_cell;
+
+use crate::error::Error;
+
+/// An opened model: its bytes (mapped from a file, or part of the executable) and what was read from them.
+///
+/// Cloning is cheap and shares the bytes. The file must not be changed while it is mapped; replace it by renaming
+/// a new one over it.
+#[derive(Clone)]
+pub struct ModelFile(Arc<Opened>);
+
+struct Opened {
+    path: PathBuf,
+    view: View,
+}
+
+self_cell!(
+    struct View {
+        owner: Bytes,
+        #[covariant]
+        dependent: Parsed,
+    }
+);
+
+struct Parsed<'m> {
+    model: Model<'m>,
+    tokenizer: Tokenizer<'m>,
+}
+
+enum Bytes {
+    Mapped(Mmap),
+    #[cfg(feature = "embed-model")]
+    Static(&'static [u8]),
+}
+
+impl Bytes {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            #[cfg(feature = "embed-model")]
+            Self::Static(bytes) => bytes,
+        }
+    }
+}
+
+impl ModelFile {
+    /// Maps and verifies a model file; the weights are not copied.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or is no intact model file of this version.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let map = map(path).map_err(|source| Error::Io { path: path.to_path_buf(), source })?;
+        Self::parse(path.to_path_buf(), Bytes::Mapped(map))
+    }
+
+    /// Opens the model that stands for itself: the one named by `ELECTRA_MODEL`, the one in the executable (feature
+    /// `embed-model`), or `electra-small-sentiment` from where it was installed or checked out.
+    ///
+    /// # Errors
+    /// When there is none; the error lists where it was looked for.
+    pub fn open_default() -> Result<Self, Error> {
+        if let Some(path) = std::env::var_os("ELECTRA_MODEL") {
+            return Self::open(PathBuf::from(path));
+        }
+        #[cfg(feature = "embed-model")]
+        {
+            let bytes = crate::embedded::MODEL.as_slice();
+            Self::parse(PathBuf::from("(model in the executable)"), Bytes::Static(bytes))
+        }
+        #[cfg(not(feature = "embed-model"))]
+        {
+            let searched = crate::default_model::candidates();
+            match searched.iter().find(|path| path.is_file()) {
+                Some(path) => Self::open(path),
+                None => Err(Error::NoDefaultModel { searched }),
+            }
+        }
+    }
+
+    fn parse(path: PathBuf, bytes: Bytes) -> Result<Self, Error> {
+        let view = View::try_new(bytes, |bytes| {
+            let model = Model::open(bytes.as_slice()).map_err(|source| Error::model(&path, source))?;
+            let tokenizer = Tokenizer::new(*model.vocabulary());
+            Ok::<_, Error>(Parsed { model, tokenizer })
+        })?;
+        Ok(Self(Arc::new(Opened { path, view })))
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// What the file holds.
+    #[must_use]
+    pub fn model(&self) -> &Model<'_> {
+        &self.0.view.borrow_dependent().model
+    }
+
+    /// The model's tokenizer.
+    #[must_use]
+    pub fn tokenizer(&self) -> &Tokenizer<'_> {
+        &self.0.view.borrow_dependent().tokenizer
+    }
+
+    pub(crate) fn expect_head(&self, expected: HeadKind) -> Result<(), Error> {
+        let found = self.model().config().head;
+        if found == expected {
+            return Ok(());
+        }
+        Err(Error::Head { path: self.path().to_path_buf(), found, expected })
+    }
+}
+
+#[allow(unsafe_code)]
+fn map(path: &Path) -> io::Result<Mmap> {
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a directory, expected a model file"));
+    }
+    if metadata.len() == 0 {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "is empty, expected a model file"));
+    }
+    // SAFETY: the map is read-only and private; that nobody truncates the file meanwhile is what the docs of
+    // `ModelFile` ask for, as every user of mapped files must.
+    unsafe { Mmap::map(&file) }
+}

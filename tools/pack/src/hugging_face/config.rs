@@ -1,0 +1,79 @@
+//! `config.json`, as written by `ElectraConfig.save_pretrained`.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::document::{Document, Object};
+use crate::checkpoint::{Config, Head};
+use crate::error::Error;
+
+const CLASSIFICATION: &str = "ElectraForSequenceClassification";
+const REPLACED_TOKEN_DETECTION: &str = "ElectraForPreTraining";
+
+/// Reads and checks `file`. A field that is absent has the default of Hugging Face's `ElectraConfig`, which is how
+/// `transformers` reads the file.
+pub(crate) fn read(file: &Path) -> Result<Config, Error> {
+    let document = Document::read(file.to_path_buf())?;
+    let fields = document.root();
+    fields.require("model_type", &json!("electra"))?;
+    let classification = is_classification(&fields)?;
+    fields.allow("hidden_act", &[json!("gelu")])?;
+    fields.allow("position_embedding_type", &[json!("absolute")])?;
+    fields.allow("is_decoder", &[json!(false)])?;
+    fields.allow("add_cross_attention", &[json!(false)])?;
+
+    let head = if classification {
+        // Other kinds would need sigmoids, or none, where the runtime takes the softmax of the logits.
+        fields.allow("problem_type", &[json!("single_label_classification")])?;
+        Head::Classification { labels: labels(&fields)? }
+    } else {
+        Head::ReplacedTokenDetection
+    };
+    let size = |name, default| Ok(fields.unsigned(name)?.unwrap_or(default));
+    let config = Config {
+        vocab_size: size("vocab_size", 30_522)?,
+        embedding_size: size("embedding_size", 128)?,
+        hidden_size: size("hidden_size", 256)?,
+        num_hidden_layers: size("num_hidden_layers", 12)?,
+        num_attention_heads: size("num_attention_heads", 4)?,
+        intermediate_size: size("intermediate_size", 1024)?,
+        max_position_embeddings: size("max_position_embeddings", 512)?,
+        type_vocab_size: size("type_vocab_size", 2)?,
+        layer_norm_eps: fields.number("layer_norm_eps")?.unwrap_or(1e-12) as f32,
+        head,
+    };
+    config.check(file)?;
+    Ok(config)
+}
+
+fn is_classification(fields: &Object) -> Result<bool, Error> {
+    match fields.array("architectures")? {
+        [Value::String(name)] if name == CLASSIFICATION => Ok(true),
+        [Value::String(name)] if name == REPLACED_TOKEN_DETECTION => Ok(false),
+        _ => Err(fields.refuse(
+            "architectures",
+            format!("[\"{CLASSIFICATION}\"] or [\"{REPLACED_TOKEN_DETECTION}\"], the two that work"),
+        )),
+    }
+}
+
+/// Label names in the order of their ids.
+fn labels(fields: &Object) -> Result<Vec<String>, Error> {
+    let count = fields.unsigned("num_labels")?;
+    let Some(by_id) = fields.object("id2label")? else {
+        // `save_pretrained` leaves id2label out where it equals the default of two labels.
+        let count = count.unwrap_or(2);
+        // The limit on labels is checked later; capping here keeps the names of absurdly many from being made first.
+        return Ok((0..count.min(1 << 16)).map(|id| format!("LABEL_{id}")).collect());
+    };
+    let total = by_id.entries().len();
+    if count.is_some_and(|count| count != total) {
+        return Err(fields.refuse("num_labels", format!("{total}, the number of names in id2label")));
+    }
+    let name = |id: usize| match by_id.get(&id.to_string()) {
+        Some(Value::String(name)) => Ok(name.clone()),
+        _ => Err(by_id.refuse(&id.to_string(), format!("a name for each id from 0 to {}", total - 1))),
+    };
+    (0..total).map(name).collect()
+}

@@ -1,0 +1,39 @@
+//! Checkpoints in the layout of the Hugging Face hub: a folder with `config.json`, `model.safetensors` and a
+//! vocabulary.
+
+pub(crate) mod config;
+pub(crate) mod document;
+pub(crate) mod tokenizer;
+pub(crate) mod weights;
+
+use std::path::Path;
+
+use crate::checkpoint::{Checkpoint, check_vocabulary_fits};
+use crate::error::Error;
+
+/// Reads a folder as written by `save_pretrained` of `transformers`.
+///
+/// Needed are `config.json` (`ElectraForSequenceClassification` or `ElectraForPreTraining`), `model.safetensors` (or
+/// its shards and their index; f32, f16 and bf16 in any mix) and `vocab.txt` or `tokenizer.json`;
+/// `tokenizer_config.json` and `added_tokens.json` are checked where they exist. Parts that a file leaves out have
+/// the defaults of `transformers`.
+///
+/// # Errors
+///
+/// Anything missing, damaged, contradictory or beyond what the runtime computes; see [`Error`].
+pub fn read(folder: &Path) -> Result<Checkpoint, Error> {
+    let metadata = std::fs::metadata(folder).map_err(|source| Error::read(folder, source))?;
+    if !metadata.is_dir() {
+        return Err(Error::field(
+            folder,
+            "path",
+            "a file",
+            "a folder with config.json and model.safetensors",
+        ));
+    }
+    let config = config::read(&folder.join("config.json"))?;
+    let vocabulary = tokenizer::read_folder(folder)?;
+    check_vocabulary_fits(folder, &vocabulary, &config)?;
+    let tensors = weights::read(folder, &config)?;
+    Ok(Checkpoint { config, tensors, vocabulary })
+}

@@ -1,0 +1,12 @@
+//! Turns an ELECTRA checkpoint of the Hugging Face layout or an ONNX file into one in-memory form.
+#![forbid(unsafe_code)]
+
+pub mod checkpoint;
+pub mod error;
+pub mod hugging_face;
+pub mod onnx;
+pub mod model_file;
+mod quantize;
+pub mod vocabulary;
+
+pub use quantize::QuantizationError;

@@ -1,0 +1,299 @@
+//! Writes the model file that `electra_core::model` reads in place.
+
+use std::fmt;
+
+use electra_core::model::format::{self, ENTRY_LEN, HEADER_LEN, SectionKind, field};
+use electra_core::model::{FileChecksum, ModelError};
+use electra_core::{Config, ConfigError, HeadKind, Model};
+
+use crate::checkpoint::{Checkpoint, Head, Tensor};
+use crate::quantize::{QuantizationError, Quantized};
+use crate::vocabulary::{self, VocabularyBuildError};
+
+/// A packed model and what packing did.
+pub struct Packed {
+    /// The model file.
+    pub bytes: Vec<u8>,
+    /// Sizes of the model.
+    pub config: Config,
+    /// What became of each tensor, in file order.
+    pub tensors: Vec<TensorReport>,
+    /// Bytes of each section, padding included.
+    pub sections: Vec<(SectionKind, usize)>,
+}
+
+/// What became of one tensor.
+pub struct TensorReport {
+    /// Its Hugging Face name.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Its bytes in the model file: int8 with scales and weight sums, or f32.
+    pub bytes: usize,
+    /// The error of its int8 form, if it has one.
+    pub error: Option<QuantizationError>,
+}
+
+/// Packs a checkpoint. `metadata` are `(key, value)` pairs about the model.
+///
+/// # Errors
+/// When a size does not fit the runtime, a tensor is missing, or the vocabulary cannot be stored.
+pub fn pack(checkpoint: &Checkpoint, metadata: &[(&str, &str)]) -> Result<Packed, PackError> {
+    let config = runtime_config(checkpoint);
+    config.validate().map_err(PackError::Config)?;
+    let mut writer = Writer { checkpoint, config: &config, tensors: Vec::new() };
+    let sections = [
+        config.encode().to_vec(),
+        labels(checkpoint),
+        metadata_lines(metadata)?.into_bytes(),
+        vocabulary::build_section(&checkpoint.vocabulary).map_err(PackError::Vocabulary)?,
+        writer.embeddings()?,
+        writer.encoder()?,
+        writer.head()?,
+    ];
+    let tensors = writer.tensors;
+    let bytes = assemble(&sections);
+    let sections = SectionKind::ALL.into_iter().zip(sections.map(|section| padded(section.len()))).collect();
+    Ok(Packed { bytes, config, tensors, sections })
+}
+
+fn runtime_config(checkpoint: &Checkpoint) -> Config {
+    let from = &checkpoint.config;
+    let (head, num_labels) = match &from.head {
+        Head::Classification { labels } => (HeadKind::Classification, labels.len()),
+        Head::ReplacedTokenDetection => (HeadKind::ReplacedTokenDetection, 1),
+    };
+    Config {
+        head,
+        vocab_size: from.vocab_size,
+        embedding_size: from.embedding_size,
+        hidden_size: from.hidden_size,
+        num_hidden_layers: from.num_hidden_layers,
+        num_attention_heads: from.num_attention_heads,
+        intermediate_size: from.intermediate_size,
+        max_position_embeddings: from.max_position_embeddings,
+        type_vocab_size: from.type_vocab_size,
+        num_labels,
+        layer_norm_eps: from.layer_norm_eps,
+    }
+}
+
+fn labels(checkpoint: &Checkpoint) -> Vec<u8> {
+    let mut section = Vec::new();
+    if let Head::Classification { labels } = &checkpoint.config.head {
+        for label in labels {
+            section.extend((label.len() as u32).to_le_bytes());
+            section.extend(label.as_bytes());
+        }
+    }
+    section
+}
+
+fn metadata_lines(metadata: &[(&str, &str)]) -> Result<String, PackError> {
+    let mut lines = String::new();
+    for (key, value) in metadata {
+        if key.is_empty() || key.contains(['=', '\n']) || value.contains('\n') {
+            return Err(PackError::Metadata(format!("{key}={value}")));
+        }
+        lines.extend([key, "=", value, "\n"]);
+    }
+    Ok(lines)
+}
+
+struct Writer<'a> {
+    checkpoint: &'a Checkpoint,
+    config: &'a Config,
+    tensors: Vec<TensorReport>,
+}
+
+impl Writer<'_> {
+    fn embeddings(&mut self) -> Result<Vec<u8>, PackError> {
+        let mut section = Vec::new();
+        for table in ["word_embeddings", "position_embeddings"] {
+            self.rows(&mut section, &format!("electra.embeddings.{table}.weight"))?;
+        }
+        self.floats(&mut section, "electra.embeddings.token_type_embeddings.weight")?;
+        self.layer_norm(&mut section, "electra.embeddings.LayerNorm")?;
+        if self.config.has_projection() {
+            self.linear(&mut section, "electra.embeddings_project")?;
+        }
+        Ok(section)
+    }
+
+    fn encoder(&mut self) -> Result<Vec<u8>, PackError> {
+        let mut section = Vec::new();
+        for layer in 0..self.config.num_hidden_layers {
+            let layer = format!("electra.encoder.layer.{layer}");
+            for projection in ["self.query", "self.key", "self.value", "output.dense"] {
+                self.linear(&mut section, &format!("{layer}.attention.{projection}"))?;
+            }
+            self.layer_norm(&mut section, &format!("{layer}.attention.output.LayerNorm"))?;
+            self.linear(&mut section, &format!("{layer}.intermediate.dense"))?;
+            self.linear(&mut section, &format!("{layer}.output.dense"))?;
+            self.layer_norm(&mut section, &format!("{layer}.output.LayerNorm"))?;
+        }
+        Ok(section)
+    }
+
+    fn head(&mut self) -> Result<Vec<u8>, PackError> {
+        let names = match self.config.head {
+            HeadKind::Classification => ["classifier.dense", "classifier.out_proj"],
+            HeadKind::ReplacedTokenDetection => {
+                ["discriminator_predictions.dense", "discriminator_predictions.dense_prediction"]
+            }
+        };
+        let mut section = Vec::new();
+        for name in names {
+            self.linear(&mut section, name)?;
+        }
+        Ok(section)
+    }
+
+    /// An embedding table: int8 rows, then one scale a row.
+    fn rows(&mut self, section: &mut Vec<u8>, name: &str) -> Result<(), PackError> {
+        let start = section.len();
+        let tensor = self.tensor(name)?;
+        let quantized = Quantized::rows(tensor);
+        put(section, quantized.values.iter().map(|value| value.to_le_bytes()));
+        put(section, quantized.scales.iter().map(|value| value.to_le_bytes()));
+        let error = quantized.error(tensor);
+        self.report(name, section.len() - start, Some(error))
+    }
+
+    /// A linear layer: packed weights, then scales, weight sums and biases, padded to sixteen outputs.
+    fn linear(&mut self, section: &mut Vec<u8>, name: &str) -> Result<(), PackError> {
+        let start = section.len();
+        let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
+        let tensor = self.tensor(&weight)?;
+        let quantized = Quantized::rows(tensor);
+        let (packed, sums) = quantized.pack();
+        let padding = std::iter::repeat_n(0f32, sums.len() - quantized.scales.len());
+        put(section, packed.iter().map(|value| value.to_le_bytes()));
+        put(section, quantized.scales.iter().copied().chain(padding.clone()).map(f32::to_le_bytes));
+        put(section, sums.iter().map(|value| value.to_le_bytes()));
+        let error = quantized.error(tensor);
+        self.report(&weight, section.len() - start, Some(error))?;
+        let start = section.len();
+        let biases = self.tensor(&bias)?.data.iter().copied().chain(padding);
+        put(section, biases.map(f32::to_le_bytes));
+        self.report(&bias, section.len() - start, None)
+    }
+
+    fn layer_norm(&mut self, section: &mut Vec<u8>, name: &str) -> Result<(), PackError> {
+        self.floats(section, &format!("{name}.weight"))?;
+        self.floats(section, &format!("{name}.bias"))
+    }
+
+    fn floats(&mut self, section: &mut Vec<u8>, name: &str) -> Result<(), PackError> {
+        let start = section.len();
+        put(section, self.tensor(name)?.data.iter().map(|value| value.to_le_bytes()));
+        self.report(name, section.len() - start, None)
+    }
+
+    fn tensor(&self, name: &str) -> Result<&Tensor, PackError> {
+        self.checkpoint.tensors.get(name).ok_or_else(|| PackError::MissingTensor(name.to_owned()))
+    }
+
+    fn report(
+        &mut self,
+        name: &str,
+        bytes: usize,
+        error: Option<QuantizationError>,
+    ) -> Result<(), PackError> {
+        let shape = self.tensor(name)?.shape.clone();
+        self.tensors.push(TensorReport { name: name.to_owned(), shape, bytes, error });
+        Ok(())
+    }
+}
+
+/// Appends a part and pads it.
+fn put<const N: usize>(section: &mut Vec<u8>, values: impl Iterator<Item = [u8; N]>) {
+    section.extend(values.flatten());
+    section.resize(padded(section.len()), 0);
+}
+
+fn padded(len: usize) -> usize {
+    len.next_multiple_of(format::ALIGNMENT)
+}
+
+/// Header, section table, sections, checksums.
+fn assemble(sections: &[Vec<u8>; SectionKind::ALL.len()]) -> Vec<u8> {
+    let first = HEADER_LEN + sections.len() * ENTRY_LEN;
+    let len = first + sections.iter().map(|section| padded(section.len())).sum::<usize>();
+    let mut file = vec![0; first];
+    let mut set = |at: usize, value: &[u8]| file[at..at + value.len()].copy_from_slice(value);
+    set(0, &format::MAGIC);
+    set(field::BYTE_ORDER, &format::BYTE_ORDER.to_le_bytes());
+    set(field::VERSION, &format::VERSION.to_le_bytes());
+    set(field::FILE_LEN, &(len as u64).to_le_bytes());
+    set(field::SECTIONS, &(sections.len() as u32).to_le_bytes());
+    set(field::WEIGHT_LAYOUT, &format::WEIGHT_LAYOUT_16X4.to_le_bytes());
+    let mut body = Vec::with_capacity(len - first);
+    for (index, (kind, section)) in SectionKind::ALL.iter().zip(sections).enumerate() {
+        let (entry, start) = (HEADER_LEN + index * ENTRY_LEN, body.len());
+        body.extend(section);
+        body.resize(padded(body.len()), 0);
+        set(entry, &(*kind as u32).to_le_bytes());
+        set(entry + 8, &((first + start) as u64).to_le_bytes());
+        set(entry + 16, &(section.len() as u64).to_le_bytes());
+        set(entry + 24, &electra_core::model::crc32(&body[start..]).to_le_bytes());
+    }
+    let mut checksum = FileChecksum::new(&file);
+    checksum.section(&body);
+    file[field::FILE_CRC..field::FILE_CRC + 4].copy_from_slice(&checksum.finish().to_le_bytes());
+    file.extend(body);
+    file
+}
+
+/// A checkpoint that cannot be packed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PackError {
+    /// A size that the runtime cannot compute with.
+    Config(ConfigError),
+    /// The checkpoint lacks this tensor.
+    MissingTensor(String),
+    /// The vocabulary cannot be stored.
+    Vocabulary(VocabularyBuildError),
+    /// A metadata entry with an empty key, a line break, or `=` in its key.
+    Metadata(String),
+    /// The packed file does not open: a defect of the packer.
+    Unreadable(ModelError),
+}
+
+impl Packed {
+    /// Opens the packed bytes as the runtime will, checksums and all.
+    ///
+    /// # Errors
+    /// When they do not open, which is a defect of the packer.
+    pub fn check(&self) -> Result<(), PackError> {
+        // The runtime wants the bytes aligned; words of a vector are.
+        let mut words = vec![0u64; self.bytes.len().div_ceil(8)];
+        let aligned: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+        aligned[..self.bytes.len()].copy_from_slice(&self.bytes);
+        Model::open(&aligned[..self.bytes.len()]).map_err(PackError::Unreadable)?;
+        Ok(())
+    }
+
+    /// Weights of the model; the padding of the file not counted.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum()
+    }
+}
+
+impl fmt::Display for PackError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => write!(f, "{error}"),
+            Self::MissingTensor(name) => write!(f, "tensor {name} is missing"),
+            Self::Vocabulary(error) => write!(f, "vocabulary: {error}"),
+            Self::Metadata(entry) => {
+                write!(f, "metadata {entry:?}: expected key=value on one line, no '=' in the key")
+            }
+            Self::Unreadable(error) => write!(f, "the packed file does not open: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for PackError {}
