@@ -33,7 +33,8 @@ impl<'a, F: FnMut(&'static str, usize)> Space<'a> for Measure<F> {
     fn take<T: Pod>(&mut self, name: &'static str, len: usize) -> &'a mut [T] {
         let bytes = len.saturating_mul(size_of::<T>());
         (self.report)(name, bytes);
-        self.bytes = self.bytes.saturating_add(bytes.checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX));
+        self.bytes =
+            self.bytes.saturating_add(bytes.checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX));
         &mut []
     }
 }

@@ -11,7 +11,8 @@ pub(crate) fn candidates() -> Vec<PathBuf> {
     if let Ok(executable) = std::env::current_exe() {
         let folder = executable.parent();
         candidates.extend(folder.map(|folder| folder.join(NAME)));
-        candidates.extend(folder.and_then(|f| f.parent()).map(|prefix| prefix.join("share/electra").join(NAME)));
+        candidates
+            .extend(folder.and_then(|f| f.parent()).map(|prefix| prefix.join("share/electra").join(NAME)));
         // target/release/electra and target/aarch64-.../release/deps/test lie two to four levels deep.
         candidates.extend(executable.ancestors().skip(2).take(4).map(|root| root.join("models").join(NAME)));
     }

@@ -5,9 +5,9 @@ mod arena;
 mod classifier;
 #[cfg(not(feature = "embed-model"))]
 mod default_model;
+mod detector;
 #[cfg(feature = "embed-model")]
 mod embedded;
-mod detector;
 mod engine;
 mod error;
 mod model_file;

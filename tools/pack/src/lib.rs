@@ -4,8 +4,8 @@
 pub mod checkpoint;
 pub mod error;
 pub mod hugging_face;
-pub mod onnx;
 pub mod model_file;
+pub mod onnx;
 mod quantize;
 pub mod vocabulary;
 

@@ -218,7 +218,7 @@ fn padded(len: usize) -> usize {
 
 /// Header, section table, sections, checksums.
 fn assemble(sections: &[Vec<u8>; SectionKind::ALL.len()]) -> Vec<u8> {
-    let first = HEADER_LEN + sections.len() * ENTRY_LEN;
+    let first = format::FIRST_SECTION;
     let len = first + sections.iter().map(|section| padded(section.len())).sum::<usize>();
     let mut file = vec![0; first];
     let mut set = |at: usize, value: &[u8]| file[at..at + value.len()].copy_from_slice(value);

@@ -26,7 +26,8 @@ impl Quantized {
     /// Quantizes the rows of a matrix. A row of zeros gets scale 0.
     pub(crate) fn rows(tensor: &Tensor) -> Self {
         let columns = tensor.shape.last().copied().unwrap_or(0).max(1);
-        let mut quantized = Self { values: Vec::with_capacity(tensor.data.len()), scales: Vec::new(), columns };
+        let mut quantized =
+            Self { values: Vec::with_capacity(tensor.data.len()), scales: Vec::new(), columns };
         for row in tensor.data.chunks(columns) {
             let greatest = row.iter().fold(0f32, |greatest, weight| greatest.max(weight.abs()));
             let scale = greatest / 127.0;

@@ -4,6 +4,7 @@
 //! ```sh
 //! cargo run -p unicode-tables > runtime/core/src/tokenizer/tables.rs
 //! ```
+#![forbid(unsafe_code)]
 
 mod derive;
 mod emit;

@@ -51,7 +51,8 @@ pub(crate) fn run(
         return Ok(());
     };
     let stride = config.hidden_size;
-    for (block, (ids, hidden)) in ids.chunks(ROW_BLOCK).zip(hidden.chunks_mut(ROW_BLOCK * stride)).enumerate() {
+    for (block, (ids, hidden)) in ids.chunks(ROW_BLOCK).zip(hidden.chunks_mut(ROW_BLOCK * stride)).enumerate()
+    {
         let embedded = &mut scratch.embedded[..ids.len() * width];
         embed(block * ROW_BLOCK, ids, embedded);
         scratch.quantized.quantize(kernels, embedded, 0);

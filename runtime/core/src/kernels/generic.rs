@@ -23,14 +23,7 @@ const GELU: [f32; 8] = [
 const GELU_RANGE: f32 = 4.2;
 
 /// e^x for x in [-1, 0] within 7.6e-7, minimax with the constant term fixed at 1.
-const EXP: [f32; 6] = [
-    1.0,
-    0.999_970_2,
-    0.499_609_77,
-    0.164_948_88,
-    0.038_246_796,
-    0.005_058_348_6,
-];
+const EXP: [f32; 6] = [1.0, 0.999_970_2, 0.499_609_77, 0.164_948_88, 0.038_246_796, 0.005_058_348_6];
 /// The softmax takes e^x as EXP(x / 8)^8; below -8 a probability rounds to 0 of 255 anyway.
 const EXP_RANGE: f32 = 8.0;
 
@@ -59,22 +52,12 @@ pub(crate) fn gemm<S: Simd>(
     let columns = sums.len();
     let rows = a.len() / depth;
     assert!(depth.is_multiple_of(4) && columns.is_multiple_of(LANES));
-    assert!(
-        a.len() == rows * depth && weights.len() == columns * depth && out.len() == rows * columns
-    );
+    assert!(a.len() == rows * depth && weights.len() == columns * depth && out.len() == rows * columns);
     let bias = match operand {
         Operand::Signed => S::SIGNED_BIAS,
         Operand::Unsigned => S::UNSIGNED_BIAS,
     };
-    let job = Gemm {
-        s,
-        a,
-        depth,
-        weights,
-        sums,
-        bias,
-        columns,
-    };
+    let job = Gemm { s, a, depth, weights, sums, bias, columns };
     let mut column = 0;
     while column < columns {
         let blocks = ((columns - column) / LANES).min(S::TILE_BLOCKS);
@@ -134,21 +117,11 @@ impl<S: Simd> Gemm<'_, S> {
         let weights = &self.weights[column * self.depth..(column + B * LANES) * self.depth];
         // SAFETY: `a` holds R rows of `depth` bytes and `weights` B blocks of 16 * depth bytes, as sliced above.
         unsafe {
-            s.tile(
-                a.as_ptr(),
-                self.depth,
-                weights.as_ptr(),
-                self.depth * LANES,
-                self.depth / 4,
-                &mut acc,
-            );
+            s.tile(a.as_ptr(), self.depth, weights.as_ptr(), self.depth * LANES, self.depth / 4, &mut acc);
         }
         for (r, acc) in acc.iter().enumerate() {
             let start = (row + r) * self.columns + column;
-            for (to, value) in lanes_mut(&mut out[start..start + B * LANES])
-                .iter_mut()
-                .zip(acc)
-            {
+            for (to, value) in lanes_mut(&mut out[start..start + B * LANES]).iter_mut().zip(acc) {
                 s.store_i(*value, to);
             }
         }
@@ -180,20 +153,13 @@ fn greatest_magnitude<S: Simd>(s: S, x: &[f32]) -> f32 {
 /// Scale and reciprocal that map `greatest` to 127.
 #[inline(always)]
 fn scale_of(greatest: f32) -> (f32, f32) {
-    if greatest >= SMALLEST_RANGE {
-        (greatest / 127.0, 127.0 / greatest)
-    } else {
-        (0.0, 0.0)
-    }
+    if greatest >= SMALLEST_RANGE { (greatest / 127.0, 127.0 / greatest) } else { (0.0, 0.0) }
 }
 
 /// `acc * column scale * row scale + bias`, then the activation; into columns of `out` that start at
 /// `out_column`, `out_stride` apart.
 #[inline(always)]
-#[expect(
-    clippy::too_many_arguments,
-    reason = "a kernel takes its operands flat"
-)]
+#[expect(clippy::too_many_arguments, reason = "a kernel takes its operands flat")]
 pub(crate) fn dequantize<S: Simd>(
     s: S,
     acc: &[i32],
@@ -206,18 +172,11 @@ pub(crate) fn dequantize<S: Simd>(
     out_column: usize,
 ) {
     let columns = scales.len();
-    let rows = acc
-        .chunks_exact(columns)
-        .zip(row_scales)
-        .zip(out.chunks_mut(out_stride));
+    let rows = acc.chunks_exact(columns).zip(row_scales).zip(out.chunks_mut(out_stride));
     for ((acc, row_scale), out) in rows {
         let out = &mut out[out_column..out_column + columns];
         let row_scale = s.splat(*row_scale);
-        let operands = lanes(acc)
-            .iter()
-            .zip(lanes(scales))
-            .zip(lanes(bias))
-            .zip(lanes_mut(out));
+        let operands = lanes(acc).iter().zip(lanes(scales)).zip(lanes(bias)).zip(lanes_mut(out));
         for (((acc, scale), bias), out) in operands {
             let scaled = s.mul(s.mul(s.to_f32(s.load_i(acc)), s.load(scale)), row_scale);
             let value = s.add(scaled, s.load(bias));
@@ -258,11 +217,7 @@ pub(crate) fn scale_rows<S: Simd>(
     out_stride: usize,
     out_column: usize,
 ) {
-    for ((acc, factor), out) in acc
-        .chunks_exact(columns)
-        .zip(factors)
-        .zip(out.chunks_mut(out_stride))
-    {
+    for ((acc, factor), out) in acc.chunks_exact(columns).zip(factors).zip(out.chunks_mut(out_stride)) {
         let factor = s.splat(*factor);
         let out = &mut out[out_column..out_column + columns];
         for (acc, out) in lanes(acc).iter().zip(lanes_mut(out)) {
@@ -304,11 +259,7 @@ pub(crate) fn embed<S: Simd>(
     out: &mut [f32],
 ) {
     let (word_scale, position_scale) = (s.splat(word.1), s.splat(position.1));
-    let operands = lanes(word.0)
-        .iter()
-        .zip(lanes(position.0))
-        .zip(lanes(token_type))
-        .zip(lanes_mut(out));
+    let operands = lanes(word.0).iter().zip(lanes(position.0)).zip(lanes(token_type)).zip(lanes_mut(out));
     for (((word, position), token_type), out) in operands {
         let word = s.mul(s.to_f32(s.load_i8(word)), word_scale);
         let position = s.mul(s.to_f32(s.load_i8(position)), position_scale);
@@ -363,14 +314,9 @@ pub(crate) fn pack_values<S: Simd>(
     let (scale, reciprocal) = scale_of(greatest_magnitude(s, x));
     let reciprocal = s.splat(reciprocal);
     let depth = packed.len() / width;
-    for (block, (packed, sums)) in packed
-        .chunks_exact_mut(depth * LANES)
-        .zip(lanes_mut(sums))
-        .enumerate()
-    {
+    for (block, (packed, sums)) in packed.chunks_exact_mut(depth * LANES).zip(lanes_mut(sums)).enumerate() {
         let mut sum = s.splat_i(0);
-        let (groups, _) =
-            bytemuck::cast_slice_mut::<i8, u8>(packed).as_chunks_mut::<{ 4 * LANES }>();
+        let (groups, _) = bytemuck::cast_slice_mut::<i8, u8>(packed).as_chunks_mut::<{ 4 * LANES }>();
         for (rows, group) in x.chunks(4 * width).zip(groups) {
             let mut quantized = [s.splat_i(0); 4];
             for (quantized, row) in quantized.iter_mut().zip(rows.chunks_exact(width)) {
@@ -420,10 +366,7 @@ pub(crate) fn softmax_row<S: Simd>(
         let scores: &[f32; LANES] = bytemuck::cast_ref(acc);
         let probability = exp_scaled(s, s.sub(s.load(scores), greatest));
         sum = s.add_i(sum, probability);
-        s.store_low_bytes(
-            s.add_i(probability, bias),
-            whole.get_mut(index).unwrap_or(&mut tail),
-        );
+        s.store_low_bytes(s.add_i(probability, bias), whole.get_mut(index).unwrap_or(&mut tail));
     }
     rest.copy_from_slice(&tail[..rest.len()]);
     s.reduce_add_i(sum)

@@ -9,6 +9,8 @@
 
 use core::fmt;
 
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+mod aarch64;
 mod generic;
 mod scalar;
 mod set;
@@ -56,9 +58,7 @@ impl Kernels {
     /// # Errors
     /// When no set of this name runs on this processor; the error lists those that do.
     pub fn by_name(name: &str) -> Result<Self, UnknownKernels> {
-        supported()
-            .find(|kernels| kernels.name() == name)
-            .ok_or(UnknownKernels)
+        supported().find(|kernels| kernels.name() == name).ok_or(UnknownKernels)
     }
 
     /// All sets that this processor has, the fastest first, the portable one last.
@@ -86,13 +86,11 @@ impl fmt::Debug for Kernels {
 fn supported() -> impl Iterator<Item = Kernels> {
     #[cfg(target_arch = "x86_64")]
     let native = x86_64::detect();
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    let native = aarch64::detect();
+    #[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))))]
     let native: [Option<&'static dyn KernelSet>; 0] = [];
-    native
-        .into_iter()
-        .flatten()
-        .chain(core::iter::once(&scalar::Scalar as &dyn KernelSet))
-        .map(Kernels)
+    native.into_iter().flatten().chain(core::iter::once(&scalar::Scalar as &dyn KernelSet)).map(Kernels)
 }
 
 /// No set of kernels of the requested name runs on this processor.
@@ -103,12 +101,7 @@ impl fmt::Display for UnknownKernels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("no such kernels on this processor; it has")?;
         for (index, kernels) in Kernels::all().enumerate() {
-            write!(
-                f,
-                "{}{}",
-                if index == 0 { " " } else { ", " },
-                kernels.name()
-            )?;
+            write!(f, "{}{}", if index == 0 { " " } else { ", " }, kernels.name())?;
         }
         Ok(())
     }

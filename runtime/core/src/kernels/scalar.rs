@@ -66,9 +66,7 @@ impl Simd for Scalar {
 
     #[inline(always)]
     fn round(self, a: Self::F) -> Self::I {
-        core::array::from_fn(|i| {
-            ((a[i] + ROUNDER).to_bits() as i32).wrapping_sub(ROUNDER.to_bits() as i32)
-        })
+        core::array::from_fn(|i| ((a[i] + ROUNDER).to_bits() as i32).wrapping_sub(ROUNDER.to_bits() as i32))
     }
 
     #[inline(always)]
@@ -149,11 +147,8 @@ impl Simd for Scalar {
     ) {
         for (b, group) in (0..B).flat_map(|b| (0..groups).map(move |group| (b, group))) {
             // SAFETY: the caller promises `B` blocks of `64 * groups` bytes, `w_stride` apart.
-            let weights = unsafe {
-                w.add(b * w_stride + group * 4 * LANES)
-                    .cast::<[[i8; 4]; LANES]>()
-                    .read()
-            };
+            let weights =
+                unsafe { w.add(b * w_stride + group * 4 * LANES).cast::<[[i8; 4]; LANES]>().read() };
             for (r, acc) in acc.iter_mut().enumerate() {
                 // SAFETY: the caller promises `R` rows of `4 * groups` bytes, `a_stride` apart.
                 let row = unsafe { a.add(r * a_stride + group * 4).cast::<[i8; 4]>().read() };

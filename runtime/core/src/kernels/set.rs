@@ -12,21 +12,10 @@ pub(crate) trait KernelSet: Sync {
     fn quantize_rows(&self, x: &[f32], columns: usize, out: &mut [u8], scales: &mut [f32]);
 
     /// `out` rows x columns = `a` rows x depth times packed `weights`; depth is a multiple of four.
-    fn gemm(
-        &self,
-        operand: Operand,
-        a: &[u8],
-        depth: usize,
-        weights: &[i8],
-        sums: &[i32],
-        out: &mut [i32],
-    );
+    fn gemm(&self, operand: Operand, a: &[u8], depth: usize, weights: &[i8], sums: &[i32], out: &mut [i32]);
 
     /// Scale, bias and activation of a GEMM's result, into columns of `out` beginning at `out_column`.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a kernel takes its operands flat"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "a kernel takes its operands flat")]
     fn dequantize(
         &self,
         acc: &[i32],
@@ -54,13 +43,7 @@ pub(crate) trait KernelSet: Sync {
     fn layer_norm(&self, x: &mut [f32], gamma: &[f32], beta: &[f32], epsilon: f32);
 
     /// Word + position + type embedding of one token, before LayerNorm.
-    fn embed(
-        &self,
-        word: (&[i8], f32),
-        position: (&[i8], f32),
-        token_type: &[f32],
-        out: &mut [f32],
-    );
+    fn embed(&self, word: (&[i8], f32), position: (&[i8], f32), token_type: &[f32], out: &mut [f32]);
 
     /// Quantizes keys and lays them out as weights whose columns are tokens.
     fn pack_keys(

@@ -30,13 +30,7 @@ fn pack(weights: &[Vec<i8>], depth: usize) -> (Vec<i8>, Vec<i32>) {
             packed[n / 16 * 16 * depth + k / 4 * 64 + n % 16 * 4 + k % 4] = *weight;
         }
     }
-    (
-        packed,
-        weights
-            .iter()
-            .map(|row| row.iter().map(|w| i32::from(*w)).sum())
-            .collect(),
-    )
+    (packed, weights.iter().map(|row| row.iter().map(|w| i32::from(*w)).sum()).collect())
 }
 
 fn extreme_i8() -> impl Strategy<Value = i8> {
@@ -256,16 +250,7 @@ fn run_dequantize(
     residual: &[f32],
 ) -> Vec<f32> {
     let mut out = residual.to_vec();
-    set.dequantize(
-        acc,
-        row_scales,
-        scales,
-        bias,
-        activation,
-        &mut out,
-        scales.len(),
-        0,
-    );
+    set.dequantize(acc, row_scales, scales, bias, activation, &mut out, scales.len(), 0);
     out
 }
 

@@ -18,6 +18,10 @@ pub const ENTRY_LEN: usize = 32;
 /// Sections and the parts inside them begin at multiples of this.
 pub const ALIGNMENT: usize = 64;
 
+/// Where the first section begins: behind header and table, aligned.
+pub const FIRST_SECTION: usize =
+    (HEADER_LEN + SectionKind::ALL.len() * ENTRY_LEN).next_multiple_of(ALIGNMENT);
+
 /// Where the header's fields begin.
 pub mod field {
     /// [`super::BYTE_ORDER`], u32.

@@ -13,7 +13,7 @@ use crate::tokenizer::Vocabulary;
 
 pub use checksum::{FileChecksum, crc32};
 pub use error::ModelError;
-use format::{ALIGNMENT, ENTRY_LEN, HEADER_LEN, SectionKind, field};
+use format::{ALIGNMENT, ENTRY_LEN, FIRST_SECTION, HEADER_LEN, SectionKind, field};
 pub(crate) use parts::{Embeddings, Head, Layer, Linear};
 
 #[cfg(target_endian = "big")]
@@ -99,8 +99,7 @@ impl<'m> Model<'m> {
     /// # Errors
     /// Names the first section that is damaged, or the header.
     pub fn verify(&self) -> Result<(), ModelError> {
-        let table_end = self.sections.first().map_or(HEADER_LEN, |section| section.offset);
-        let mut checksum = FileChecksum::new(&self.file[..table_end]);
+        let mut checksum = FileChecksum::new(&self.file[..FIRST_SECTION]);
         let stored = u32_at(self.file, field::FILE_CRC);
         for section in &self.sections {
             let end = section.offset + section.bytes.len().next_multiple_of(ALIGNMENT);
@@ -198,7 +197,7 @@ fn whole_file(bytes: &[u8]) -> Result<&[u8], ModelError> {
         return Err(ModelError::Header { field: "weight layout", found: layout });
     }
     let sections = u32_at(bytes, field::SECTIONS);
-    if sections != SECTIONS as u32 || file.len() < HEADER_LEN + SECTIONS * ENTRY_LEN {
+    if sections != SECTIONS as u32 || file.len() < FIRST_SECTION {
         return Err(ModelError::Header { field: "number of sections", found: sections });
     }
     if !file.as_ptr().cast::<u32>().is_aligned() {
@@ -210,7 +209,7 @@ fn whole_file(bytes: &[u8]) -> Result<&[u8], ModelError> {
 /// Reads the section table. Sections must follow each other without gaps and fill the file.
 fn read_sections(file: &[u8]) -> Result<[Section<'_>; SECTIONS], ModelError> {
     let (table, _) = file[HEADER_LEN..].as_chunks::<ENTRY_LEN>();
-    let mut end = HEADER_LEN + SECTIONS * ENTRY_LEN;
+    let mut end = FIRST_SECTION;
     let mut sections = SectionKind::ALL.map(|kind| Section { kind, offset: 0, bytes: &file[..0], crc: 0 });
     for (section, entry) in sections.iter_mut().zip(table) {
         let kind = section.kind;

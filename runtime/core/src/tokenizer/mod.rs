@@ -2,6 +2,7 @@
 //! the `tokenizers` crate (0.23, `BertNormalizer`, `BertPreTokenizer`, `WordPiece`, special tokens added).
 //!
 //! [`Vocabulary`] is a view of a section of the model file, [`Tokenizer`] cuts texts with it.
+#![forbid(unsafe_code)]
 
 mod ascii;
 pub mod hash;

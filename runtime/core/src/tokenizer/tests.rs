@@ -150,6 +150,11 @@ fn wrong_sections_are_refused_by_name() {
     section.bytes_mut()[length - 5] = 0xFF;
     assert_eq!(open(&section), VocabularyError::Text { at: 26 });
 
+    let section = Section::of(&["é", &"x".repeat(255)]);
+    assert!(Vocabulary::from_bytes(section.bytes()).is_ok());
+    let section = Section::of(&["é", &"x".repeat(256)]);
+    assert_eq!(open(&section), VocabularyError::Start { token: 7, found: 284, before: 28 });
+
     let section = Section::of(&[]);
     let mut shifted = vec![0u32; section.words.len() + 1];
     let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut shifted);

@@ -72,7 +72,10 @@ impl Tract {
 
     pub(super) fn operators(&self) -> Vec<String> {
         let plan = self.state.plan();
-        plan.order_without_consts().iter().map(|node| plan.model().node(*node).op.name().into_owned()).collect()
+        plan.order_without_consts()
+            .iter()
+            .map(|node| plan.model().node(*node).op.name().into_owned())
+            .collect()
     }
 }
 

@@ -3,6 +3,7 @@
 use core::arch::x86_64::*;
 
 use super::has_features;
+use crate::kernels::KernelSet;
 use crate::kernels::set::kernel_set;
 use crate::kernels::simd::{LANES, Simd};
 
@@ -10,18 +11,12 @@ use crate::kernels::simd::{LANES, Simd};
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512Vnni(());
 
-impl Avx512Vnni {
-    pub(super) fn detect() -> Option<&'static Self> {
-        static TOKEN: Avx512Vnni = Avx512Vnni(());
-        has_features!("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni").then_some(&TOKEN)
-    }
+pub(super) fn detect() -> Option<&'static dyn KernelSet> {
+    static SET: Avx512Vnni = Avx512Vnni(());
+    has_features!("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni").then_some(&SET)
 }
 
-kernel_set!(
-    Avx512Vnni,
-    "avx512-vnni",
-    "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"
-);
+kernel_set!(Avx512Vnni, "avx512-vnni", "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni");
 
 // SAFETY of every block below: the token proves that the processor has the instructions; references to arrays
 // make the loads and stores valid for their width.
@@ -99,10 +94,7 @@ impl Simd for Avx512Vnni {
         // SAFETY: see above.
         unsafe {
             let eight = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps::<1>(a));
-            let four = _mm_add_ps(
-                _mm256_castps256_ps128(eight),
-                _mm256_extractf128_ps::<1>(eight),
-            );
+            let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
         }
@@ -202,10 +194,7 @@ impl Simd for Avx512Vnni {
                     _mm512_loadu_si512(w.add(b * w_stride + group * 4 * LANES).cast())
                 });
                 for (r, acc) in acc.iter_mut().enumerate() {
-                    let row = a
-                        .add(r * a_stride + group * 4)
-                        .cast::<i32>()
-                        .read_unaligned();
+                    let row = a.add(r * a_stride + group * 4).cast::<i32>().read_unaligned();
                     let row = _mm512_set1_epi32(row);
                     for (acc, weights) in acc.iter_mut().zip(weights) {
                         *acc = _mm512_dpbusd_epi32(*acc, row, weights);

@@ -4,13 +4,12 @@ use super::KernelSet;
 
 mod avx2;
 mod avx512_vnni;
+mod avx_vnni;
+mod lanes256;
 
 /// The sets this processor has, the fastest first.
-pub(super) fn detect() -> [Option<&'static dyn KernelSet>; 2] {
-    [
-        avx512_vnni::Avx512Vnni::detect().map(|token| token as &dyn KernelSet),
-        avx2::Avx2::detect().map(|token| token as &dyn KernelSet),
-    ]
+pub(super) fn detect() -> [Option<&'static dyn KernelSet>; 3] {
+    [avx512_vnni::detect(), avx_vnni::detect(), avx2::detect()]
 }
 
 /// Whether the processor (or, without `std`, the compilation target) has all of these features.

@@ -1,0 +1,257 @@
+//! Sixteen lanes in two AVX2 registers: what the sets of 256 bits share. They differ in how they multiply bytes.
+
+use core::arch::x86_64::*;
+
+use crate::kernels::simd::{LANES, Simd};
+
+/// The int8 multiplication of a set of kernels, as a token: it can be made only where AVX2 and the instructions
+/// of the multiplication were detected.
+pub(crate) trait Multiply: Copy {
+    /// See [`Simd::TILE_ROWS`].
+    const TILE_ROWS: usize;
+    /// See [`Simd::SIGNED_BIAS`].
+    const SIGNED_BIAS: i32;
+    /// See [`Simd::UNSIGNED_BIAS`].
+    const UNSIGNED_BIAS: i32;
+
+    /// Adds to each i32 of `acc` the four products of its bytes in `row` and in `weights`.
+    fn multiply_add(self, acc: __m256i, row: __m256i, weights: __m256i) -> __m256i;
+}
+
+/// The token of a set: its multiplication's.
+#[derive(Clone, Copy)]
+pub(crate) struct Lanes256<M>(M);
+
+impl<M> Lanes256<M> {
+    pub(super) const fn new(multiplication: M) -> Self {
+        Self(multiplication)
+    }
+}
+
+/// Sixteen f32: lanes 0..8 and 8..16.
+type F = [__m256; 2];
+/// Sixteen i32: lanes 0..8 and 8..16.
+type I = [__m256i; 2];
+
+// SAFETY of every block below: the token proves that the processor has the instructions; references to arrays
+// make the loads and stores valid for their width.
+impl<M: Multiply> Simd for Lanes256<M> {
+    type F = F;
+    type I = I;
+
+    const TILE_ROWS: usize = M::TILE_ROWS;
+    const TILE_BLOCKS: usize = 1;
+    const SIGNED_BIAS: i32 = M::SIGNED_BIAS;
+    const UNSIGNED_BIAS: i32 = M::UNSIGNED_BIAS;
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> F {
+        // SAFETY: see above.
+        unsafe { [_mm256_set1_ps(value); 2] }
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[f32; LANES]) -> F {
+        // SAFETY: see above.
+        unsafe { [_mm256_loadu_ps(from.as_ptr()), _mm256_loadu_ps(from.as_ptr().add(8))] }
+    }
+
+    #[inline(always)]
+    fn store(self, value: F, to: &mut [f32; LANES]) {
+        // SAFETY: see above.
+        unsafe {
+            _mm256_storeu_ps(to.as_mut_ptr(), value[0]);
+            _mm256_storeu_ps(to.as_mut_ptr().add(8), value[1]);
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, a: F, b: F) -> F {
+        // SAFETY: see above.
+        unsafe { [_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: F, b: F) -> F {
+        // SAFETY: see above.
+        unsafe { [_mm256_sub_ps(a[0], b[0]), _mm256_sub_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: F, b: F) -> F {
+        // SAFETY: see above.
+        unsafe { [_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn max(self, a: F, b: F) -> F {
+        // SAFETY: see above.
+        unsafe { [_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn min(self, a: F, b: F) -> F {
+        // SAFETY: see above.
+        unsafe { [_mm256_min_ps(a[0], b[0]), _mm256_min_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn abs(self, a: F) -> F {
+        // SAFETY: see above.
+        unsafe {
+            let mask = _mm256_castsi256_ps(_mm256_set1_epi32(i32::MAX));
+            [_mm256_and_ps(a[0], mask), _mm256_and_ps(a[1], mask)]
+        }
+    }
+
+    #[inline(always)]
+    fn round(self, a: F) -> I {
+        // SAFETY: see above. The default rounding mode is to nearest, ties to even.
+        unsafe { [_mm256_cvtps_epi32(a[0]), _mm256_cvtps_epi32(a[1])] }
+    }
+
+    #[inline(always)]
+    fn reduce_add(self, a: F) -> f32 {
+        // SAFETY: see above.
+        unsafe {
+            let eight = _mm256_add_ps(a[0], a[1]);
+            let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+    }
+
+    #[inline(always)]
+    fn reduce_max(self, a: F) -> f32 {
+        // SAFETY: see above.
+        unsafe {
+            let eight = _mm256_max_ps(a[0], a[1]);
+            let four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+            let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+    }
+
+    #[inline(always)]
+    fn splat_i(self, value: i32) -> I {
+        // SAFETY: see above.
+        unsafe { [_mm256_set1_epi32(value); 2] }
+    }
+
+    #[inline(always)]
+    fn load_i(self, from: &[i32; LANES]) -> I {
+        // SAFETY: see above.
+        unsafe { [_mm256_loadu_si256(from.as_ptr().cast()), _mm256_loadu_si256(from.as_ptr().add(8).cast())] }
+    }
+
+    #[inline(always)]
+    fn store_i(self, value: I, to: &mut [i32; LANES]) {
+        // SAFETY: see above.
+        unsafe {
+            _mm256_storeu_si256(to.as_mut_ptr().cast(), value[0]);
+            _mm256_storeu_si256(to.as_mut_ptr().add(8).cast(), value[1]);
+        }
+    }
+
+    #[inline(always)]
+    fn load_i8(self, from: &[i8; LANES]) -> I {
+        // SAFETY: see above.
+        unsafe {
+            [
+                _mm256_cvtepi8_epi32(_mm_loadl_epi64(from.as_ptr().cast())),
+                _mm256_cvtepi8_epi32(_mm_loadl_epi64(from.as_ptr().add(8).cast())),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn store_low_bytes(self, value: I, to: &mut [u8; LANES]) {
+        // SAFETY: see above.
+        unsafe {
+            let byte = _mm256_set1_epi32(0xff);
+            let words =
+                _mm256_packus_epi32(_mm256_and_si256(value[0], byte), _mm256_and_si256(value[1], byte));
+            let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(words);
+            let bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
+            _mm_storeu_si128(to.as_mut_ptr().cast(), bytes);
+        }
+    }
+
+    #[inline(always)]
+    fn store_interleaved(self, rows: [I; 4], to: &mut [u8; 4 * LANES]) {
+        // SAFETY: see above.
+        unsafe {
+            let byte = _mm256_set1_epi32(0xff);
+            for half in 0..2 {
+                let low = _mm256_or_si256(
+                    _mm256_and_si256(rows[0][half], byte),
+                    _mm256_slli_epi32::<8>(_mm256_and_si256(rows[1][half], byte)),
+                );
+                let high = _mm256_or_si256(
+                    _mm256_slli_epi32::<16>(_mm256_and_si256(rows[2][half], byte)),
+                    _mm256_slli_epi32::<24>(rows[3][half]),
+                );
+                _mm256_storeu_si256(to.as_mut_ptr().add(32 * half).cast(), _mm256_or_si256(low, high));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn to_f32(self, a: I) -> F {
+        // SAFETY: see above.
+        unsafe { [_mm256_cvtepi32_ps(a[0]), _mm256_cvtepi32_ps(a[1])] }
+    }
+
+    #[inline(always)]
+    fn add_i(self, a: I, b: I) -> I {
+        // SAFETY: see above.
+        unsafe { [_mm256_add_epi32(a[0], b[0]), _mm256_add_epi32(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn mul_i(self, a: I, b: I) -> I {
+        // SAFETY: see above.
+        unsafe { [_mm256_mullo_epi32(a[0], b[0]), _mm256_mullo_epi32(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn reduce_add_i(self, a: I) -> i32 {
+        // SAFETY: see above.
+        unsafe {
+            let eight = _mm256_add_epi32(a[0], a[1]);
+            let four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256::<1>(eight));
+            let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b11_10>(four));
+            _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<1>(two)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn tile<const R: usize, const B: usize>(
+        self,
+        a: *const u8,
+        a_stride: usize,
+        w: *const i8,
+        w_stride: usize,
+        groups: usize,
+        acc: &mut [[I; B]; R],
+    ) {
+        for group in 0..groups {
+            // SAFETY: the caller's promise about `w` and `a`, and the token.
+            unsafe {
+                let weights: [I; B] = core::array::from_fn(|b| {
+                    let block = w.add(b * w_stride + group * 4 * LANES);
+                    [_mm256_loadu_si256(block.cast()), _mm256_loadu_si256(block.add(32).cast())]
+                });
+                for (r, acc) in acc.iter_mut().enumerate() {
+                    let row = a.add(r * a_stride + group * 4).cast::<i32>().read_unaligned();
+                    let row = _mm256_set1_epi32(row);
+                    for (acc, weights) in acc.iter_mut().zip(weights) {
+                        for (acc, weights) in acc.iter_mut().zip(weights) {
+                            *acc = self.0.multiply_add(*acc, row, weights);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The command line.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use electra::EngineKind;
+
+/// Classify text on the device with an int8 ELECTRA in one fixed memory arena.
+#[derive(Parser)]
+#[command(name = "electra", version, arg_required_else_help = true)]
+pub(crate) struct CommandLine {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Give each text its label and score
+    Classify(ClassifyArgs),
+    /// Show which tokens of a text look replaced
+    Detect(DetectArgs),
+    /// Measure a model on labelled texts
+    Evaluate(EvaluateArgs),
+    /// Show the tokens of a text
+    Tokenize(TokenizeArgs),
+    /// Show what a model file holds and which kernels this machine chooses
+    Inspect(InspectArgs),
+    /// Show the memory that a model needs: file, arena, resident
+    Footprint(FootprintArgs),
+    /// Make a model file from a Hugging Face folder or an ONNX file
+    #[cfg(feature = "pack")]
+    Pack(PackArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct ClassifyArgs {
+    /// Texts to classify
+    #[arg(value_name = "TEXT", required_unless_present = "input", conflicts_with = "input")]
+    pub texts: Vec<String>,
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Write JSON lines
+    #[arg(long)]
+    pub json: bool,
+    /// Show this many labels of each text, the likeliest first
+    #[arg(long, value_name = "K")]
+    pub top_k: Option<NonZeroUsize>,
+    /// Cut long texts; without this they are classified in overlapping windows
+    #[arg(long)]
+    pub truncate: bool,
+    /// Worker threads, an arena each [default: one for texts given here, all cores for --input]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+#[derive(Args)]
+pub(crate) struct DetectArgs {
+    /// Texts to look at
+    #[arg(value_name = "TEXT", required_unless_present = "input", conflicts_with = "input")]
+    pub texts: Vec<String>,
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Write JSON lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct EvaluateArgs {
+    /// Labelled texts: .csv or .tsv with a header, or .jsonl; '-' for standard input
+    #[arg(long, value_name = "FILE")]
+    pub input: PathBuf,
+    /// Format of the input, if its name does not tell
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// Column or field with the text [default: text or sentence]
+    #[arg(long, value_name = "NAME")]
+    pub column: Option<String>,
+    /// Column or field with the label, by name or by index
+    #[arg(long, value_name = "NAME", default_value = "label")]
+    pub label_column: String,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Write one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Cut long texts; without this they are classified in overlapping windows
+    #[arg(long)]
+    pub truncate: bool,
+    /// Worker threads, an arena each; latency is measured per text [default: 1]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+#[derive(Args)]
+pub(crate) struct TokenizeArgs {
+    /// Texts to tokenize
+    #[arg(value_name = "TEXT", required_unless_present = "input", conflicts_with = "input")]
+    pub texts: Vec<String>,
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// Model file whose vocabulary to use [default: the sentiment model]
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// Write JSON lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct InspectArgs {
+    /// Model file [default: the sentiment model]
+    pub file: Option<PathBuf>,
+    /// Write one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct FootprintArgs {
+    /// Model file [default: the sentiment model]
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// Engine whose resident memory to measure
+    #[arg(long, value_parser = parse_engine)]
+    pub engine: Option<EngineKind>,
+    /// Longest sequence, in tokens with [CLS] and [SEP], for parts and resident memory
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub max_tokens: usize,
+    /// Write one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Draw the arena by part and sequence length into this file
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+}
+
+#[cfg(feature = "pack")]
+#[derive(Args)]
+pub(crate) struct PackArgs {
+    /// Hugging Face folder (config.json, model.safetensors, vocab.txt or tokenizer.json), or .onnx file
+    pub source: PathBuf,
+    /// Model file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Vocabulary for an .onnx file, if none lies beside it: vocab.txt or tokenizer.json
+    #[arg(long, value_name = "FILE")]
+    pub vocab: Option<PathBuf>,
+    /// Name to store in the model file [default: the source's name]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Write one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where texts come from besides the command line.
+#[derive(Args)]
+pub(crate) struct InputArgs {
+    /// Read texts from FILE, or '-' for standard input: .txt (a text a line), .csv or .tsv with a header, .jsonl
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// Format of the input, if its name does not tell
+    #[arg(long, value_enum, requires = "input")]
+    pub format: Option<Format>,
+    /// Column or field with the text [default: text or sentence]
+    #[arg(long, value_name = "NAME", requires = "input")]
+    pub column: Option<String>,
+}
+
+/// How the model is run.
+#[derive(Args)]
+pub(crate) struct EngineArgs {
+    /// Model file [default: the one that ELECTRA_MODEL names, else the sentiment model]
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// Engine to run it with
+    #[arg(long, value_parser = parse_engine)]
+    pub engine: Option<EngineKind>,
+    /// Longest sequence in tokens, [CLS] and [SEP] included [default: the model's positions]
+    #[arg(long, value_name = "N")]
+    pub max_tokens: Option<usize>,
+    /// Memory of each arena; refused if it is too small for --max-tokens [default: exactly what is needed]
+    #[arg(long, value_name = "BYTES")]
+    pub arena_bytes: Option<usize>,
+}
+
+impl EngineArgs {
+    pub(crate) fn options(&self) -> electra::EngineOptions {
+        electra::EngineOptions {
+            engine: self.engine.unwrap_or_default(),
+            max_tokens: self.max_tokens,
+            arena_bytes: self.arena_bytes,
+            kernels: None,
+        }
+    }
+}
+
+/// Formats of texts in files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A text a line
+    Txt,
+    /// Comma-separated with a header, quoted as RFC 4180 says
+    Csv,
+    /// Tab-separated with a header, quotes are plain characters
+    Tsv,
+    /// A JSON object a line
+    Jsonl,
+}
+
+fn parse_engine(name: &str) -> Result<EngineKind, String> {
+    EngineKind::ALL.iter().copied().find(|engine| engine.name() == name).ok_or_else(|| {
+        let names: Vec<_> = EngineKind::ALL.iter().map(|engine| engine.name()).collect();
+        format!("this build has: {}", names.join(", "))
+    })
+}
+
+/// Opens the model that the command line names, or the default.
+pub(crate) fn open_model(path: Option<&PathBuf>) -> Result<electra::ModelFile, electra::Error> {
+    match path {
+        Some(path) => electra::ModelFile::open(path),
+        None => electra::ModelFile::open_default(),
+    }
+}

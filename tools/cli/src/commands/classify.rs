@@ -1,0 +1,94 @@
+//! `electra classify`.
+
+use electra::{Classification, Classifier, ClassifierOptions};
+use serde_json::json;
+
+use crate::args::{ClassifyArgs, open_model};
+use crate::failure::Failure;
+use crate::input::{self, Row};
+use crate::output::{Output, one_line};
+use crate::workers;
+
+pub(crate) fn run(args: &ClassifyArgs) -> Result<(), Failure> {
+    let rows = args.input.rows(&args.texts)?;
+    let default = if args.input.input.is_some() { workers::cores() } else { 1 };
+    let mut classifiers = open_classifiers(
+        args.engine.model.as_ref(),
+        &ClassifierOptions { engine: args.engine.options(), truncate: args.truncate },
+        workers::count(args.threads, default),
+    )?;
+    let mut output = Output::new(args.input.input.is_some());
+    let source = input::display_name(args.input.input.as_ref());
+    let (mut good, mut bad) = (0u64, 0u64);
+    workers::run(&mut classifiers, rows, classify_row, |item| {
+        let Some((row, result)) = item else { return Ok(output.flush()?) };
+        let rendered = row.content.and_then(|content| Ok(render(args, &content.text, &result?)));
+        match rendered {
+            Ok(rendered) => {
+                good += 1;
+                output.line(&rendered, 1)?;
+            }
+            Err(problem) => {
+                bad += 1;
+                output.bad_row(&source, row.line, &problem);
+            }
+        }
+        Ok(())
+    })?;
+    output.finish()?;
+    match bad {
+        0 => Ok(()),
+        _ => Err(Failure::Partly(format!("{bad} of {} rows could not be classified", good + bad))),
+    }
+}
+
+/// One classifier a worker, over one mapping of the model.
+pub(crate) fn open_classifiers(
+    model: Option<&std::path::PathBuf>,
+    options: &ClassifierOptions,
+    count: usize,
+) -> Result<Vec<Classifier>, Failure> {
+    let file = open_model(model)?;
+    (0..count).map(|_| Ok(Classifier::new(&file, options)?)).collect()
+}
+
+fn classify_row(classifier: &mut Classifier, row: &Row) -> Result<Classification, String> {
+    let content = row.content.as_ref().map_err(Clone::clone)?;
+    classifier.classify(&content.text).map_err(|error| error.to_string())
+}
+
+fn render(args: &ClassifyArgs, text: &str, classification: &Classification) -> String {
+    let mut ranked = classification.ranked();
+    if let Some(top_k) = args.top_k {
+        ranked.truncate(top_k.get());
+    }
+    if args.json {
+        let scores: Vec<_> =
+            ranked.iter().map(|entry| json!({ "label": &*entry.label, "score": entry.score })).collect();
+        return json!({
+            "text": text,
+            "label": &*classification.label,
+            "score": classification.score,
+            "scores": scores,
+            "tokens": classification.tokens,
+            "windows": classification.windows,
+            "truncated": classification.truncated,
+        })
+        .to_string();
+    }
+    let mut line =
+        format!("[{}] {} (Score: {:.4}", classification.label, one_line(text), classification.score);
+    if args.top_k.is_some() {
+        for entry in ranked.iter().skip(1) {
+            line.push_str(&format!("; {} {:.4}", entry.label, entry.score));
+        }
+    }
+    if classification.windows > 1 {
+        line.push_str(&format!("; {} windows", classification.windows));
+    }
+    if classification.truncated {
+        line.push_str(&format!("; cut to {} tokens", classification.tokens));
+    }
+    line.push(')');
+    line
+}

@@ -1,0 +1,85 @@
+//! `electra detect`.
+
+use std::io::{self, IsTerminal};
+
+use electra::{Detection, Detector};
+use serde_json::json;
+
+use crate::args::{DetectArgs, open_model};
+use crate::failure::Failure;
+use crate::input;
+use crate::output::{Output, one_line};
+
+/// Terminal colours: red for replaced, green for original.
+const RED: &str = "\x1b[31m";
+const GREEN: &str = "\x1b[32m";
+const RESET: &str = "\x1b[0m";
+
+pub(crate) fn run(args: &DetectArgs) -> Result<(), Failure> {
+    let rows = args.input.rows(&args.texts)?;
+    let file = open_model(args.engine.model.as_ref())?;
+    let mut detector = Detector::new(&file, &args.engine.options())?;
+    let mut output = Output::new(args.input.input.is_some());
+    let source = input::display_name(args.input.input.as_ref());
+    let coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let (mut good, mut bad) = (0u64, 0u64);
+    for row in rows {
+        let row = row?;
+        match &row.content {
+            Ok(content) => {
+                good += 1;
+                let detection = detector.detect(&content.text)?;
+                let rendered = if args.json {
+                    render_json(&content.text, &detection)
+                } else {
+                    render(&content.text, &detection, coloured)
+                };
+                output.line(&rendered, 1)?;
+            }
+            Err(problem) => {
+                bad += 1;
+                output.bad_row(&source, row.line, problem);
+            }
+        }
+    }
+    output.finish()?;
+    match bad {
+        0 => Ok(()),
+        _ => Err(Failure::Partly(format!("{bad} of {} rows could not be read", good + bad))),
+    }
+}
+
+fn render_json(text: &str, detection: &Detection) -> String {
+    let tokens: Vec<_> = detection
+        .tokens
+        .iter()
+        .map(|token| {
+            json!({
+                "token": token.piece,
+                "start": token.span.start,
+                "end": token.span.end,
+                "replaced": token.is_replaced(),
+                "probability": token.probability,
+            })
+        })
+        .collect();
+    json!({ "text": text, "tokens": tokens, "windows": detection.windows }).to_string()
+}
+
+fn render(text: &str, detection: &Detection, coloured: bool) -> String {
+    let mut lines = one_line(text);
+    let width = detection.tokens.iter().map(|token| token.piece.chars().count()).max().unwrap_or(0);
+    for token in &detection.tokens {
+        let verdict = if token.is_replaced() { "replaced" } else { "original" };
+        let (colour, reset) = match (coloured, token.is_replaced()) {
+            (false, _) => ("", ""),
+            (true, true) => (RED, RESET),
+            (true, false) => (GREEN, RESET),
+        };
+        lines.push_str(&format!(
+            "\n  {colour}{:width$}  {verdict}  {:.4}{reset}",
+            token.piece, token.probability
+        ));
+    }
+    lines
+}

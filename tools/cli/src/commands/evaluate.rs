@@ -1,0 +1,151 @@
+//! `electra evaluate`.
+
+use std::time::{Duration, Instant};
+
+use electra::{Classification, Classifier, ClassifierOptions};
+use serde_json::json;
+
+use crate::args::EvaluateArgs;
+use crate::commands::classify::open_classifiers;
+use crate::failure::Failure;
+use crate::input::{self, Row, Source};
+use crate::metrics::{Metrics, Outcome};
+use crate::output::Output;
+use crate::workers;
+
+pub(crate) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
+    let source = Source {
+        path: &args.input,
+        format: args.format,
+        column: args.column.as_deref(),
+        label_column: Some(&args.label_column),
+    };
+    if source.format()? == crate::args::Format::Txt {
+        return Err(Failure::Usage("a .txt input has no labels, expected .csv, .tsv or .jsonl".to_owned()));
+    }
+    let rows = source.rows()?;
+    let mut classifiers = open_classifiers(
+        args.engine.model.as_ref(),
+        &ClassifierOptions { engine: args.engine.options(), truncate: args.truncate },
+        workers::count(args.threads, 1),
+    )?;
+    let labels: Vec<String> =
+        classifiers.first().map_or_else(Vec::new, |one| one.labels().iter().map(|l| l.to_string()).collect());
+    let mut output = Output::new(true);
+    let name = input::display_name(Some(&args.input));
+    let mut outcomes = Vec::new();
+    let mut bad = 0u64;
+    workers::run(&mut classifiers, rows, classify_row, |item| {
+        let Some((row, result)) = item else { return Ok(()) };
+        let outcome = row.content.and_then(|content| {
+            let expected = label_index(&labels, content.label.as_deref().unwrap_or_default())?;
+            let (classification, latency) = result?;
+            Ok(Outcome { expected, scores: scores(&classification), latency })
+        });
+        match outcome {
+            Ok(outcome) => {
+                outcomes.push(outcome);
+                output.tick();
+            }
+            Err(problem) => {
+                bad += 1;
+                output.bad_row(&name, row.line, &problem);
+            }
+        }
+        Ok(())
+    })?;
+    if outcomes.is_empty() {
+        return Err(Failure::run(format_args!("{name}: no row could be evaluated")));
+    }
+    let metrics = Metrics::new(&labels, &outcomes);
+    output.line(&if args.json { render_json(&metrics, bad) } else { render(&metrics) }, 0)?;
+    output.finish()?;
+    match bad {
+        0 => Ok(()),
+        _ => Err(Failure::Partly(format!("{bad} of {} rows were left out", outcomes.len() as u64 + bad))),
+    }
+}
+
+fn classify_row(classifier: &mut Classifier, row: &Row) -> Result<(Classification, Duration), String> {
+    let content = row.content.as_ref().map_err(Clone::clone)?;
+    let start = Instant::now();
+    let classification = classifier.classify(&content.text).map_err(|error| error.to_string())?;
+    Ok((classification, start.elapsed()))
+}
+
+fn scores(classification: &Classification) -> Vec<f32> {
+    classification.scores.iter().map(|entry| entry.score).collect()
+}
+
+/// A label by its name, whatever its case, or by its index.
+fn label_index(labels: &[String], found: &str) -> Result<usize, String> {
+    let by_name = labels.iter().position(|label| label.eq_ignore_ascii_case(found));
+    let by_index = || found.trim().parse().ok().filter(|index| *index < labels.len());
+    by_name.or_else(by_index).ok_or_else(|| {
+        format!("label {found:?} found, expected {} or 0 to {}", labels.join(", "), labels.len() - 1)
+    })
+}
+
+fn render(metrics: &Metrics) -> String {
+    let (low, high) = metrics.interval;
+    let mut lines = vec![
+        format!("texts        {}", metrics.texts),
+        format!(
+            "accuracy     {:.2} %  (95 % interval {:.2} to {:.2})",
+            100.0 * metrics.accuracy,
+            100.0 * low,
+            100.0 * high
+        ),
+        format!("macro F1     {:.4}", metrics.macro_f1),
+        format!(
+            "calibration  {:.2} %  (expected calibration error, 15 bins)",
+            100.0 * metrics.calibration_error
+        ),
+        format!(
+            "latency      p50 {:.2} ms, p90 {:.2} ms, p99 {:.2} ms, mean {:.2} ms",
+            metrics.latency_ms[0], metrics.latency_ms[1], metrics.latency_ms[2], metrics.latency_ms[3]
+        ),
+    ];
+    let width = metrics.labels.iter().map(|label| label.chars().count()).max().unwrap_or(0).max(9);
+    let header: String = metrics.labels.iter().map(|label| format!(" {label:>width$}")).collect();
+    lines.push(format!("{:width$} {header}  precision  recall      F1", "true \\ is"));
+    for (index, label) in metrics.labels.iter().enumerate() {
+        let counts: String =
+            metrics.confusion[index].iter().map(|count| format!(" {count:>width$}")).collect();
+        let class = &metrics.classes[index];
+        lines.push(format!(
+            "{label:width$} {counts}     {:.4}  {:.4}  {:.4}",
+            class.precision, class.recall, class.f1
+        ));
+    }
+    lines.join("\n")
+}
+
+fn render_json(metrics: &Metrics, bad: u64) -> String {
+    let classes: Vec<_> = metrics
+        .labels
+        .iter()
+        .zip(&metrics.classes)
+        .map(|(label, class)| {
+            json!({ "label": label, "precision": class.precision, "recall": class.recall, "f1": class.f1 })
+        })
+        .collect();
+    json!({
+        "texts": metrics.texts,
+        "left_out": bad,
+        "accuracy": metrics.accuracy,
+        "accuracy_interval_95": [metrics.interval.0, metrics.interval.1],
+        "macro_f1": metrics.macro_f1,
+        "classes": classes,
+        "labels": metrics.labels,
+        "confusion": metrics.confusion,
+        "expected_calibration_error": metrics.calibration_error,
+        "latency_ms": {
+            "p50": metrics.latency_ms[0],
+            "p90": metrics.latency_ms[1],
+            "p99": metrics.latency_ms[2],
+            "mean": metrics.latency_ms[3],
+        },
+    })
+    .to_string()
+}

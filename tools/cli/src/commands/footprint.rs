@@ -1,0 +1,192 @@
+//! `electra footprint`.
+
+use std::fs;
+use std::path::Path;
+
+use electra::{Classifier, ClassifierOptions, Detector, EngineKind, EngineOptions, ModelFile};
+use electra_core::{HeadKind, Phase, arena_bytes, arena_parts};
+use serde_json::json;
+
+use crate::args::{FootprintArgs, open_model};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::picture;
+
+/// Sequence lengths of the table and the picture, as far as the model goes.
+const LENGTHS: [usize; 7] = [8, 16, 32, 64, 128, 256, 512];
+
+/// One buffer of the arena.
+pub(crate) struct Part {
+    pub phase: Phase,
+    pub name: &'static str,
+    pub bytes: usize,
+}
+
+/// What the system says of this process.
+struct Resident {
+    peak_kib: u64,
+    anonymous_kib: u64,
+    file_kib: u64,
+}
+
+pub(crate) fn run(args: &FootprintArgs) -> Result<(), Failure> {
+    let file = open_model(args.model.as_ref())?;
+    let engine = args.engine.unwrap_or_default();
+    let options = EngineOptions { engine, max_tokens: Some(args.max_tokens), ..EngineOptions::default() };
+    let resident = resident_after_run(&file, options)?;
+    let config = file.model().config();
+    let parts = parts(&file, args.max_tokens);
+    let lengths: Vec<(usize, usize)> = LENGTHS
+        .into_iter()
+        .filter(|tokens| *tokens <= config.max_position_embeddings)
+        .map(|tokens| (tokens, arena_bytes(config, tokens)))
+        .collect();
+    let code = std::env::current_exe().and_then(fs::metadata).map_or(0, |metadata| metadata.len());
+    if let Some(path) = &args.svg {
+        draw(path, &file, &lengths)?;
+    }
+    let report = Report { file: &file, engine, parts, lengths, code, resident, max_tokens: args.max_tokens };
+    let mut output = Output::new(false);
+    output.line(&if args.json { report.json() } else { report.text() }, 0)?;
+    Ok(output.finish()?)
+}
+
+/// What the system reports once the longest sequence was run, with engine and arena still there.
+fn resident_after_run(file: &ModelFile, options: EngineOptions) -> Result<Option<Resident>, Failure> {
+    let text = "word ".repeat(options.max_tokens.unwrap_or(0));
+    match file.model().config().head {
+        HeadKind::Classification => {
+            let options = ClassifierOptions { engine: options, truncate: true };
+            let mut classifier = Classifier::new(file, &options)?;
+            classifier.classify(&text)?;
+            Ok(resident())
+        }
+        HeadKind::ReplacedTokenDetection => {
+            let mut detector = Detector::new(file, &options)?;
+            detector.detect(&text)?;
+            Ok(resident())
+        }
+    }
+}
+
+pub(crate) fn parts(file: &ModelFile, tokens: usize) -> Vec<Part> {
+    let mut parts = Vec::new();
+    arena_parts(file.model().config(), tokens, |phase, name, bytes| {
+        if bytes > 0 {
+            parts.push(Part { phase, name, bytes });
+        }
+    });
+    parts
+}
+
+/// Reads what Linux reports; `None` elsewhere.
+fn resident() -> Option<Resident> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        line.trim().trim_end_matches(" kB").parse().ok()
+    };
+    Some(Resident {
+        peak_kib: field("VmHWM")?,
+        anonymous_kib: field("RssAnon")?,
+        file_kib: field("RssFile")?,
+    })
+}
+
+fn draw(path: &Path, file: &ModelFile, lengths: &[(usize, usize)]) -> Result<(), Failure> {
+    let columns: Vec<_> = lengths.iter().map(|(tokens, _)| (*tokens, parts(file, *tokens))).collect();
+    let svg = picture::arena(&columns).map_err(Failure::run)?;
+    fs::write(path, svg).map_err(|error| Failure::run(format_args!("{}: {error}", path.display())))
+}
+
+struct Report<'a> {
+    file: &'a ModelFile,
+    engine: EngineKind,
+    parts: Vec<Part>,
+    lengths: Vec<(usize, usize)>,
+    code: u64,
+    resident: Option<Resident>,
+    max_tokens: usize,
+}
+
+impl Report<'_> {
+    fn text(&self) -> String {
+        let model = self.file.model();
+        let mut lines =
+            vec![format!("model file     {:>10} bytes, mapped and used in place", model.file_len())];
+        for section in model.sections() {
+            lines.push(format!("  {:12} {:>10}", section.kind.name(), section.bytes.len()));
+        }
+        lines.push(format!("executable     {:>10} bytes", self.code));
+        let arena = arena_bytes(model.config(), self.max_tokens);
+        lines.push(format!("arena          {arena:>10} bytes for {} tokens", self.max_tokens));
+        let mut phase = None;
+        for part in &self.parts {
+            if phase != Some(part.phase) {
+                lines.push(format!("  {}", phase_name(part.phase)));
+                phase = Some(part.phase);
+            }
+            lines.push(format!("    {:26} {:>8}", part.name, part.bytes));
+        }
+        lines.push("arena by longest sequence".to_owned());
+        for (tokens, bytes) in &self.lengths {
+            lines.push(format!("  {tokens:>4} tokens {bytes:>10} bytes"));
+        }
+        match &self.resident {
+            Some(resident) => lines.push(format!(
+                "resident       {:>10} KiB at most so far; now {} KiB anonymous, {} KiB of files ({} engine)",
+                resident.peak_kib,
+                resident.anonymous_kib,
+                resident.file_kib,
+                self.engine.name()
+            )),
+            None => lines.push("resident       not reported by this system".to_owned()),
+        }
+        lines.join("\n")
+    }
+
+    fn json(&self) -> String {
+        let model = self.file.model();
+        let sections: serde_json::Map<_, _> = model
+            .sections()
+            .iter()
+            .map(|section| (section.kind.name().to_owned(), section.bytes.len().into()))
+            .collect();
+        let parts: Vec<_> = self
+            .parts
+            .iter()
+            .map(|part| json!({ "phase": phase_name(part.phase), "name": part.name, "bytes": part.bytes }))
+            .collect();
+        let lengths: Vec<_> =
+            self.lengths.iter().map(|(tokens, bytes)| json!({ "tokens": tokens, "bytes": bytes })).collect();
+        let resident = self.resident.as_ref().map(|resident| {
+            json!({
+                "peak_kib": resident.peak_kib,
+                "anonymous_kib": resident.anonymous_kib,
+                "file_kib": resident.file_kib,
+            })
+        });
+        json!({
+            "model_bytes": model.file_len(),
+            "sections": sections,
+            "executable_bytes": self.code,
+            "max_tokens": self.max_tokens,
+            "arena_bytes": arena_bytes(model.config(), self.max_tokens),
+            "arena_parts": parts,
+            "arena_by_tokens": lengths,
+            "engine": self.engine.name(),
+            "resident": resident,
+        })
+        .to_string()
+    }
+}
+
+pub(crate) fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Run => "whole run",
+        Phase::Embedding => "embedding",
+        Phase::Attention => "attention",
+        Phase::FeedForward => "feed-forward",
+        Phase::Head => "head",
+    }
+}

@@ -1,0 +1,10 @@
+//! One module a command.
+
+pub(crate) mod classify;
+pub(crate) mod detect;
+pub(crate) mod evaluate;
+pub(crate) mod footprint;
+pub(crate) mod inspect;
+#[cfg(feature = "pack")]
+pub(crate) mod pack;
+pub(crate) mod tokenize;

@@ -1,0 +1,127 @@
+//! `electra pack`.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use electra_pack::model_file::{Packed, pack};
+use electra_pack::{hugging_face, onnx};
+use serde_json::json;
+
+use crate::args::PackArgs;
+use crate::failure::Failure;
+use crate::output::Output;
+
+pub(crate) fn run(args: &PackArgs) -> Result<(), Failure> {
+    let source = &args.source;
+    let is_onnx = source.extension().is_some_and(|extension| extension == "onnx");
+    if args.vocab.is_some() && !is_onnx {
+        return Err(Failure::Usage("--vocab goes with an .onnx file; a folder has its own".to_owned()));
+    }
+    let checkpoint = if is_onnx {
+        onnx::read(source, &onnx::Options { vocabulary: args.vocab.clone() }).map_err(Failure::run)?
+    } else {
+        hugging_face::read(source).map_err(Failure::run)?
+    };
+    let stem =
+        source.canonicalize().ok().and_then(|path| Some(path.file_stem()?.to_string_lossy().into_owned()));
+    let name = args.name.clone().or(stem).unwrap_or_default();
+    let metadata = [("name", name.as_str()), ("packer", concat!("electra ", env!("CARGO_PKG_VERSION")))];
+    let problem = |error| Failure::run(format_args!("{}: {error}", source.display()));
+    let packed = pack(&checkpoint, &metadata).map_err(problem)?;
+    packed.check().map_err(problem)?;
+    write_atomically(&args.output, &packed.bytes)?;
+    let mut output = Output::new(false);
+    let before = source_bytes(source);
+    let rendered = if args.json { render_json(args, &packed, before) } else { render(args, &packed, before) };
+    output.line(&rendered, 0)?;
+    Ok(output.finish()?)
+}
+
+/// Writes beside the target and renames, so that a model in use is replaced and never torn.
+fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let fail = |error| Failure::run(format_args!("{}: {error}", path.display()));
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = Path::new(&partial);
+    let write = || {
+        let mut file = fs::File::create(partial)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(partial, path)
+    };
+    write().map_err(|error| {
+        // Best effort: the error that matters is already at hand.
+        let _ = fs::remove_file(partial);
+        fail(error)
+    })
+}
+
+/// Bytes of the weights as they came.
+fn source_bytes(source: &Path) -> u64 {
+    let len = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    if !source.is_dir() {
+        return len(source);
+    }
+    let Ok(entries) = fs::read_dir(source) else { return 0 };
+    let weights = entries.flatten().map(|entry| entry.path());
+    weights.filter(|path| path.extension().is_some_and(|e| e == "safetensors")).map(|path| len(&path)).sum()
+}
+
+fn render(args: &PackArgs, packed: &Packed, before: u64) -> String {
+    let config = &packed.config;
+    let mut lines = vec![
+        format!(
+            "{}: {} layers, hidden size {}, {} parameters",
+            args.source.display(),
+            config.num_hidden_layers,
+            config.hidden_size,
+            packed.parameters()
+        ),
+        format!("{:66} {:>14} {:>9} {:>10} {:>9}", "tensor", "shape", "bytes", "max error", "relative"),
+    ];
+    for tensor in &packed.tensors {
+        let shape = tensor.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
+        let error = tensor.error.map_or_else(
+            || format!("{:>10} {:>9}", "f32", ""),
+            |error| format!("{:>10.6} {:>8.3}%", error.largest, 100.0 * error.relative),
+        );
+        lines.push(format!("{:66} {shape:>14} {:>9} {error}", tensor.name, tensor.bytes));
+    }
+    lines.push(format!(
+        "{}: {} bytes, from {before} bytes of weights ({:.2}x smaller)",
+        args.output.display(),
+        packed.bytes.len(),
+        before as f64 / packed.bytes.len() as f64
+    ));
+    lines.join("\n")
+}
+
+fn render_json(args: &PackArgs, packed: &Packed, before: u64) -> String {
+    let tensors: Vec<_> = packed
+        .tensors
+        .iter()
+        .map(|tensor| {
+            json!({
+                "name": tensor.name,
+                "shape": tensor.shape,
+                "bytes": tensor.bytes,
+                "largest_error": tensor.error.map(|error| error.largest),
+                "relative_error": tensor.error.map(|error| error.relative),
+            })
+        })
+        .collect();
+    let sections: serde_json::Map<_, _> =
+        packed.sections.iter().map(|(kind, bytes)| (kind.name().to_owned(), (*bytes).into())).collect();
+    json!({
+        "source": args.source.display().to_string(),
+        "source_bytes": before,
+        "output": args.output.display().to_string(),
+        "output_bytes": packed.bytes.len(),
+        "parameters": packed.parameters(),
+        "layers": packed.config.num_hidden_layers,
+        "sections": sections,
+        "tensors": tensors,
+    })
+    .to_string()
+}

@@ -1,0 +1,56 @@
+//! What ends a command early, and the exit code for it.
+
+use std::fmt::Display;
+use std::io;
+use std::process::ExitCode;
+
+/// Why a command ends.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Something failed at run time: exit code 1.
+    Run(String),
+    /// Parts of the input failed and were reported when met: exit code 1.
+    Partly(String),
+    /// The command was used wrongly in a way that the argument parser cannot see: exit code 2.
+    Usage(String),
+    /// Who reads our output has closed it: nothing is wrong.
+    ClosedPipe,
+}
+
+impl Failure {
+    pub(crate) fn run(message: impl Display) -> Self {
+        Self::Run(message.to_string())
+    }
+
+    /// Prints the message, if there is one, and gives the exit code.
+    pub(crate) fn report(self) -> ExitCode {
+        match self {
+            Self::Run(message) | Self::Partly(message) => {
+                eprintln!("electra: {message}");
+                ExitCode::from(1)
+            }
+            Self::Usage(message) => {
+                eprintln!("electra: {message}\nTry 'electra --help'.");
+                ExitCode::from(2)
+            }
+            Self::ClosedPipe => ExitCode::SUCCESS,
+        }
+    }
+}
+
+impl From<electra::Error> for Failure {
+    fn from(error: electra::Error) -> Self {
+        Self::run(error)
+    }
+}
+
+/// For writing to standard output.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::ClosedPipe
+        } else {
+            Self::run(format_args!("standard output: {error}"))
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Texts from the command line, from files and from standard input, one at a time. A bad row is an item like any
+//! other, so that the rows after it are still read.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::args::{Format, InputArgs};
+use crate::failure::Failure;
+
+/// Names that a column with the text may have.
+const TEXT_COLUMNS: [&str; 2] = ["text", "sentence"];
+
+/// One row of the input.
+pub(crate) struct Row {
+    /// Line where it begins, counted from 1.
+    pub line: u64,
+    /// What it holds, or what is wrong with it.
+    pub content: Result<Content, String>,
+}
+
+/// A usable row.
+pub(crate) struct Content {
+    pub text: String,
+    /// The label's column, if one was asked for.
+    pub label: Option<String>,
+}
+
+/// Rows in input order. An error ends them: the input itself failed.
+pub(crate) type Rows = Box<dyn Iterator<Item = Result<Row, Failure>>>;
+
+/// What to read from where.
+pub(crate) struct Source<'a> {
+    pub path: &'a Path,
+    pub format: Option<Format>,
+    pub column: Option<&'a str>,
+    pub label_column: Option<&'a str>,
+}
+
+impl InputArgs {
+    /// The texts of the command line, or the rows of its input file.
+    pub(crate) fn rows(&self, texts: &[String]) -> Result<Rows, Failure> {
+        let Some(path) = &self.input else {
+            let row = |(index, text)| {
+                let content = Content { text, label: None };
+                Ok(Row { line: index as u64 + 1, content: Ok(content) })
+            };
+            return Ok(Box::new(texts.to_vec().into_iter().enumerate().map(row)));
+        };
+        let column = self.column.as_deref();
+        Source { path, format: self.format, column, label_column: None }.rows()
+    }
+}
+
+impl Source<'_> {
+    /// Opens the input and reads its header, if it has one.
+    pub(crate) fn rows(&self) -> Result<Rows, Failure> {
+        let name = self.name();
+        let format = self.format()?;
+        let reader: Box<dyn Read> = if self.path == Path::new("-") {
+            Box::new(io::stdin())
+        } else {
+            let file = File::open(self.path).map_err(|error| fail(&name, error))?;
+            if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+                return Err(fail(&name, "is a directory, expected a file"));
+            }
+            Box::new(file)
+        };
+        let mut reader = BufReader::with_capacity(1 << 16, reader);
+        if reader.fill_buf().map_err(|error| fail(&name, error))?.is_empty() {
+            return Err(fail(&name, "is empty, expected at least one text"));
+        }
+        match format {
+            Format::Txt => Ok(lines(name, reader, |line| Ok(Content { text: line, label: None }))),
+            Format::Jsonl => {
+                let column = self.column.map(str::to_owned);
+                let label_column = self.label_column.map(str::to_owned);
+                Ok(lines(name, reader, move |line| json(&line, column.as_deref(), label_column.as_deref())))
+            }
+            Format::Csv | Format::Tsv => self.table(name, reader, format),
+        }
+    }
+
+    fn name(&self) -> String {
+        if self.path == Path::new("-") {
+            "standard input".to_owned()
+        } else {
+            self.path.display().to_string()
+        }
+    }
+
+    /// The format asked for, or the one that the name tells.
+    pub(crate) fn format(&self) -> Result<Format, Failure> {
+        if let Some(format) = self.format {
+            return Ok(format);
+        }
+        if self.path == Path::new("-") {
+            return Ok(Format::Txt);
+        }
+        match self.path.extension().and_then(|extension| extension.to_str()) {
+            Some("csv") => Ok(Format::Csv),
+            Some("tsv") => Ok(Format::Tsv),
+            Some("jsonl" | "ndjson") => Ok(Format::Jsonl),
+            Some("txt") | None => Ok(Format::Txt),
+            Some(other) => Err(Failure::Usage(format!(
+                "{}: unknown extension .{other}, expected .txt, .csv, .tsv or .jsonl, or --format",
+                self.name()
+            ))),
+        }
+    }
+
+    fn table(&self, name: String, reader: impl BufRead + 'static, format: Format) -> Result<Rows, Failure> {
+        let mut builder = csv::ReaderBuilder::new();
+        if format == Format::Tsv {
+            builder.delimiter(b'\t').quoting(false);
+        }
+        let mut reader = builder.from_reader(reader);
+        let header = reader.headers().map_err(|error| fail(&name, error))?.clone();
+        let find = |wanted: &[&str]| {
+            let column = wanted.iter().find_map(|wanted| header.iter().position(|name| name == *wanted));
+            column.ok_or_else(|| {
+                let found = header.iter().collect::<Vec<_>>().join(", ");
+                fail(&name, format_args!("no column {} found, only {found}", wanted.join(" or ")))
+            })
+        };
+        let text = find(self.column.as_ref().map_or(&TEXT_COLUMNS[..], std::slice::from_ref))?;
+        let label = self.label_column.map(|column| find(&[column])).transpose()?;
+        let mut record = csv::ByteRecord::new();
+        Ok(Box::new(std::iter::from_fn(move || match reader.read_byte_record(&mut record) {
+            Ok(false) => None,
+            Ok(true) => {
+                let line = record.position().map_or(0, csv::Position::line);
+                Some(Ok(Row { line, content: cells(&record, text, label) }))
+            }
+            Err(error) => match error.kind() {
+                csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
+                    let line = pos.as_ref().map_or(0, csv::Position::line);
+                    let content = Err(format!("{len} fields found, {expected_len} expected"));
+                    Some(Ok(Row { line, content }))
+                }
+                _ => Some(Err(fail(&name, error))),
+            },
+        })))
+    }
+}
+
+fn fail(name: &str, problem: impl std::fmt::Display) -> Failure {
+    Failure::run(format_args!("{name}: {problem}"))
+}
+
+fn cells(record: &csv::ByteRecord, text: usize, label: Option<usize>) -> Result<Content, String> {
+    let cell = |index: usize| {
+        let bytes = record.get(index).unwrap_or_default();
+        String::from_utf8(bytes.to_vec()).map_err(|_| "invalid UTF-8 found, expected text".to_owned())
+    };
+    Ok(Content { text: cell(text)?, label: label.map(cell).transpose()? })
+}
+
+/// Splits at line feeds; a carriage return before one is dropped too.
+fn lines(
+    name: String,
+    mut reader: impl BufRead + 'static,
+    parse: impl Fn(String) -> Result<Content, String> + 'static,
+) -> Rows {
+    let mut line = 0;
+    let mut bytes = Vec::new();
+    Box::new(std::iter::from_fn(move || {
+        bytes.clear();
+        match reader.read_until(b'\n', &mut bytes) {
+            Ok(0) => None,
+            Ok(_) => {
+                line += 1;
+                if bytes.last() == Some(&b'\n') {
+                    bytes.pop();
+                    if bytes.last() == Some(&b'\r') {
+                        bytes.pop();
+                    }
+                }
+                let text = String::from_utf8(bytes.clone());
+                let content =
+                    text.map_err(|_| "invalid UTF-8 found, expected text".to_owned()).and_then(&parse);
+                Some(Ok(Row { line, content }))
+            }
+            Err(error) => Some(Err(fail(&name, error))),
+        }
+    }))
+}
+
+fn json(line: &str, column: Option<&str>, label_column: Option<&str>) -> Result<Content, String> {
+    let value: Value = serde_json::from_str(line).map_err(|error| format!("invalid JSON: {error}"))?;
+    let names = column.as_ref().map_or(&TEXT_COLUMNS[..], std::slice::from_ref);
+    let found = names.iter().find_map(|name| value.get(name));
+    let text = match found {
+        Some(Value::String(text)) => text.clone(),
+        Some(_) => return Err(format!("field {} is no string", names.join(" or "))),
+        None => return Err(format!("no field {} found", names.join(" or "))),
+    };
+    let label = match label_column.map(|name| (name, value.get(name))) {
+        None => None,
+        Some((_, Some(Value::String(label)))) => Some(label.clone()),
+        Some((_, Some(Value::Number(label)))) => Some(label.to_string()),
+        Some((name, _)) => return Err(format!("no field {name} with a string or a number found")),
+    };
+    Ok(Content { text, label })
+}
+
+/// Path of an input for messages.
+pub(crate) fn display_name(path: Option<&PathBuf>) -> String {
+    match path {
+        None => "command line".to_owned(),
+        Some(path) if path == Path::new("-") => "standard input".to_owned(),
+        Some(path) => path.display().to_string(),
+    }
+}

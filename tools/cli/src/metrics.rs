@@ -1,0 +1,143 @@
+//! Figures of an evaluation.
+
+use std::time::Duration;
+
+/// Bins of the calibration error.
+const BINS: usize = 15;
+/// Quantile of the normal distribution for a two-sided 95 % interval.
+const Z: f64 = 1.959_964;
+
+/// What a model said of one labelled text.
+pub(crate) struct Outcome {
+    pub expected: usize,
+    /// Probability of each label.
+    pub scores: Vec<f32>,
+    pub latency: Duration,
+}
+
+impl Outcome {
+    fn predicted(&self) -> (usize, f32) {
+        let ranked = self.scores.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+        ranked.unwrap_or((0, 0.0))
+    }
+}
+
+/// Figures of one label.
+pub(crate) struct ClassMetrics {
+    pub precision: f64,
+    pub recall: f64,
+    pub f1: f64,
+}
+
+/// Figures of an evaluation.
+pub(crate) struct Metrics {
+    pub labels: Vec<String>,
+    pub texts: usize,
+    pub accuracy: f64,
+    /// Wilson's score interval of the accuracy at 95 %.
+    pub interval: (f64, f64),
+    pub classes: Vec<ClassMetrics>,
+    pub macro_f1: f64,
+    /// `confusion[expected][predicted]`
+    pub confusion: Vec<Vec<u64>>,
+    /// Expected calibration error (Naeini et al. 2015): mean difference of confidence and accuracy over bins of equal
+    /// width, weighted by their texts.
+    pub calibration_error: f64,
+    /// 50th, 90th and 99th percentile and mean.
+    pub latency_ms: [f64; 4],
+}
+
+impl Metrics {
+    /// `outcomes` must not be empty.
+    pub(crate) fn new(labels: &[String], outcomes: &[Outcome]) -> Self {
+        let mut confusion = vec![vec![0; labels.len()]; labels.len()];
+        for outcome in outcomes {
+            confusion[outcome.expected][outcome.predicted().0] += 1;
+        }
+        let right: u64 = (0..labels.len()).map(|label| confusion[label][label]).sum();
+        let classes: Vec<_> = (0..labels.len()).map(|label| class_metrics(&confusion, label)).collect();
+        Self {
+            labels: labels.to_vec(),
+            texts: outcomes.len(),
+            accuracy: right as f64 / outcomes.len() as f64,
+            interval: wilson(right as f64, outcomes.len() as f64),
+            macro_f1: classes.iter().map(|class| class.f1).sum::<f64>() / classes.len() as f64,
+            classes,
+            confusion,
+            calibration_error: calibration_error(outcomes),
+            latency_ms: latencies(outcomes),
+        }
+    }
+}
+
+fn class_metrics(confusion: &[Vec<u64>], label: usize) -> ClassMetrics {
+    let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+    let right = confusion[label][label];
+    let expected = confusion[label].iter().sum();
+    let predicted = confusion.iter().map(|row| row[label]).sum();
+    ClassMetrics {
+        precision: ratio(right, predicted),
+        recall: ratio(right, expected),
+        f1: ratio(2 * right, expected + predicted),
+    }
+}
+
+/// Wilson, "Probable Inference, the Law of Succession, and Statistical Inference" (1927).
+fn wilson(right: f64, texts: f64) -> (f64, f64) {
+    let share = right / texts;
+    let z2 = Z * Z / texts;
+    let centre = (share + z2 / 2.0) / (1.0 + z2);
+    let half = Z * (share * (1.0 - share) / texts + z2 / (4.0 * texts)).sqrt() / (1.0 + z2);
+    ((centre - half).max(0.0), (centre + half).min(1.0))
+}
+
+fn calibration_error(outcomes: &[Outcome]) -> f64 {
+    let mut bins = [(0f64, 0f64); BINS];
+    for outcome in outcomes {
+        let (predicted, score) = outcome.predicted();
+        let bin = &mut bins[((score * BINS as f32) as usize).min(BINS - 1)];
+        bin.0 += f64::from(score);
+        bin.1 += if predicted == outcome.expected { 1.0 } else { 0.0 };
+    }
+    bins.iter().map(|(confidence, right)| (confidence - right).abs()).sum::<f64>() / outcomes.len() as f64
+}
+
+/// Percentiles by nearest rank.
+fn latencies(outcomes: &[Outcome]) -> [f64; 4] {
+    let mut sorted: Vec<f64> = outcomes.iter().map(|outcome| 1e3 * outcome.latency.as_secs_f64()).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let at = |share: f64| sorted[((share * sorted.len() as f64).ceil() as usize).clamp(1, sorted.len()) - 1];
+    [at(0.5), at(0.9), at(0.99), sorted.iter().sum::<f64>() / sorted.len() as f64]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(expected: usize, positive: f32, ms: u64) -> Outcome {
+        Outcome { expected, scores: vec![1.0 - positive, positive], latency: Duration::from_millis(ms) }
+    }
+
+    #[test]
+    fn figures_of_a_small_case_by_hand() {
+        let labels = ["N".to_owned(), "P".to_owned()];
+        let outcomes = [
+            outcome(1, 0.9, 1),
+            outcome(1, 0.8, 2),
+            outcome(0, 0.7, 3),
+            outcome(0, 0.1, 4),
+            outcome(1, 0.3, 10),
+        ];
+        let metrics = Metrics::new(&labels, &outcomes);
+        assert_eq!(metrics.confusion, [[1, 1], [1, 2]]);
+        assert!((metrics.accuracy - 0.6).abs() < 1e-12);
+        assert!((metrics.classes[1].precision - 2.0 / 3.0).abs() < 1e-12);
+        assert!((metrics.classes[0].f1 - 0.5).abs() < 1e-12);
+        assert!((metrics.macro_f1 - (0.5 + 2.0 / 3.0) / 2.0).abs() < 1e-12);
+        // Wilson's interval of 3 in 5, from its formula in a pocket calculator.
+        assert!((metrics.interval.0 - 0.2307).abs() < 5e-4 && (metrics.interval.1 - 0.8824).abs() < 5e-4);
+        // Bins of 1/15: 0.9 and 0.9 together and right; 0.8 right; 0.7 twice, both wrong.
+        assert!((metrics.calibration_error - (0.2 + 0.2 + 1.4) / 5.0).abs() < 1e-6);
+        assert_eq!(metrics.latency_ms, [3.0, 10.0, 10.0, 4.0]);
+    }
+}

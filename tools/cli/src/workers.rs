@@ -1,0 +1,94 @@
+//! Rows through a number of workers and out again in input order.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crate::failure::Failure;
+use crate::input::{Row, Rows};
+
+/// Rows read ahead for each worker: enough to even out their lengths, few enough for streams to flow.
+const ROWS_PER_WORKER: usize = 32;
+
+/// Calls `work` on each row with one of `workers`, in parallel, and `done` with each result in input order.
+///
+/// `done` is also told when a batch ends, with `None`, so that output can be flushed.
+pub(crate) fn run<W: Send, T: Send>(
+    workers: &mut [W],
+    rows: Rows,
+    work: impl Fn(&mut W, &Row) -> T + Sync,
+    mut done: impl FnMut(Option<(Row, T)>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let size = workers.len() * ROWS_PER_WORKER;
+    let mut rows = rows.peekable();
+    while rows.peek().is_some() {
+        let mut batch = Vec::with_capacity(size);
+        let mut failure = None;
+        for row in rows.by_ref().take(size) {
+            match row {
+                Ok(row) => batch.push(row),
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        for (row, result) in run_batch(workers, batch, &work) {
+            done(Some((row, result)))?;
+        }
+        done(None)?;
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+    }
+    Ok(())
+}
+
+fn run_batch<W: Send, T: Send>(
+    workers: &mut [W],
+    batch: Vec<Row>,
+    work: &(impl Fn(&mut W, &Row) -> T + Sync),
+) -> Vec<(Row, T)> {
+    if let [worker] = workers {
+        return batch
+            .into_iter()
+            .map(|row| {
+                let result = work(worker, &row);
+                (row, result)
+            })
+            .collect();
+    }
+    let next = AtomicUsize::new(0);
+    let take = |worker: &mut W| {
+        let mut results = Vec::new();
+        while let Some((index, row)) = {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            batch.get(index).map(|row| (index, row))
+        } {
+            results.push((index, work(worker, row)));
+        }
+        results
+    };
+    let mut results: Vec<(usize, T)> = thread::scope(|scope| {
+        let threads: Vec<_> = workers.iter_mut().map(|worker| scope.spawn(|| take(worker))).collect();
+        // A worker's panic goes on in this thread.
+        threads
+            .into_iter()
+            .flat_map(|thread| match thread.join() {
+                Ok(results) => results,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+            .collect()
+    });
+    results.sort_unstable_by_key(|(index, _)| *index);
+    batch.into_iter().zip(results).map(|(row, (_, result))| (row, result)).collect()
+}
+
+/// Workers for a command: as many as asked for, or `default`.
+pub(crate) fn count(asked: Option<std::num::NonZeroUsize>, default: usize) -> usize {
+    asked.map_or(default, std::num::NonZeroUsize::get)
+}
+
+/// Cores that this process may use.
+pub(crate) fn cores() -> usize {
+    thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+}

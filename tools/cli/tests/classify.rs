@@ -1,0 +1,228 @@
+//! `electra classify` as its users call it.
+
+mod common;
+
+use std::fs;
+use std::io::Read;
+use std::process::Stdio;
+
+use common::{SENTENCE, electra, expect_code, run, run_with, stderr, stdout};
+use serde_json::Value;
+
+fn json_lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
+}
+
+#[test]
+fn texts_on_the_command_line_give_a_line_each() {
+    let output = run(&["classify", SENTENCE, "A dull, lifeless mess."]);
+    expect_code(&output, 0);
+    let lines: Vec<_> = stdout(&output).lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].starts_with(&format!("[POSITIVE] {SENTENCE} (Score: 0.9")), "{lines:?}");
+    assert!(lines[1].starts_with("[NEGATIVE] A dull, lifeless mess. (Score: 0."), "{lines:?}");
+    assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn engines_kernels_and_threads_print_the_same() {
+    let texts: String = (0..150).map(|i| format!("{SENTENCE} {} times\n", "very ".repeat(i % 40))).collect();
+    let reference = run_with(&["classify", "--input", "-", "--json", "--threads", "1"], texts.as_bytes());
+    expect_code(&reference, 0);
+    for args in [
+        ["--engine", "direct", "--threads", "1"],
+        ["--engine", "direct", "--threads", "3"],
+        ["--engine", "tract", "--threads", "2"],
+    ] {
+        let output =
+            run_with(&[&["classify", "--input", "-", "--json"], &args[..]].concat(), texts.as_bytes());
+        assert_eq!(stdout(&output), stdout(&reference), "{args:?}");
+    }
+    let scalar = electra().args(["classify", SENTENCE, "--json"]).env("ELECTRA_KERNELS", "scalar").output();
+    assert_eq!(stdout(&scalar.expect("starts")), stdout(&run(&["classify", SENTENCE, "--json"])));
+}
+
+#[test]
+fn json_has_all_scores_and_top_k_the_first() {
+    let output = run(&["classify", SENTENCE, "--json"]);
+    let answer = &json_lines(&stdout(&output))[0];
+    assert_eq!(answer["text"], SENTENCE);
+    assert_eq!(answer["label"], "POSITIVE");
+    assert_eq!(answer["scores"].as_array().map(Vec::len), Some(2));
+    let sum: f64 =
+        answer["scores"].as_array().into_iter().flatten().filter_map(|s| s["score"].as_f64()).sum();
+    assert!((sum - 1.0).abs() < 1e-6);
+    // elect ##ra is surprisingly fast and accurate .
+    assert_eq!((answer["tokens"].as_u64(), answer["windows"].as_u64()), (Some(8), Some(1)));
+    let output = run(&["classify", SENTENCE, "--json", "--top-k", "1"]);
+    assert_eq!(json_lines(&stdout(&output))[0]["scores"].as_array().map(Vec::len), Some(1));
+    let output = run(&["classify", SENTENCE, "--top-k", "2"]);
+    assert!(stdout(&output).contains("; NEGATIVE 0.0"), "{}", stdout(&output));
+}
+
+#[test]
+fn files_of_every_format_give_the_same_in_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let texts = ["good film", "bad film", "so, so \"quoted\""];
+    let write = |name: &str, content: String| {
+        let path = folder.path().join(name);
+        fs::write(&path, content).expect("written");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let txt = write("t.txt", texts.join("\r\n"));
+    let csv =
+        write("t.csv", format!("id,text\n1,{}\n2,{}\n3,\"so, so \"\"quoted\"\"\"\n", texts[0], texts[1]));
+    let tsv = write("t.tsv", format!("sentence\tlabel\n{}\t1\n{}\t0\n{}\t0\n", texts[0], texts[1], texts[2]));
+    let jsonl = write(
+        "t.jsonl",
+        texts.iter().map(|text| serde_json::json!({ "text": text, "n": 1 }).to_string() + "\n").collect(),
+    );
+    let named = write("n.csv", format!("review\n{}\n{}\n\"so, so \"\"quoted\"\"\"\n", texts[0], texts[1]));
+    let reference = stdout(&run(&[&["classify"], &texts[..]].concat()));
+    assert_eq!(reference.lines().count(), 3);
+    for path in [&txt, &csv, &tsv, &jsonl] {
+        let output = run(&["classify", "--input", path]);
+        expect_code(&output, 0);
+        assert_eq!(stdout(&output), reference, "{path}");
+    }
+    let output = run(&["classify", "--input", &named, "--column", "review"]);
+    assert_eq!(stdout(&output), reference);
+    let output = run(&["classify", "--input", &named]);
+    expect_code(&output, 1);
+    assert!(stderr(&output).contains("no column text or sentence found, only review"), "{}", stderr(&output));
+}
+
+#[test]
+fn long_texts_are_windowed_or_cut() {
+    let text = "good ".repeat(2000);
+    let windowed = run(&["classify", &text, "--json"]);
+    let answer = &json_lines(&stdout(&windowed))[0];
+    assert_eq!(answer["tokens"].as_u64(), Some(2000));
+    assert!(answer["windows"].as_u64().is_some_and(|windows| windows > 3));
+    let cut = run(&["classify", &text, "--json", "--truncate"]);
+    let answer = &json_lines(&stdout(&cut))[0];
+    assert_eq!((answer["tokens"].as_u64(), answer["truncated"].as_bool()), (Some(510), Some(true)));
+    assert!(stdout(&run(&["classify", &text])).contains(" windows)"));
+    assert!(stdout(&run(&["classify", &text, "--truncate"])).contains("; cut to 510 tokens)"));
+    let short = run(&["classify", &text, "--truncate", "--json", "--max-tokens", "34"]);
+    assert_eq!(json_lines(&stdout(&short))[0]["tokens"].as_u64(), Some(32));
+}
+
+#[test]
+fn odd_texts_are_classified() {
+    for text in ["", "   ", "\u{0}\u{0}", "\u{feff}\u{200b}", "🤗"] {
+        let output = run_with(&["classify", "--input", "-", "--json"], format!("{text}\n").as_bytes());
+        expect_code(&output, 0);
+        assert_eq!(json_lines(&stdout(&output))[0]["text"], text);
+    }
+    let line = "word ".repeat(2 << 20);
+    let output = run_with(&["classify", "--input", "-", "--truncate", "--json"], line.as_bytes());
+    expect_code(&output, 0);
+    assert_eq!(stdout(&output).lines().count(), 1);
+    let output = run(&["classify", "two\nlines and \u{1b}[31m colour"]);
+    assert!(stdout(&output).starts_with("[") && stdout(&output).lines().count() == 1);
+    assert!(!stdout(&output).contains('\u{1b}'));
+}
+
+#[test]
+fn one_bad_row_loses_nothing_else() {
+    let input = b"good film\nbad \xff film\nfine film\n";
+    let output = run_with(&["classify", "--input", "-"], input);
+    expect_code(&output, 1);
+    assert_eq!(stdout(&output).lines().count(), 2);
+    assert!(stderr(&output).contains("standard input, line 2: invalid UTF-8"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("1 of 3 rows could not be classified"));
+
+    let input = b"text,label\ngood film,1\nbad film\nfine film,1\n";
+    let output = run_with(&["classify", "--input", "-", "--format", "csv"], input);
+    expect_code(&output, 1);
+    assert_eq!(stdout(&output).lines().count(), 2);
+    assert!(stderr(&output).contains("line 3: 1 fields found, 2 expected"), "{}", stderr(&output));
+
+    let input = b"{\"text\": \"good\"}\n{\"text\": 7}\nnot json\n{}\n{\"text\": \"fine\"}\n";
+    let output = run_with(&["classify", "--input", "-", "--format", "jsonl"], input);
+    expect_code(&output, 1);
+    assert_eq!(stdout(&output).lines().count(), 2);
+    for line in ["line 2: field text or sentence is no string", "line 3: invalid JSON", "line 4: no field"] {
+        assert!(stderr(&output).contains(line), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn failures_at_run_time_exit_with_1() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    fs::write(path("empty.txt"), "").expect("written");
+    fs::write(path("not-a-model"), vec![7; 100_000]).expect("written");
+    fs::write(path("empty-model"), "").expect("written");
+    let folder_name = folder.path().to_str().expect("UTF-8");
+    for (args, message) in [
+        (vec!["classify", "--input", &path("missing.txt")], "missing.txt: No such file"),
+        (vec!["classify", "--input", &path("empty.txt")], "empty.txt: is empty"),
+        (vec!["classify", "--input", folder_name, "--format", "txt"], "directory"),
+        (vec!["classify", "x", "--model", &path("missing")], "missing: No such file"),
+        (vec!["classify", "x", "--model", folder_name], "is a directory, expected a model file"),
+        (vec!["classify", "x", "--model", &path("empty-model")], "is empty, expected a model file"),
+        (vec!["classify", "x", "--model", &path("not-a-model")], "not an electra model file"),
+        (vec!["classify", "x", "--max-tokens", "513"], "max_tokens is 513, expected 3 to 512"),
+        (vec!["classify", "x", "--arena-bytes", "1000"], "1000 bytes given, 1135936 needed for 512 tokens"),
+        (vec!["detect", "x"], "head for classification, expected one for replaced-token detection"),
+    ] {
+        let output = run(&args);
+        expect_code(&output, 1);
+        let message_found = stderr(&output);
+        assert!(message_found.contains(message), "{args:?}: {message_found}");
+        assert!(message_found.lines().count() <= 2 && output.stdout.is_empty(), "{args:?}: {message_found}");
+    }
+}
+
+#[test]
+fn exactly_the_needed_arena_is_enough() {
+    let output = run(&["classify", SENTENCE, "--max-tokens", "128", "--arena-bytes", "304192"]);
+    expect_code(&output, 0);
+    let output = run(&["classify", SENTENCE, "--max-tokens", "128", "--arena-bytes", "304191"]);
+    expect_code(&output, 1);
+    assert!(stderr(&output).contains("304191 bytes given, 304192 needed for 128 tokens"));
+}
+
+#[test]
+fn wrong_use_exits_with_2() {
+    for args in [
+        &["classify"][..],
+        &["classify", "x", "--input", "y"],
+        &["classify", "x", "--engine", "warp"],
+        &["classify", "x", "--threads", "0"],
+        &["classify", "x", "--top-k", "none"],
+        &["classify", "--input", "y.docx"],
+        &["no-such-command"],
+        &["evaluate", "--input", "y.txt"],
+        &[],
+    ] {
+        expect_code(&run(args), 2);
+    }
+}
+
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let mut child = electra()
+        .args(["classify", "--input", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    let mut out = child.stdout.take().expect("piped");
+    let writer = std::thread::spawn(move || {
+        use std::io::Write;
+        // Ends with an error once the command is gone, as it should.
+        while stdin.write_all(b"a line that goes on and on\n").is_ok() {}
+    });
+    let mut first = [0; 16];
+    out.read_exact(&mut first).expect("some output");
+    drop(out);
+    let output = child.wait_with_output().expect("ends");
+    writer.join().expect("ends");
+    expect_code(&output, 0);
+    assert!(output.stderr.is_empty(), "{}", stderr(&output));
+}

@@ -1,0 +1,158 @@
+//! The other commands as their users call them.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{SENTENCE, expect_code, run, run_with, stderr, stdout};
+use serde_json::Value;
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures");
+
+fn json(args: &[&str]) -> Value {
+    let output = run(args);
+    expect_code(&output, 0);
+    serde_json::from_str(&stdout(&output)).expect("one JSON object")
+}
+
+/// A folder among the fixtures with `config.json` and weights for this architecture.
+fn fixture(architecture: &str) -> String {
+    let mut folders: Vec<_> = fs::read_dir(FIXTURES).expect("fixtures").flatten().map(|e| e.path()).collect();
+    folders.sort();
+    let fits = |folder: &&std::path::PathBuf| {
+        folder.join("model.safetensors").exists()
+            && fs::read_to_string(folder.join("config.json"))
+                .is_ok_and(|config| config.contains(architecture))
+    };
+    let folder = folders.iter().find(fits).expect("a fixture");
+    folder.to_str().expect("UTF-8").to_owned()
+}
+
+#[test]
+fn packed_models_run_and_explain_themselves() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (classifier, detector) = (path("classifier.electra"), path("detector.electra"));
+    let packed = run(&["pack", &fixture("ElectraForSequenceClassification"), "-o", &classifier]);
+    expect_code(&packed, 0);
+    assert!(stdout(&packed).contains("electra.encoder.layer.0.attention.self.query.weight"));
+    assert!(stdout(&packed).contains("bytes of weights"));
+    let report = json(&["pack", &fixture("ElectraForPreTraining"), "-o", &detector, "--json"]);
+    assert_eq!(report["output_bytes"].as_u64(), fs::metadata(&detector).ok().map(|m| m.len()));
+
+    let output = run(&["classify", SENTENCE, "--model", &classifier, "--json"]);
+    expect_code(&output, 0);
+    let detection = json(&["detect", "The chef ate the meal.", "--model", &detector, "--json"]);
+    let tokens = detection["tokens"].as_array().expect("tokens");
+    assert!(!tokens.is_empty());
+    for token in tokens {
+        let probability = token["probability"].as_f64().expect("a number");
+        assert_eq!(token["replaced"].as_bool(), Some(probability > 0.5));
+    }
+    let text = stdout(&run(&["detect", "The chef ate the meal.", "--model", &detector]));
+    assert_eq!(text.lines().count(), 1 + tokens.len());
+    assert!(!text.contains('\u{1b}'), "no colours in a pipe");
+
+    let inspected = json(&["inspect", &classifier, "--json"]);
+    assert_eq!(inspected["config"]["head"], "classification");
+    assert_eq!(inspected["sections"].as_array().map(Vec::len), Some(7));
+    assert!(stdout(&run(&["inspect", &detector])).contains("replaced-token detection"));
+}
+
+#[test]
+fn a_damaged_model_is_refused_by_section() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model.electra");
+    let name = path.to_str().expect("UTF-8");
+    expect_code(&run(&["pack", &fixture("ElectraForSequenceClassification"), "-o", name]), 0);
+    let bytes = fs::read(&path).expect("readable");
+    let refuse = |bytes: &[u8], message: &str| {
+        fs::write(&path, bytes).expect("written");
+        let output = run(&["inspect", name]);
+        expect_code(&output, 1);
+        assert!(stderr(&output).contains(message) && stderr(&output).contains(name), "{}", stderr(&output));
+    };
+    let mut damaged = bytes.clone();
+    let last = damaged.len() - 100;
+    damaged[last] ^= 1;
+    refuse(&damaged, "section head: checksum mismatch");
+    refuse(&bytes[..bytes.len() - 1], "cut off");
+    let mut other = bytes.clone();
+    other[12] = 9;
+    refuse(&other, "format version 9 found, 1 expected");
+    let mut big_endian = bytes.clone();
+    big_endian[8..12].reverse();
+    refuse(&big_endian, "big-endian");
+}
+
+#[test]
+fn pack_refuses_what_it_cannot_pack() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out.electra");
+    let out = out.to_str().expect("UTF-8");
+    let output = run(&["pack", folder.path().to_str().expect("UTF-8"), "-o", out]);
+    expect_code(&output, 1);
+    assert!(stderr(&output).contains("config.json"), "{}", stderr(&output));
+    let copy = folder.path().join("copy");
+    fs::create_dir(&copy).expect("made");
+    for file in fs::read_dir(fixture("ElectraForSequenceClassification")).expect("fixture").flatten() {
+        fs::copy(file.path(), copy.join(file.file_name())).expect("copied");
+    }
+    let config = copy.join("config.json");
+    let text = fs::read_to_string(&config).expect("readable").replace("\"gelu\"", "\"relu\"");
+    fs::write(&config, text).expect("written");
+    let output = run(&["pack", copy.to_str().expect("UTF-8"), "-o", out]);
+    expect_code(&output, 1);
+    assert!(
+        stderr(&output).contains("hidden_act") && stderr(&output).contains("relu"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(!Path::new(out).exists(), "nothing is left behind");
+    expect_code(&run(&["pack", copy.to_str().expect("UTF-8"), "-o", out, "--vocab", "v.txt"]), 2);
+}
+
+#[test]
+fn evaluate_reports_the_figures() {
+    let input = b"sentence\tlabel\na wonderful film\t1\na terrible mess\t0\nwonderful\tPOSITIVE\nodd\t7\n";
+    let output = run_with(&["evaluate", "--input", "-", "--format", "tsv", "--json"], input);
+    expect_code(&output, 1);
+    assert!(stderr(&output).contains("line 5: label \"7\" found"), "{}", stderr(&output));
+    let report: Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+    assert_eq!((report["texts"].as_u64(), report["left_out"].as_u64()), (Some(3), Some(1)));
+    assert_eq!(report["accuracy"].as_f64(), Some(1.0));
+    assert_eq!(report["confusion"][1][1].as_u64(), Some(2));
+    assert!(report["latency_ms"]["p99"].as_f64().is_some_and(|p99| p99 > 0.0));
+    let output = run_with(&["evaluate", "--input", "-", "--format", "tsv"], &input[..60]);
+    assert!(stdout(&output).contains("95 % interval"), "{}", stdout(&output));
+}
+
+#[test]
+fn tokenize_shows_pieces_ids_and_offsets() {
+    let output = run(&["tokenize", "naïve [MASK]"]);
+    assert_eq!(stdout(&output), "[CLS]:101 naive:15743 [MASK]:103 [SEP]:102\n");
+    let tokens = json(&["tokenize", "naïve [MASK]", "--json"]);
+    assert_eq!(tokens["tokens"][0]["end"].as_u64(), Some(6));
+    assert_eq!(tokens["tokens"][1]["start"].as_u64(), Some(7));
+}
+
+#[test]
+fn footprint_adds_up_and_draws() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let svg = folder.path().join("arena.svg");
+    let svg_name = svg.to_str().expect("UTF-8");
+    let report = json(&["footprint", "--max-tokens", "128", "--json", "--svg", svg_name]);
+    let parts = report["arena_parts"].as_array().expect("parts");
+    let phase = |name: &str| -> u64 {
+        let of = parts.iter().filter(|part| part["phase"] == name);
+        of.filter_map(|part| part["bytes"].as_u64()).map(|bytes| bytes.next_multiple_of(64)).sum()
+    };
+    let scratch = ["embedding", "attention", "feed-forward", "head"].map(phase);
+    let largest = scratch.iter().max().copied().unwrap_or(0);
+    assert_eq!(report["arena_bytes"].as_u64(), Some(phase("whole run") + largest));
+    assert!(report["arena_bytes"].as_u64().is_some_and(|bytes| bytes <= 450_000));
+    let picture = fs::read_to_string(&svg).expect("drawn");
+    assert!(picture.starts_with("<svg") && picture.contains("128 tokens"));
+    assert!(stdout(&run(&["footprint"])).contains("arena by longest sequence"));
+}
