@@ -7,23 +7,26 @@ use electra_core::Phase;
 
 const SIZE: (u32, u32) = (900, 560);
 
+/// The arena of one sequence length.
+pub(crate) struct Column {
+    pub tokens: usize,
+    /// Bytes of the whole arena.
+    pub bytes: usize,
+    pub parts: Vec<Part>,
+}
+
 /// Draws what is alive through a run and, above it, the parts of the phase that needs most; other phases use the
-/// same bytes again. `columns` pairs a sequence length with its parts.
-pub(crate) fn arena(columns: &[(usize, Vec<Part>)]) -> Result<String, String> {
+/// same bytes again.
+pub(crate) fn arena(columns: &[Column]) -> Result<String, String> {
     let mut svg = String::new();
     draw(columns, &mut svg).map_err(|error| format!("picture: {error}"))?;
     Ok(svg)
 }
 
-fn draw(
-    columns: &[(usize, Vec<Part>)],
-    svg: &mut String,
-) -> Result<(), DrawingAreaErrorKind<std::fmt::Error>> {
+fn draw(columns: &[Column], svg: &mut String) -> Result<(), DrawingAreaErrorKind<std::fmt::Error>> {
     // The error of a drawing into memory cannot occur; its type is adapted to one that says nothing more.
     let adapt = |_| DrawingAreaErrorKind::LayoutError;
-    let stacks: Vec<(usize, Vec<&Part>)> =
-        columns.iter().map(|(tokens, parts)| (*tokens, stack(parts))).collect();
-    let tallest = stacks.iter().map(|(_, parts)| kib(parts)).fold(1.0, f64::max);
+    let tallest = columns.iter().map(|column| column.bytes).max().unwrap_or(0).max(1024) as f64 / 1024.0;
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     root.fill(&WHITE).map_err(adapt)?;
     let mut chart = ChartBuilder::on(&root)
@@ -31,7 +34,7 @@ fn draw(
         .margin(12)
         .x_label_area_size(40)
         .y_label_area_size(70)
-        .build_cartesian_2d(0f64..stacks.len() as f64, 0f64..tallest * 1.05)
+        .build_cartesian_2d(0f64..columns.len() as f64, 0f64..tallest * 1.05)
         .map_err(adapt)?;
     chart
         .configure_mesh()
@@ -42,14 +45,12 @@ fn draw(
         .draw()
         .map_err(adapt)?;
     let mut names: Vec<String> = Vec::new();
-    for (column, (tokens, parts)) in stacks.iter().enumerate() {
-        let (left, mut bottom) = (column as f64 + 0.15, 0.0);
-        for part in parts {
-            let name = format!("{}: {}", phase_name(part.phase), part.name);
+    for (index, column) in columns.iter().enumerate() {
+        let (left, mut bottom) = (index as f64 + 0.15, 0.0);
+        for (name, bytes) in stack(column) {
             let known = names.iter().position(|other| *other == name);
-            let index = known.unwrap_or(names.len());
-            let colour = Palette99::pick(index).mix(0.9);
-            let top = bottom + part.bytes as f64 / 1024.0;
+            let colour = Palette99::pick(known.unwrap_or(names.len())).mix(0.9);
+            let top = bottom + bytes as f64 / 1024.0;
             let bar = Rectangle::new([(left, bottom), (left + 0.7, top)], colour.filled());
             let series = chart.draw_series(std::iter::once(bar)).map_err(adapt)?;
             if known.is_none() {
@@ -60,8 +61,8 @@ fn draw(
             }
             bottom = top;
         }
-        let label = format!("{tokens} tokens, {bottom:.0} KiB");
-        let place = (column as f64 + 0.08, bottom + tallest * 0.02);
+        let label = format!("{} tokens, {bottom:.0} KiB", column.tokens);
+        let place = (index as f64 + 0.08, bottom + tallest * 0.02);
         chart.draw_series(std::iter::once(Text::new(label, place, ("sans-serif", 12)))).map_err(adapt)?;
     }
     chart
@@ -74,15 +75,17 @@ fn draw(
     root.present().map_err(adapt)
 }
 
-/// The parts of the whole run and of its largest phase, small ones left out.
-fn stack(parts: &[Part]) -> Vec<&Part> {
-    let of = |phase: Phase| parts.iter().filter(move |part| part.phase == phase);
+/// The parts of the whole run and of its largest phase, each above a hundredth by name, the rest together.
+fn stack(column: &Column) -> Vec<(String, usize)> {
+    let of = |phase: Phase| column.parts.iter().filter(move |part| part.phase == phase);
     let size = |phase: &Phase| of(*phase).map(|part| part.bytes).sum::<usize>();
     let largest = Phase::ALL[1..].iter().copied().max_by_key(size).unwrap_or(Phase::FeedForward);
-    let total = size(&Phase::Run) + size(&largest);
-    of(Phase::Run).chain(of(largest)).filter(|part| part.bytes * 100 > total).collect()
-}
-
-fn kib(parts: &[&Part]) -> f64 {
-    parts.iter().map(|part| part.bytes).sum::<usize>() as f64 / 1024.0
+    let mut stack: Vec<_> = of(Phase::Run)
+        .chain(of(largest))
+        .filter(|part| part.bytes * 100 > column.bytes)
+        .map(|part| (format!("{}: {}", phase_name(part.phase), part.name), part.bytes))
+        .collect();
+    let named: usize = stack.iter().map(|(_, bytes)| bytes).sum();
+    stack.push(("smaller parts and padding".to_owned(), column.bytes - named));
+    stack
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::args::{FootprintArgs, open_model};
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::picture;
+use crate::picture::{self, Column};
 
 /// Sequence lengths of the table and the picture, as far as the model goes.
 const LENGTHS: [usize; 7] = [8, 16, 32, 64, 128, 256, 512];
@@ -69,7 +69,7 @@ fn resident_after_run(file: &ModelFile, options: EngineOptions) -> Result<Option
     }
 }
 
-pub(crate) fn parts(file: &ModelFile, tokens: usize) -> Vec<Part> {
+fn parts(file: &ModelFile, tokens: usize) -> Vec<Part> {
     let mut parts = Vec::new();
     arena_parts(file.model().config(), tokens, |phase, name, bytes| {
         if bytes > 0 {
@@ -94,7 +94,10 @@ fn resident() -> Option<Resident> {
 }
 
 fn draw(path: &Path, file: &ModelFile, lengths: &[(usize, usize)]) -> Result<(), Failure> {
-    let columns: Vec<_> = lengths.iter().map(|(tokens, _)| (*tokens, parts(file, *tokens))).collect();
+    let columns: Vec<_> = lengths
+        .iter()
+        .map(|(tokens, bytes)| Column { tokens: *tokens, bytes: *bytes, parts: parts(file, *tokens) })
+        .collect();
     let svg = picture::arena(&columns).map_err(Failure::run)?;
     fs::write(path, svg).map_err(|error| Failure::run(format_args!("{}: {error}", path.display())))
 }
