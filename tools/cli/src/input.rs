@@ -29,7 +29,7 @@ pub(crate) struct Content {
 }
 
 /// Rows in input order. An error ends them: the input itself failed.
-pub(crate) type Rows = Box<dyn Iterator<Item = Result<Row, Failure>>>;
+pub(crate) type Rows = Box<dyn Iterator<Item = Result<Row, Failure>> + Send>;
 
 /// What to read from where.
 pub(crate) struct Source<'a> {
@@ -59,7 +59,7 @@ impl Source<'_> {
     pub(crate) fn rows(&self) -> Result<Rows, Failure> {
         let name = self.name();
         let format = self.format()?;
-        let reader: Box<dyn Read> = if self.path == Path::new("-") {
+        let reader: Box<dyn Read + Send> = if self.path == Path::new("-") {
             Box::new(io::stdin())
         } else {
             let file = File::open(self.path).map_err(|error| fail(&name, error))?;
@@ -111,7 +111,12 @@ impl Source<'_> {
         }
     }
 
-    fn table(&self, name: String, reader: impl BufRead + 'static, format: Format) -> Result<Rows, Failure> {
+    fn table(
+        &self,
+        name: String,
+        reader: impl BufRead + Send + 'static,
+        format: Format,
+    ) -> Result<Rows, Failure> {
         let mut builder = csv::ReaderBuilder::new();
         if format == Format::Tsv {
             builder.delimiter(b'\t').quoting(false);
@@ -161,8 +166,8 @@ fn cells(record: &csv::ByteRecord, text: usize, label: Option<usize>) -> Result<
 /// Splits at line feeds; a carriage return before one is dropped too.
 fn lines(
     name: String,
-    mut reader: impl BufRead + 'static,
-    parse: impl Fn(String) -> Result<Content, String> + 'static,
+    mut reader: impl BufRead + Send + 'static,
+    parse: impl Fn(String) -> Result<Content, String> + Send + 'static,
 ) -> Rows {
     let mut line = 0;
     let mut bytes = Vec::new();

@@ -1,6 +1,7 @@
 //! Rows through a number of workers and out again in input order.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use crate::failure::Failure;
@@ -19,11 +20,14 @@ pub(crate) fn run<W: Send, T: Send>(
     mut done: impl FnMut(Option<(Row, T)>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let size = workers.len() * ROWS_PER_WORKER;
-    let mut rows = rows.peekable();
-    while rows.peek().is_some() {
+    let (sender, receiver) = sync_channel(size);
+    // Not joined: it may wait for standard input long after nobody wants the rows any more.
+    thread::spawn(move || rows.map(|row| sender.send(row)).take_while(Result::is_ok).for_each(drop));
+    while let Ok(first) = receiver.recv() {
         let mut batch = Vec::with_capacity(size);
         let mut failure = None;
-        for row in rows.by_ref().take(size) {
+        // Whatever is there already: a slow stream is answered row by row, a file in full batches.
+        for row in std::iter::once(first).chain(receiver.try_iter()).take(size) {
             match row {
                 Ok(row) => batch.push(row),
                 Err(error) => {

@@ -3,7 +3,7 @@
 mod common;
 
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
 
 use common::{SENTENCE, electra, expect_code, run, run_with, stderr, stdout};
@@ -203,6 +203,26 @@ fn wrong_use_exits_with_2() {
 }
 
 #[test]
+fn a_slow_stream_is_answered_row_by_row() {
+    let mut child = electra()
+        .args(["classify", "--input", "-", "--threads", "2"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    for text in ["a good film", "a bad film", "the end"] {
+        writeln!(stdin, "{text}").expect("written");
+        // Would wait for ever if the command waited for more rows.
+        let line = lines.next().expect("a line").expect("UTF-8");
+        assert!(line.contains(text), "{line}");
+    }
+    drop(stdin);
+    assert!(child.wait().expect("ends").success());
+}
+
+#[test]
 fn a_closed_pipe_is_no_failure() {
     let mut child = electra()
         .args(["classify", "--input", "-"])
@@ -214,7 +234,6 @@ fn a_closed_pipe_is_no_failure() {
     let mut stdin = child.stdin.take().expect("piped");
     let mut out = child.stdout.take().expect("piped");
     let writer = std::thread::spawn(move || {
-        use std::io::Write;
         // Ends with an error once the command is gone, as it should.
         while stdin.write_all(b"a line that goes on and on\n").is_ok() {}
     });

@@ -38,7 +38,7 @@ fn lanes_mut<T>(slice: &mut [T]) -> &mut [[T; LANES]] {
 }
 
 /// The int8 GEMM: for each row of `a` and each column, the i32 sum of products, biases of the encoding undone.
-/// Shapes: `a` rows x `depth`, `weights` [columns/16][depth/4][16][4], `sums` columns, `out` rows x columns.
+/// Shapes: `a` rows x `depth`, `weights` `[columns/16][depth/4][16][4]`, `sums` columns, `out` rows x columns.
 #[inline(always)]
 pub(crate) fn gemm<S: Simd>(
     s: S,

@@ -145,18 +145,24 @@ impl Simd for Scalar {
         groups: usize,
         acc: &mut [[Self::I; B]; R],
     ) {
-        for (b, group) in (0..B).flat_map(|b| (0..groups).map(move |group| (b, group))) {
-            // SAFETY: the caller promises `B` blocks of `64 * groups` bytes, `w_stride` apart.
-            let weights =
-                unsafe { w.add(b * w_stride + group * 4 * LANES).cast::<[[i8; 4]; LANES]>().read() };
-            for (r, acc) in acc.iter_mut().enumerate() {
-                // SAFETY: the caller promises `R` rows of `4 * groups` bytes, `a_stride` apart.
-                let row = unsafe { a.add(r * a_stride + group * 4).cast::<[i8; 4]>().read() };
-                for (lane, weight) in acc[b].iter_mut().zip(&weights) {
-                    for (x, y) in row.iter().zip(weight) {
-                        *lane = lane.wrapping_add(i32::from(*x) * i32::from(*y));
+        for b in 0..B {
+            let mut sums: [Self::I; R] = core::array::from_fn(|r| acc[r][b]);
+            for group in 0..groups {
+                // SAFETY: the caller promises `B` blocks of `64 * groups` bytes, `w_stride` apart.
+                let weights =
+                    unsafe { w.add(b * w_stride + group * 4 * LANES).cast::<[[i8; 4]; LANES]>().read() };
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    // SAFETY: the caller promises `R` rows of `4 * groups` bytes, `a_stride` apart.
+                    let row = unsafe { a.add(r * a_stride + group * 4).cast::<[i8; 4]>().read() };
+                    let [x0, x1, x2, x3] = row.map(i32::from);
+                    for (sum, weights) in sums.iter_mut().zip(&weights) {
+                        let [w0, w1, w2, w3] = weights.map(i32::from);
+                        *sum = sum.wrapping_add((x0 * w0 + x1 * w1) + (x2 * w2 + x3 * w3));
                     }
                 }
+            }
+            for (acc, sums) in acc.iter_mut().zip(sums) {
+                acc[b] = sums;
             }
         }
     }

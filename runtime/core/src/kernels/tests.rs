@@ -86,6 +86,39 @@ proptest! {
     }
 
     #[test]
+    fn a_column_does_not_disturb_its_neighbours(
+        (rows, groups, a, w) in (1usize..8, 1usize..20).prop_flat_map(|(r, g)| (
+            Just(r), Just(g),
+            proptest::collection::vec(extreme_i8(), r * g * 4),
+            proptest::collection::vec(proptest::collection::vec(extreme_i8(), g * 4), LANES),
+        )),
+        padding in proptest::collection::vec(prop_oneof![Just(i8::MIN), any::<i8>()], 20 * 4),
+        padded in proptest::bits::u16::ANY,
+        offset in 0usize..4,
+    ) {
+        let depth = groups * 4;
+        let is_padding = |column: usize| padded >> column & 1 == 1;
+        let mut columns = w.clone();
+        for (column, weights) in columns.iter_mut().enumerate().filter(|(column, _)| is_padding(*column)) {
+            weights.copy_from_slice(&padding[..depth]);
+            weights.rotate_left(column % depth);
+        }
+        let (packed, sums) = pack(&columns, depth);
+        for set in sets() {
+            let mut encoded = vec![0; offset];
+            encoded.extend(a.iter().map(|x| (*x as u8).wrapping_add(signed_bias(set))));
+            let mut out = vec![i32::MIN; rows * LANES];
+            set.gemm(Operand::Signed, &encoded[offset..], depth, &packed, &sums, &mut out);
+            for (i, out) in out.iter().enumerate().filter(|(i, _)| !is_padding(i % LANES)) {
+                let (row, column) = (i / LANES, i % LANES);
+                let sum: i32 =
+                    (0..depth).map(|k| i32::from(a[row * depth + k]) * i32::from(w[column][k])).sum();
+                prop_assert_eq!(*out, sum, "{} row {} column {}", set.name(), row, column);
+            }
+        }
+    }
+
+    #[test]
     fn quantize_matches_its_definition(x in (1usize..20).prop_flat_map(|n| floats(n * LANES))) {
         let greatest = x.iter().fold(0f32, |m, x| m.max(x.abs()));
         let (scale, inverse) = if greatest >= 1e-30 { (greatest / 127.0, 127.0 / greatest) } else { (0.0, 0.0) };
@@ -235,6 +268,30 @@ proptest! {
                 prop_assert_eq!(out[LANES + i], acc[i] as f32 * 0.5);
                 prop_assert_eq!(out[3 * LANES + i], acc[LANES + i] as f32 * 0.25);
                 prop_assert_eq!(out[i], 0.0);
+            }
+        }
+    }
+}
+
+/// The greatest sums there are: no set may saturate or wrap on its way to 32 bits.
+#[test]
+fn gemm_takes_the_extremes() {
+    let (rows, depth) = (7, 1024);
+    for weight in [-127i8, 127] {
+        let (packed, sums) = pack(&vec![vec![weight; depth]; LANES], depth);
+        for set in sets() {
+            let (signed, unsigned) = (signed_bias(set), unsigned_bias(set));
+            for (operand, value, bias) in [
+                (Operand::Signed, -127i32, signed),
+                (Operand::Signed, 127, signed),
+                (Operand::Unsigned, 0, unsigned),
+                (Operand::Unsigned, 255, unsigned),
+            ] {
+                let encoded = vec![(value as u8).wrapping_add(bias); rows * depth];
+                let mut out = vec![i32::MIN; rows * LANES];
+                set.gemm(operand, &encoded, depth, &packed, &sums, &mut out);
+                let expected = value * i32::from(weight) * depth as i32;
+                assert!(out.iter().all(|sum| *sum == expected), "{} {operand:?} {value}", set.name());
             }
         }
     }

@@ -28,7 +28,7 @@ kernel_set!(Lanes128<I8mm>, "neon-i8mm", "neon,dotprod,i8mm");
 
 /// Bytes of one group of a block.
 const GROUP: usize = 4 * LANES;
-const ROWS: usize = 6;
+const ROWS: usize = 4;
 
 /// The sums of two rows: element `i` is for columns `2 * i` and `2 * i + 1`, first row first.
 type PairSums = [int32x4_t; LANES / 2];
@@ -54,21 +54,32 @@ impl Multiply for I8mm {
             // Elements beyond the pairs of R are never touched, so they occupy no registers.
             let mut sums: [PairSums; ROWS / 2] = [[vdupq_n_s32(0); LANES / 2]; ROWS / 2];
             let mut group = 0;
-            while group + 2 <= groups {
-                let rows = pairs::<R>(|r| vld1_s8(a.add(r * a_stride + 4 * group)));
+            while group + 4 <= groups {
+                let rows = pairs::<R, _>(|r| vreinterpretq_s64_s8(vld1q_s8(a.add(r * a_stride + 4 * group))));
                 let w = w.add(GROUP * group);
-                let weights =
-                    |quarter| [w.add(16 * quarter), w.add(GROUP + 16 * quarter)].map(|w| vld1q_s8(w));
-                two_groups::<R>(&rows, weights, &mut sums);
-                group += 2;
+                two_groups::<R>(&rows.map(|[a, b]| vzip1q_s64(a, b)), w, w.add(GROUP), &mut sums);
+                two_groups::<R>(
+                    &rows.map(|[a, b]| vzip2q_s64(a, b)),
+                    w.add(2 * GROUP),
+                    w.add(3 * GROUP),
+                    &mut sums,
+                );
+                group += 4;
             }
-            if group < groups {
-                let rows = pairs::<R>(|r| {
+            while group < groups {
+                let rows = pairs::<R, _>(|r| {
                     let row = a.add(r * a_stride + 4 * group).cast::<u32>().read_unaligned();
-                    vcreate_s8(u64::from(row))
+                    u64::from(row)
                 });
+                // The upper half of these eight of depth is zeros in the activations: any weights will do.
                 let w = w.add(GROUP * group);
-                two_groups::<R>(&rows, |quarter| [vld1q_s8(w.add(16 * quarter)), vdupq_n_s8(0)], &mut sums);
+                two_groups::<R>(
+                    &rows.map(|[a, b]| vcombine_s64(vcreate_s64(a), vcreate_s64(b))),
+                    w,
+                    w,
+                    &mut sums,
+                );
+                group += 1;
             }
             add_pairs(&sums, acc);
         }
@@ -95,31 +106,28 @@ unsafe fn add_pairs<const R: usize>(sums: &[PairSums; ROWS / 2], acc: &mut [I; R
     }
 }
 
-/// Eight bytes of each of two rows; an odd last row is paired with itself.
-///
-/// # Safety
-/// The processor has Advanced SIMD.
+/// What `row` gives for each pair of rows; an odd last row is paired with itself.
 #[inline(always)]
-unsafe fn pairs<const R: usize>(row: impl Fn(usize) -> int8x8_t) -> [int8x16_t; ROWS / 2] {
-    from_fn(|pair| {
-        let first = (2 * pair).min(R - 1);
-        // SAFETY: the caller's promise.
-        unsafe { vcombine_s8(row(first), row((first + 1).min(R - 1))) }
-    })
+fn pairs<const R: usize, T>(row: impl Fn(usize) -> T) -> [[T; 2]; ROWS / 2] {
+    from_fn(|pair| [2 * pair, 2 * pair + 1].map(|r| row(r.min(R - 1))))
 }
 
+/// Multiplies eight bytes of each row with the groups at `first` and `second`.
+///
 /// # Safety
-/// The processor has FEAT_I8MM.
+/// `first` and `second` point to a group each; the processor has FEAT_I8MM.
 #[inline(always)]
 unsafe fn two_groups<const R: usize>(
-    rows: &[int8x16_t; ROWS / 2],
-    weights: impl Fn(usize) -> [int8x16_t; 2],
+    rows: &[int64x2_t; ROWS / 2],
+    first: *const i8,
+    second: *const i8,
     sums: &mut [PairSums; ROWS / 2],
 ) {
-    // SAFETY: the processor has the instruction, which touches nothing but its registers.
-    unsafe {
-        for quarter in 0..4 {
-            let [first, second] = weights(quarter).map(|group| vreinterpretq_s32_s8(group));
+    for quarter in 0..4 {
+        // SAFETY: the caller's promise; the assembly touches nothing but its registers.
+        unsafe {
+            let [first, second] =
+                [first, second].map(|w| vreinterpretq_s32_s8(vld1q_s8(w.add(16 * quarter))));
             let columns = [vzip1q_s32(first, second), vzip2q_s32(first, second)];
             for (half, columns) in columns.into_iter().enumerate() {
                 for (sums, rows) in sums.iter_mut().zip(rows).take(R.div_ceil(2)) {

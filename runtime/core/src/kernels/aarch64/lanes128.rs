@@ -190,7 +190,7 @@ impl<M: Multiply> Simd for Lanes128<M> {
     fn store_interleaved(self, rows: [I; 4], to: &mut [u8; 4 * LANES]) {
         // SAFETY: see above.
         unsafe {
-            let [a, b, c, d] = rows.map(|row| low_bytes(row));
+            let [a, b, c, d] = rows.map(low_bytes);
             vst4q_u8(to.as_mut_ptr(), uint8x16x4_t(a, b, c, d))
         }
     }

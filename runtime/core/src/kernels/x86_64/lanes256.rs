@@ -179,10 +179,10 @@ impl<M: Multiply> Simd for Lanes256<M> {
 
     #[inline(always)]
     fn store_interleaved(self, rows: [I; 4], to: &mut [u8; 4 * LANES]) {
-        // SAFETY: see above.
-        unsafe {
-            let byte = _mm256_set1_epi32(0xff);
-            for half in 0..2 {
+        for (half, to) in to.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+            // SAFETY: see above.
+            unsafe {
+                let byte = _mm256_set1_epi32(0xff);
                 let low = _mm256_or_si256(
                     _mm256_and_si256(rows[0][half], byte),
                     _mm256_slli_epi32::<8>(_mm256_and_si256(rows[1][half], byte)),
@@ -191,7 +191,7 @@ impl<M: Multiply> Simd for Lanes256<M> {
                     _mm256_slli_epi32::<16>(_mm256_and_si256(rows[2][half], byte)),
                     _mm256_slli_epi32::<24>(rows[3][half]),
                 );
-                _mm256_storeu_si256(to.as_mut_ptr().add(32 * half).cast(), _mm256_or_si256(low, high));
+                _mm256_storeu_si256(to.as_mut_ptr().cast(), _mm256_or_si256(low, high));
             }
         }
     }

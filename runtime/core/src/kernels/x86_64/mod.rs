@@ -6,10 +6,11 @@ mod avx2;
 mod avx512_vnni;
 mod avx_vnni;
 mod lanes256;
+mod sse2;
 
 /// The sets this processor has, the fastest first.
-pub(super) fn detect() -> [Option<&'static dyn KernelSet>; 3] {
-    [avx512_vnni::detect(), avx_vnni::detect(), avx2::detect()]
+pub(super) fn detect() -> [Option<&'static dyn KernelSet>; 4] {
+    [avx512_vnni::detect(), avx_vnni::detect(), avx2::detect(), sse2::detect()]
 }
 
 /// Whether the processor (or, without `std`, the compilation target) has all of these features.
