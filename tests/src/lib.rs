@@ -1,1 +1,75 @@
-//!
+//! What the tests share: models from nothing but a seed, opened in memory or as files.
+#![forbid(unsafe_code)]
+
+mod memory;
+mod random;
+mod seeds;
+
+use std::path::{Path, PathBuf};
+
+use electra::ModelFile;
+use electra_pack::checkpoint::Checkpoint;
+
+pub use memory::Aligned;
+pub use random::{Random, Sizes, letters, published_vocabulary};
+pub use seeds::fuzz_seeds;
+
+/// The folder of reference material that is not part of the repository, from `ELECTRA_SHARED`; without it, says
+/// that `test` is left out.
+#[must_use]
+pub fn shared(test: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("ELECTRA_SHARED").map(PathBuf::from);
+    if folder.is_none() {
+        eprintln!("{test}: left out: ELECTRA_SHARED is not set");
+    }
+    folder
+}
+
+/// The model file of a checkpoint in memory.
+///
+/// # Panics
+/// When it cannot be packed.
+#[must_use]
+pub fn pack(checkpoint: &Checkpoint) -> Vec<u8> {
+    let packed = electra_pack::model_file::pack(checkpoint, &[("name", "test")]);
+    packed.unwrap_or_else(|error| panic!("{error}")).bytes
+}
+
+/// The model file of a Hugging Face folder.
+///
+/// # Panics
+/// When it cannot be read or packed.
+#[must_use]
+pub fn pack_folder(folder: &Path) -> Vec<u8> {
+    pack(&read_folder(folder))
+}
+
+/// The checkpoint in a Hugging Face folder.
+///
+/// # Panics
+/// When it cannot be read.
+#[must_use]
+pub fn read_folder(folder: &Path) -> Checkpoint {
+    electra_pack::hugging_face::read(folder).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A model file's bytes as the std library opens them: from a file, which is gone afterwards.
+///
+/// # Panics
+/// When the file cannot be written or is no model.
+#[must_use]
+pub fn model_file(bytes: &[u8]) -> ModelFile {
+    let path = temporary(bytes);
+    ModelFile::open(&path).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A temporary file with these bytes; deleted when dropped.
+///
+/// # Panics
+/// When it cannot be written.
+#[must_use]
+pub fn temporary(bytes: &[u8]) -> tempfile::TempPath {
+    let file = tempfile::NamedTempFile::new().unwrap_or_else(|error| panic!("temporary file: {error}"));
+    std::fs::write(file.path(), bytes).unwrap_or_else(|error| panic!("temporary file: {error}"));
+    file.into_temp_path()
+}

@@ -19,8 +19,8 @@ pub const ALIGNMENT: usize = 64;
 
 /// Where a phase's buffers come from: a real block, or a measure of it.
 pub(crate) trait Space<'a> {
-    /// `len` elements under `name`. Empty when there is no room, which the space remembers.
-    fn take<T: Pod>(&mut self, name: &'static str, len: usize) -> &'a mut [T];
+    /// `rows` times `columns` elements under `name`. Empty when there is no room, which the space remembers.
+    fn take<T: Pod>(&mut self, name: &'static str, rows: usize, columns: usize) -> &'a mut [T];
 }
 
 /// Adds up what a phase takes and reports each buffer.
@@ -30,8 +30,8 @@ struct Measure<F> {
 }
 
 impl<'a, F: FnMut(&'static str, usize)> Space<'a> for Measure<F> {
-    fn take<T: Pod>(&mut self, name: &'static str, len: usize) -> &'a mut [T] {
-        let bytes = len.saturating_mul(size_of::<T>());
+    fn take<T: Pod>(&mut self, name: &'static str, rows: usize, columns: usize) -> &'a mut [T] {
+        let bytes = rows.saturating_mul(columns).saturating_mul(size_of::<T>());
         (self.report)(name, bytes);
         self.bytes =
             self.bytes.saturating_add(bytes.checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX));
@@ -57,8 +57,8 @@ impl<'a> Carver<'a> {
 }
 
 impl<'a> Space<'a> for Carver<'a> {
-    fn take<T: Pod>(&mut self, _name: &'static str, len: usize) -> &'a mut [T] {
-        let bytes = len.saturating_mul(size_of::<T>());
+    fn take<T: Pod>(&mut self, _name: &'static str, rows: usize, columns: usize) -> &'a mut [T] {
+        let bytes = rows.saturating_mul(columns).saturating_mul(size_of::<T>());
         let padded = bytes.checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX);
         let rest = core::mem::take(&mut self.rest);
         if padded > rest.len() {
@@ -101,9 +101,9 @@ fn persistent<'a, S: Space<'a>>(
     space: &mut S,
 ) -> (&'a mut [u16], &'a mut [f32], &'a mut [f32]) {
     (
-        space.take("token ids", tokens),
-        space.take("hidden states", tokens * config.hidden_size),
-        space.take("logits", config.num_logits(tokens)),
+        space.take("token ids", tokens, 1),
+        space.take("hidden states", tokens, config.hidden_size),
+        space.take("logits", config.num_logits(tokens), 1),
     )
 }
 
@@ -141,16 +141,19 @@ impl Phase {
 
 /// Exact bytes of the arena for sequences of up to `tokens` tokens (`[CLS]` and `[SEP]` included).
 ///
-/// An arena of this size works for every shorter sequence too; one byte less is refused.
+/// An arena of this size works for every shorter sequence too; one byte less is refused. No sequence is longer than
+/// the model's positions: more tokens need what those need.
 #[must_use]
 pub fn arena_bytes(config: &Config, tokens: usize) -> usize {
+    let tokens = tokens.min(config.max_position_embeddings);
     let bytes = |phase: Phase| phase.describe(config, tokens, &mut |_, _| {});
     let scratch = Phase::ALL[1..].iter().map(|phase| bytes(*phase)).max().unwrap_or(0);
     bytes(Phase::Run).saturating_add(scratch)
 }
 
-/// Calls `report` with phase, name and bytes of every buffer of a run of `tokens` tokens.
+/// Calls `report` with phase, name and bytes of every buffer that [`arena_bytes`] counts.
 pub fn arena_parts(config: &Config, tokens: usize, mut report: impl FnMut(Phase, &'static str, usize)) {
+    let tokens = tokens.min(config.max_position_embeddings);
     for phase in Phase::ALL {
         phase.describe(config, tokens, &mut |name, bytes| report(phase, name, bytes));
     }

@@ -15,6 +15,7 @@ mod config;
 mod engine;
 #[allow(unsafe_code)]
 mod kernels;
+mod math;
 pub mod model;
 pub mod tokenizer;
 

@@ -47,18 +47,18 @@ impl<'a> Scratch<'a> {
         let rows = ROW_BLOCK;
         Self {
             input: QuantizedRows::take(space, ["quantized input", "its scales"], tokens, hidden),
-            keys: space.take("keys", padded16 * hidden),
-            key_sums: space.take("sums of keys", padded16 * heads),
-            key_scales: space.take("scales of keys", padded16 * heads),
-            values: space.take("values", padded4 * hidden),
-            value_sums: space.take("sums of values", hidden),
-            value_scales: space.take("scales of values", heads),
-            head: space.take("one head in f32", tokens.max(rows) * head_size),
+            keys: space.take("keys", padded16, hidden),
+            key_sums: space.take("sums of keys", padded16, heads),
+            key_scales: space.take("scales of keys", padded16, heads),
+            values: space.take("values", padded4, hidden),
+            value_sums: space.take("sums of values", hidden, 1),
+            value_scales: space.take("scales of values", heads, 1),
+            head: space.take("one head in f32", tokens.max(rows), head_size),
             queries: QuantizedRows::take(space, ["queries", "scales of queries"], rows, head_size),
-            scores: space.take("scores", rows * padded16.max(head_size)),
-            probabilities: space.take("probabilities", rows * padded4),
-            factors: space.take("factors of rows", rows),
-            context: space.take("context", rows * hidden),
+            scores: space.take("scores", rows, padded16.max(head_size)),
+            probabilities: space.take("probabilities", rows, padded4),
+            factors: space.take("factors of rows", rows, 1),
+            context: space.take("context", rows, hidden),
             quantized_context: QuantizedRows::take(space, ["quantized context", "its scales"], rows, hidden),
             panel: linear::take_panel(space),
         }
@@ -159,7 +159,7 @@ impl Attention<'_> {
         let (hidden, head_size) = (self.config.hidden_size, self.config.head_size());
         let padded16 = self.tokens.next_multiple_of(LANES);
         let padded4 = self.tokens.next_multiple_of(4);
-        let score_scale = 1.0 / libm::sqrtf(head_size as f32);
+        let score_scale = 1.0 / crate::math::sqrt(head_size as f32);
         let count = rows.len();
         for head in 0..self.config.num_attention_heads {
             let columns = self.columns(head);

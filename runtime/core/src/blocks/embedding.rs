@@ -18,7 +18,7 @@ impl<'a> Scratch<'a> {
         let rows = if config.has_projection() { ROW_BLOCK } else { 0 };
         let names = ["quantized embeddings", "their scales"];
         Self {
-            embedded: space.take("embeddings", rows * config.embedding_size),
+            embedded: space.take("embeddings", rows, config.embedding_size),
             quantized: QuantizedRows::take(space, names, rows, config.embedding_size),
             panel: linear::take_panel(space),
         }

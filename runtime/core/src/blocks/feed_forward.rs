@@ -19,7 +19,7 @@ impl<'a> Scratch<'a> {
         let (rows, wide) = (ROW_BLOCK, config.intermediate_size);
         Self {
             input: QuantizedRows::take(space, ["quantized input", "its scales"], rows, config.hidden_size),
-            intermediate: space.take("intermediate", rows * wide),
+            intermediate: space.take("intermediate", rows, wide),
             quantized: QuantizedRows::take(space, ["quantized intermediate", "its scales"], rows, wide),
             panel: linear::take_panel(space),
         }

@@ -20,8 +20,8 @@ impl<'a> Scratch<'a> {
         let (rows, width) = (rows(config), config.hidden_size);
         Self {
             input: QuantizedRows::take(space, ["quantized input", "its scales"], rows, width),
-            dense: space.take("dense", rows * width),
-            logits: space.take("padded logits", rows * config.padded_labels()),
+            dense: space.take("dense", rows, width),
+            logits: space.take("padded logits", rows, config.padded_labels()),
             panel: linear::take_panel(space),
         }
     }

@@ -25,7 +25,7 @@ impl<'a> QuantizedRows<'a> {
         rows: usize,
         columns: usize,
     ) -> Self {
-        Self { values: space.take(names[0], rows * columns), scales: space.take(names[1], rows), columns }
+        Self { values: space.take(names[0], rows, columns), scales: space.take(names[1], rows, 1), columns }
     }
 
     /// Quantizes the rows of `x` into the rows that begin at `first`.
@@ -46,7 +46,7 @@ impl<'a> QuantizedRows<'a> {
 
 /// The i32 sums of one panel.
 pub(crate) fn take_panel<'a, S: Space<'a>>(space: &mut S) -> &'a mut [i32] {
-    space.take("sums of a panel", ROW_BLOCK * PANEL)
+    space.take("sums of a panel", ROW_BLOCK, PANEL)
 }
 
 /// Where a linear layer's result goes.

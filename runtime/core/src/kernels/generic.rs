@@ -242,7 +242,7 @@ pub(crate) fn layer_norm<S: Simd>(s: S, x: &mut [f32], gamma: &[f32], beta: &[f3
         squares = s.add(squares, s.mul(centred, centred));
     }
     let variance = s.reduce_add(squares) * reciprocal;
-    let reciprocal_deviation = s.splat(1.0 / libm::sqrtf(variance + epsilon));
+    let reciprocal_deviation = s.splat(1.0 / crate::math::sqrt(variance + epsilon));
     for ((x, gamma), beta) in lanes_mut(x).iter_mut().zip(lanes(gamma)).zip(lanes(beta)) {
         let normalised = s.mul(s.load(x), reciprocal_deviation);
         s.store(s.add(s.mul(normalised, s.load(gamma)), s.load(beta)), x);

@@ -325,3 +325,49 @@ fn names_are_unique_and_found() {
     assert_eq!(names.last(), Some(&"scalar"));
     assert!(Kernels::by_name("none such").is_err());
 }
+
+/// Fixed and small, for Miri, which looks at every load and store of the unsafe code.
+#[test]
+fn every_kernel_on_small_shapes() {
+    let mut state = 7u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as i8
+    };
+    for (rows, columns, depth) in [(1, 16, 4), (7, 16, 8), (3, 48, 20)] {
+        let a: Vec<i8> = (0..rows * depth).map(|_| next().max(-127)).collect();
+        let weights: Vec<Vec<i8>> =
+            (0..columns).map(|_| (0..depth).map(|_| next().max(-127)).collect()).collect();
+        let (packed, sums) = pack(&weights, depth);
+        for set in sets() {
+            let bias = signed_bias(set);
+            let encoded: Vec<u8> = a.iter().map(|a| (*a as u8).wrapping_add(bias)).collect();
+            let mut out = vec![0; rows * columns];
+            set.gemm(Operand::Signed, &encoded, depth, &packed, &sums, &mut out);
+            for (i, out) in out.iter().enumerate() {
+                let (row, column) = (i / columns, i % columns);
+                let products =
+                    (0..depth).map(|k| i32::from(a[row * depth + k]) * i32::from(weights[column][k]));
+                assert_eq!(*out, products.sum::<i32>(), "{}", set.name());
+            }
+            let mut floats = vec![0.0; out.len()];
+            let (row_scales, ones) = (vec![1e-3; rows], vec![1.0; columns]);
+            set.dequantize(&out, &row_scales, &ones, &ones, Activation::Gelu, &mut floats, columns, 0);
+            set.layer_norm(&mut floats, &ones, &ones, 1e-12);
+            let mut keys = vec![0; rows.next_multiple_of(LANES) * columns];
+            let mut key_sums = vec![0; rows.next_multiple_of(LANES)];
+            let mut key_scales = vec![0.0; key_sums.len()];
+            set.pack_keys(&floats, columns, 0, &mut keys, &mut key_sums, &mut key_scales);
+            let mut values = vec![0; rows.next_multiple_of(4) * columns];
+            set.pack_values(&floats, columns, &mut values, &mut vec![0; columns]);
+            let mut quantized = vec![0; rows * columns];
+            set.quantize_rows(&floats, columns, &mut quantized, &mut vec![0.0; rows]);
+            let mut scores = vec![0; rows * key_sums.len()];
+            set.gemm(Operand::Signed, &quantized, columns, &keys, &key_sums, &mut scores);
+            let mut probabilities = vec![0; rows * rows.next_multiple_of(4)];
+            set.softmax(&mut scores, rows, &key_scales, &mut vec![1e-3; rows], &mut probabilities);
+            set.scale_rows(&out, columns, &row_scales, &mut floats, columns, 0);
+            set.embed((&packed[..16], 0.1), (&packed[..16], 0.1), &ones[..16], &mut floats[..16]);
+        }
+    }
+}

@@ -117,7 +117,7 @@ impl Engine {
 
     /// Runs one sequence of token ids, `[CLS]` and `[SEP]` included. Returns one logit a label, or one a token.
     ///
-    /// Allocates nothing.
+    /// Allocates nothing after the first run.
     ///
     /// # Errors
     /// When there are no ids, more than [`Engine::max_tokens`], or one beyond the vocabulary.

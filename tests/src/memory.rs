@@ -1,0 +1,41 @@
+//! Bytes at an address that model files and arenas may have.
+
+/// A block that begins at a multiple of 64 bytes.
+pub struct Aligned {
+    block: Vec<u8>,
+    start: usize,
+    len: usize,
+}
+
+impl Aligned {
+    const ALIGNMENT: usize = 64;
+
+    /// `len` zeros.
+    #[must_use]
+    pub fn zeroed(len: usize) -> Self {
+        let block = vec![0; len + Self::ALIGNMENT];
+        let address = block.as_ptr().addr();
+        let start = address.next_multiple_of(Self::ALIGNMENT) - address;
+        Self { block, start, len }
+    }
+
+    /// A copy of `bytes`.
+    #[must_use]
+    pub fn copy_of(bytes: &[u8]) -> Self {
+        let mut aligned = Self::zeroed(bytes.len());
+        aligned.bytes_mut().copy_from_slice(bytes);
+        aligned
+    }
+
+    /// The block.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.block[self.start..self.start + self.len]
+    }
+
+    /// The block, to be written.
+    #[must_use]
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.block[self.start..self.start + self.len]
+    }
+}
