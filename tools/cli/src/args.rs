@@ -6,9 +6,17 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use electra::EngineKind;
 
+const ENVIRONMENT: &str = "\
+Environment:
+  ELECTRA_MODEL    model file to use where --model is not given
+  ELECTRA_KERNELS  kernels to use instead of the fastest, by a name that 'electra inspect' shows
+  NO_COLOR         no colours on a terminal
+
+Exit codes: 0 done, 1 something failed at run time, 2 wrong use.";
+
 /// Classify text on the device with an int8 ELECTRA in one fixed memory arena.
 #[derive(Parser)]
-#[command(name = "electra", version, arg_required_else_help = true)]
+#[command(name = "electra", version, arg_required_else_help = true, after_help = ENVIRONMENT)]
 pub(crate) struct CommandLine {
     #[command(subcommand)]
     pub command: Command,

@@ -10,6 +10,9 @@ use serde_json::Value;
 use crate::args::{Format, InputArgs};
 use crate::failure::Failure;
 
+/// What some editors begin UTF-8 files with.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Names that a column with the text may have.
 const TEXT_COLUMNS: [&str; 2] = ["text", "sentence"];
 
@@ -47,7 +50,8 @@ impl InputArgs {
                 let content = Content { text, label: None };
                 Ok(Row { line: index as u64 + 1, content: Ok(content) })
             };
-            return Ok(Box::new(texts.to_vec().into_iter().enumerate().map(row)));
+            let texts = texts.to_vec();
+            return Ok(Box::new(texts.into_iter().enumerate().map(row)));
         };
         let column = self.column.as_deref();
         Source { path, format: self.format, column, label_column: None }.rows()
@@ -73,11 +77,14 @@ impl Source<'_> {
             return Err(fail(&name, "is empty, expected at least one text"));
         }
         match format {
-            Format::Txt => Ok(lines(name, reader, |line| Ok(Content { text: line, label: None }))),
+            Format::Txt => Ok(lines(name, reader, |line| Some(Ok(Content { text: line, label: None })))),
             Format::Jsonl => {
                 let column = self.column.map(str::to_owned);
                 let label_column = self.label_column.map(str::to_owned);
-                Ok(lines(name, reader, move |line| json(&line, column.as_deref(), label_column.as_deref())))
+                Ok(lines(name, reader, move |line| {
+                    let blank = line.trim().is_empty();
+                    (!blank).then(|| json(&line, column.as_deref(), label_column.as_deref()))
+                }))
             }
             Format::Csv | Format::Tsv => self.table(name, reader, format),
         }
@@ -163,32 +170,33 @@ fn cells(record: &csv::ByteRecord, text: usize, label: Option<usize>) -> Result<
     Ok(Content { text: cell(text)?, label: label.map(cell).transpose()? })
 }
 
-/// Splits at line feeds; a carriage return before one is dropped too.
+/// Splits at line feeds; a carriage return before one and a byte order mark at the start are dropped too. `parse` gives
+/// `None` for a line that is no row.
 fn lines(
     name: String,
     mut reader: impl BufRead + Send + 'static,
-    parse: impl Fn(String) -> Result<Content, String> + Send + 'static,
+    parse: impl Fn(String) -> Option<Result<Content, String>> + Send + 'static,
 ) -> Rows {
     let mut line = 0;
     let mut bytes = Vec::new();
     Box::new(std::iter::from_fn(move || {
-        bytes.clear();
-        match reader.read_until(b'\n', &mut bytes) {
-            Ok(0) => None,
-            Ok(_) => {
-                line += 1;
-                if bytes.last() == Some(&b'\n') {
-                    bytes.pop();
-                    if bytes.last() == Some(&b'\r') {
-                        bytes.pop();
-                    }
-                }
-                let text = String::from_utf8(bytes.clone());
-                let content =
-                    text.map_err(|_| "invalid UTF-8 found, expected text".to_owned()).and_then(&parse);
-                Some(Ok(Row { line, content }))
+        loop {
+            bytes.clear();
+            match reader.read_until(b'\n', &mut bytes) {
+                Ok(0) => return None,
+                Ok(_) => line += 1,
+                Err(error) => return Some(Err(fail(&name, error))),
             }
-            Err(error) => Some(Err(fail(&name, error))),
+            let text =
+                bytes.strip_suffix(b"\n").map_or(&bytes[..], |rest| rest.strip_suffix(b"\r").unwrap_or(rest));
+            let text = text.strip_prefix(BYTE_ORDER_MARK).filter(|_| line == 1).unwrap_or(text);
+            let content = match String::from_utf8(text.to_vec()) {
+                Ok(text) => parse(text),
+                Err(_) => Some(Err("invalid UTF-8 found, expected text".to_owned())),
+            };
+            if let Some(content) = content {
+                return Some(Ok(Row { line, content }));
+            }
         }
     }))
 }

@@ -93,6 +93,20 @@ fn files_of_every_format_give_the_same_in_order() {
 }
 
 #[test]
+fn byte_order_marks_and_blank_json_lines_are_no_text() {
+    let plain = stdout(&run(&["classify", "good film"]));
+    for (format, content) in [
+        ("txt", "\u{feff}good film\n"),
+        ("csv", "\u{feff}text\r\ngood film\r\n"),
+        ("jsonl", "\u{feff}{\"text\": \"good film\"}\n\n  \n"),
+    ] {
+        let output = run_with(&["classify", "--input", "-", "--format", format], content.as_bytes());
+        expect_code(&output, 0);
+        assert_eq!(stdout(&output), plain, "{format}");
+    }
+}
+
+#[test]
 fn long_texts_are_windowed_or_cut() {
     let text = "good ".repeat(2000);
     let windowed = run(&["classify", &text, "--json"]);
