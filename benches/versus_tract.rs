@@ -1,10 +1,9 @@
 //! Races both engines against stock tract in f32 on the same ONNX file, interleaved, on one thread:
 //!
-//!     cargo run --release -p electra-benches --bin versus-tract -- model.onnx
+//!     cargo run --profile peers -p electra-benches --bin versus-tract -- model.onnx
 //!
-//! The file is an ELECTRA classifier with inputs named as exporters name them, its vocabulary beside it. The release
-//! profile optimises tract lightly, since ours only plans with it; set
-//! `CARGO_PROFILE_RELEASE_PACKAGE_..._OPT_LEVEL=3` or remove those lines from `Cargo.toml` for tract's best.
+//! The file is an ELECTRA classifier with inputs named as exporters name them, its vocabulary beside it. The profile
+//! `peers` is release with every crate of tract optimised fully, which ours does not need.
 #![forbid(unsafe_code)]
 
 use std::error::Error;

@@ -1,4 +1,5 @@
 //! The command line.
+#![allow(rustdoc::broken_intra_doc_links, reason = "doc comments here are help texts; [CLS] is a token")]
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
