@@ -1,0 +1,87 @@
+//! Logits to a label and its score.
+
+use core::fmt;
+
+/// The likeliest label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Index of the label; of equal ones the first.
+    pub label: usize,
+    /// Its probability.
+    pub score: Score,
+}
+
+impl Verdict {
+    /// Softmax over the logits, as the host's library computes it: in f64, with `libm`'s `exp`.
+    ///
+    /// `None` where there are fewer than two logits, or one is not finite.
+    #[must_use]
+    pub fn new(logits: &[f32]) -> Option<Self> {
+        if logits.len() < 2 || logits.iter().any(|logit| !logit.is_finite()) {
+            return None;
+        }
+        let (mut label, mut greatest) = (0, f32::NEG_INFINITY);
+        for (index, logit) in logits.iter().enumerate() {
+            if *logit > greatest {
+                (label, greatest) = (index, *logit);
+            }
+        }
+        // The greatest logit's own term is 1.
+        let sum: f64 = logits.iter().map(|logit| libm::exp(f64::from(*logit) - f64::from(greatest))).sum();
+        Some(Self { label, score: Score::new(1.0 / sum) })
+    }
+}
+
+/// A probability in steps of 1/10,000. Printed by integers: formatting a float would cost more code than the rest of
+/// this program together with its UART.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Score(u16);
+
+impl Score {
+    fn new(probability: f64) -> Self {
+        // From 0 to 1, so the product fits; the conversion saturates in any case.
+        Self((probability * 10_000.0 + 0.5) as u16)
+    }
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:04}", self.0 / 10_000, self.0 % 10_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::format;
+    use std::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn two_labels_follow_the_logistic_function() {
+        for step in -200..=200 {
+            let difference = step as f32 / 16.0;
+            let verdict = Verdict::new(&[0.5, 0.5 + difference]).unwrap();
+            // The softmax of two logits, through another function of the standard library.
+            let second = 0.5 + 0.5 * (f64::from(difference) / 2.0).tanh();
+            let expected = format!("{:.4}", second.max(1.0 - second));
+            assert_eq!(verdict.score.to_string(), expected, "difference {difference}");
+            assert_eq!(verdict.label, usize::from(difference > 0.0));
+        }
+    }
+
+    #[test]
+    fn equal_logits_share() {
+        let verdict = Verdict::new(&[3.0; 4]).unwrap();
+        assert_eq!((verdict.label, verdict.score.to_string().as_str()), (0, "0.2500"));
+    }
+
+    #[test]
+    fn no_verdict_on_one_label_or_on_what_is_no_number() {
+        assert_eq!(Verdict::new(&[]), None);
+        assert_eq!(Verdict::new(&[1.0]), None);
+        assert_eq!(Verdict::new(&[1.0, f32::NAN]), None);
+        assert_eq!(Verdict::new(&[1.0, f32::INFINITY]), None);
+    }
+}
