@@ -6,9 +6,11 @@ use std::path::Path;
 use crate::error::Error;
 
 /// Width to which the runtime's kernels block their matrices, in elements.
-pub const BLOCK: usize = 16;
+pub use electra_core::LANES as BLOCK;
 /// Largest vocabulary: token ids are 16 bits wide and the last id is kept free.
-pub const MAX_VOCABULARY: usize = 65_535;
+pub use electra_core::tokenizer::vocabulary::MAX_TOKENS as MAX_VOCABULARY;
+/// The five tokens that BERT's uncased WordPiece tokenizer and the runtime give a meaning of their own.
+pub use electra_core::tokenizer::vocabulary::SPECIAL_TOKENS;
 
 const MAX_WIDTH: usize = 16_384;
 const MAX_LAYERS: usize = 255;
@@ -16,9 +18,6 @@ const MAX_POSITIONS: usize = 65_535;
 const MAX_TOKEN_TYPES: usize = 255;
 const MAX_LABELS: usize = 4_096;
 const MAX_EPSILON: f32 = 0.1;
-
-/// The five tokens that BERT's uncased WordPiece tokenizer and the runtime give a meaning of their own.
-pub const SPECIAL_TOKENS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 
 /// The weights, sizes and vocabulary of one ELECTRA model.
 ///
