@@ -1,7 +1,9 @@
 //! Tests that need nothing but this crate; those against `tokenizers` are in the package `electra-tests`.
 
 use super::vocabulary::{EMPTY_SLOT, SPECIAL_TOKENS};
-use super::{Encoding, TextTooLong, Tokenizer, Vocabulary, VocabularyError, check_length, hash};
+use super::{Encoding, Tokenizer, Vocabulary, VocabularyError, hash};
+#[cfg(target_pointer_width = "64")]
+use super::{TextTooLong, check_length};
 
 /// A section written from the description of the format, for fewer than 256 tokens and in 64 slots.
 struct Section {
