@@ -5,9 +5,21 @@
 set -euo pipefail
 electra=$1 megabytes=$2
 
-figures=$("$electra" footprint --max-tokens 512 --json)
-field() { grep -o "\"$1\":[0-9]*" <<<"$figures" | head -n 1 | cut -d: -f2; }
-peak=$(field peak_kib) anonymous=$(field anonymous_kib)
+# The kernel's own figure for a finished process, the largest of several: VmHWM as its last moment had it.
+peak=$(python3 - "$electra" <<'PYTHON'
+import os, sys
+command = [sys.argv[1], "classify", "ELECTRA is surprisingly fast and accurate."]
+quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+def peak_kib():
+    process = os.posix_spawn(command[0], command, os.environ, file_actions=quiet)
+    _, status, usage = os.wait4(process, 0)
+    if status != 0:
+        sys.exit(f"{command[0]} failed")
+    return usage.ru_maxrss
+print(max(peak_kib() for _ in range(10)))
+PYTHON
+)
+anonymous=$("$electra" footprint --max-tokens 512 --json | grep -o '"anonymous_kib":[0-9]*' | cut -d: -f2)
 echo "resident at most $peak KiB (promised: $megabytes MB), anonymous $anonymous KiB (promised: 4 MB)"
 [ $((peak * 1024)) -le $((megabytes * 1000000)) ]
 [ $((anonymous * 1024)) -le 4000000 ]
