@@ -56,13 +56,19 @@ impl Bytes {
     /// of the embeddings, a quarter of the file.
     #[cfg_attr(unix, allow(unsafe_code))]
     fn release_pages(&self) {
-        #[cfg(unix)]
-        if let Self::Mapped(map) = self {
-            // SAFETY: the map is of a file and read-only, so a page given back is read from that file again, with the
-            // bytes it had: those of a file that nobody changes, as `map` asks.
-            let released = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
-            // Advice that the system does not take costs memory, nothing else.
-            drop(released);
+        match self {
+            #[cfg(unix)]
+            Self::Mapped(map) => {
+                // SAFETY: the map is of a file and read-only, so a page given back is read from that file again, with
+                // the bytes it had: those of a file that nobody changes, as `map` asks.
+                let released = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+                // Advice that the system does not take costs memory, nothing else.
+                drop(released);
+            }
+            #[cfg(not(unix))]
+            Self::Mapped(_) => {}
+            #[cfg(feature = "embed-model")]
+            Self::Static(_) => {}
         }
     }
 }
