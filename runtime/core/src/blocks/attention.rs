@@ -125,6 +125,7 @@ impl Attention<'_> {
                 columns.clone(),
                 scratch.panel,
                 &mut output,
+                self.layer.value.panel(columns.start),
             );
             self.kernels.pack_keys(keys, head_size, first, packed, sums, scales);
         }
@@ -147,6 +148,7 @@ impl Attention<'_> {
                 columns.clone(),
                 scratch.panel,
                 &mut output,
+                self.layer.key.panel(columns.end),
             );
         }
         let packed = &mut scratch.values[columns.start * padded..columns.end * padded];
@@ -174,6 +176,7 @@ impl Attention<'_> {
                 columns.clone(),
                 scratch.panel,
                 &mut output,
+                self.layer.query.panel(columns.end),
             );
             scratch.queries.quantize(self.kernels, queries, 0);
             let of_head = head * padded16..(head + 1) * padded16;
@@ -185,6 +188,7 @@ impl Attention<'_> {
                 &scratch.keys[of_head.start * head_size..of_head.end * head_size],
                 &scratch.key_sums[of_head.clone()],
                 scores,
+                &[],
             );
             let factors = &mut scratch.factors[..count];
             for (factor, scale) in factors.iter_mut().zip(scratch.queries.scales(0..count)) {
@@ -205,6 +209,7 @@ impl Attention<'_> {
                 &scratch.values[columns.start * padded4..columns.end * padded4],
                 &scratch.value_sums[columns.clone()],
                 sums,
+                &[],
             );
             let context = &mut scratch.context[..count * hidden];
             self.kernels.scale_rows(sums, head_size, factors, context, hidden, columns.start);
@@ -226,6 +231,7 @@ impl Attention<'_> {
             0..width,
             scratch.panel,
             &mut output,
+            self.layer.intermediate.panel(0),
         );
         let [gamma, beta] = self.layer.attention_norm;
         self.kernels.layer_norm(hidden, gamma, beta, self.config.layer_norm_eps);

@@ -58,7 +58,16 @@ pub(crate) fn run(
         scratch.quantized.quantize(kernels, embedded, 0);
         let mut output = Output { rows: hidden, stride, activation: Activation::Identity };
         let (rows, columns) = (0..ids.len(), 0..stride);
-        linear::apply(kernels, projection, &scratch.quantized, rows, columns, scratch.panel, &mut output);
+        linear::apply(
+            kernels,
+            projection,
+            &scratch.quantized,
+            rows,
+            columns,
+            scratch.panel,
+            &mut output,
+            &[],
+        );
     }
     Ok(())
 }

@@ -45,11 +45,29 @@ pub(crate) fn run(
         let intermediate = &mut scratch.intermediate[..rows.len() * wide];
         let mut output = Output { rows: intermediate, stride: wide, activation: Activation::Gelu };
         let (expand, input) = (&layer.intermediate, &scratch.input);
-        linear::apply(kernels, expand, input, rows.clone(), 0..wide, scratch.panel, &mut output);
+        linear::apply(
+            kernels,
+            expand,
+            input,
+            rows.clone(),
+            0..wide,
+            scratch.panel,
+            &mut output,
+            layer.output.panel(0),
+        );
         scratch.quantized.quantize(kernels, intermediate, 0);
         let mut output = Output { rows: hidden, stride: narrow, activation: Activation::AddTo };
         let (contract, input) = (&layer.output, &scratch.quantized);
-        linear::apply(kernels, contract, input, rows, 0..narrow, scratch.panel, &mut output);
+        linear::apply(
+            kernels,
+            contract,
+            input,
+            rows,
+            0..narrow,
+            scratch.panel,
+            &mut output,
+            layer.intermediate.panel(0),
+        );
         let [gamma, beta] = layer.output_norm;
         kernels.layer_norm(hidden, gamma, beta, config.layer_norm_eps);
     }

@@ -60,12 +60,12 @@ pub(crate) fn run(
         let dense = &mut scratch.dense[..hidden.len()];
         let mut output = Output { rows: dense, stride: width, activation: Activation::Gelu };
         let input = &scratch.input;
-        linear::apply(kernels, &head.dense, input, rows.clone(), 0..width, scratch.panel, &mut output);
+        linear::apply(kernels, &head.dense, input, rows.clone(), 0..width, scratch.panel, &mut output, &[]);
         scratch.input.quantize(kernels, dense, 0);
         let padded_logits = &mut scratch.logits[..rows.len() * padded];
         let mut output = Output { rows: padded_logits, stride: padded, activation: Activation::Identity };
         let input = &scratch.input;
-        linear::apply(kernels, &head.output, input, rows, 0..padded, scratch.panel, &mut output);
+        linear::apply(kernels, &head.output, input, rows, 0..padded, scratch.panel, &mut output, &[]);
         for (logits, padded) in logits.chunks_exact_mut(config.num_labels).zip(padded_logits.chunks(padded)) {
             logits.copy_from_slice(&padded[..config.num_labels]);
         }

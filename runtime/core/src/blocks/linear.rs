@@ -44,6 +44,14 @@ impl<'a> QuantizedRows<'a> {
     }
 }
 
+impl Linear<'_> {
+    /// Weights of the panel of columns that begins at `column`; none beyond the last.
+    pub(crate) fn panel(&self, column: usize) -> &[i8] {
+        let end = (column + PANEL).min(self.bias.len());
+        &self.weights[column.min(end) * self.inputs..end * self.inputs]
+    }
+}
+
 /// The i32 sums of one panel.
 pub(crate) fn take_panel<'a, S: Space<'a>>(space: &mut S) -> &'a mut [i32] {
     space.take("sums of a panel", ROW_BLOCK, PANEL)
@@ -58,7 +66,8 @@ pub(crate) struct Output<'a> {
 }
 
 /// Applies output `columns` of `linear` to `rows` of `input` (at most [`ROW_BLOCK`]); the first of them lands in
-/// column 0 of `output`.
+/// column 0 of `output`. `next` is what will be read next, fetched meanwhile.
+#[expect(clippy::too_many_arguments, reason = "the operands of a layer and the memory it works in")]
 pub(crate) fn apply(
     kernels: &dyn KernelSet,
     linear: &Linear<'_>,
@@ -67,6 +76,7 @@ pub(crate) fn apply(
     columns: Range<usize>,
     panel: &mut [i32],
     output: &mut Output<'_>,
+    next: &[i8],
 ) {
     let first = columns.start;
     for start in columns.clone().step_by(PANEL) {
@@ -74,7 +84,13 @@ pub(crate) fn apply(
         let sums = &mut panel[..rows.len() * (end - start)];
         let weights = &linear.weights[start * linear.inputs..end * linear.inputs];
         let values = input.values(rows.clone());
-        kernels.gemm(Operand::Signed, values, linear.inputs, weights, &linear.sums[start..end], sums);
+        let next_end = columns.end.min(end + PANEL);
+        let next = if end == columns.end {
+            next
+        } else {
+            &linear.weights[end * linear.inputs..next_end * linear.inputs]
+        };
+        kernels.gemm(Operand::Signed, values, linear.inputs, weights, &linear.sums[start..end], sums, next);
         kernels.dequantize(
             sums,
             input.scales(rows.clone()),

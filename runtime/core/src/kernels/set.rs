@@ -12,7 +12,18 @@ pub(crate) trait KernelSet: Sync {
     fn quantize_rows(&self, x: &[f32], columns: usize, out: &mut [u8], scales: &mut [f32]);
 
     /// `out` rows x columns = `a` rows x depth times packed `weights`; depth is a multiple of four.
-    fn gemm(&self, operand: Operand, a: &[u8], depth: usize, weights: &[i8], sums: &[i32], out: &mut [i32]);
+    /// `next` will be read soon: it is fetched meanwhile.
+    #[expect(clippy::too_many_arguments, reason = "a kernel takes its operands flat")]
+    fn gemm(
+        &self,
+        operand: Operand,
+        a: &[u8],
+        depth: usize,
+        weights: &[i8],
+        sums: &[i32],
+        out: &mut [i32],
+        next: &[i8],
+    );
 
     /// Scale, bias and activation of a GEMM's result, into columns of `out` beginning at `out_column`.
     #[expect(clippy::too_many_arguments, reason = "a kernel takes its operands flat")]
@@ -82,19 +93,15 @@ macro_rules! kernel_set {
 
             $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
                 fn quantize_rows(x: &[f32], columns: usize, out: &mut [u8], scales: &mut [f32]) => |s| {
-                    for ((x, out), scale) in
-                        x.chunks_exact(columns).zip(out.chunks_exact_mut(columns)).zip(scales)
-                    {
-                        *scale = $crate::kernels::generic::quantize_row(s, x, out);
-                    }
+                    $crate::kernels::generic::quantize_rows(s, x, columns, out, scales)
                 }
             );
             $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
                 fn gemm(
                     operand: $crate::kernels::Operand, a: &[u8], depth: usize, weights: &[i8], sums: &[i32],
-                    out: &mut [i32]
+                    out: &mut [i32], next: &[i8]
                 ) => |s| {
-                    $crate::kernels::generic::gemm(s, operand, a, depth, weights, sums, out)
+                    $crate::kernels::generic::gemm(s, operand, a, depth, weights, sums, out, next)
                 }
             );
             $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
@@ -120,9 +127,7 @@ macro_rules! kernel_set {
             );
             $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
                 fn layer_norm(x: &mut [f32], gamma: &[f32], beta: &[f32], epsilon: f32) => |s| {
-                    for x in x.chunks_exact_mut(gamma.len()) {
-                        $crate::kernels::generic::layer_norm(s, x, gamma, beta, epsilon);
-                    }
+                    $crate::kernels::generic::layer_norm_rows(s, x, gamma, beta, epsilon)
                 }
             );
             $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
@@ -149,15 +154,7 @@ macro_rules! kernel_set {
                 fn softmax(
                     acc: &mut [i32], tokens: usize, key_scales: &[f32], factors: &mut [f32], out: &mut [u8]
                 ) => |s| {
-                    let rows = acc
-                        .chunks_exact_mut(key_scales.len())
-                        .zip(out.chunks_exact_mut(tokens.next_multiple_of(4)));
-                    for ((acc, out), factor) in rows.zip(factors) {
-                        let sum = $crate::kernels::generic::softmax_row(
-                            s, acc, tokens, key_scales, *factor, out,
-                        );
-                        *factor = sum as f32;
-                    }
+                    $crate::kernels::generic::softmax_rows(s, acc, tokens, key_scales, factors, out)
                 }
             );
         }

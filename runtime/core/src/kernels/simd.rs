@@ -22,6 +22,8 @@ pub(crate) trait Simd: Copy {
     const TILE_ROWS: usize;
     /// Column blocks (of sixteen) of that tile.
     const TILE_BLOCKS: usize;
+    /// Vectors that element-wise kernels work on side by side: 1, 2 or 4, as the registers hold.
+    const SIDE_BY_SIDE: usize = 1;
     /// Bias added to a signed activation to encode it as this instruction set wants it: 128 where the
     /// multiply takes unsigned activations, 0 where it takes signed ones. Undone through weight sums.
     const SIGNED_BIAS: i32;
@@ -74,4 +76,55 @@ pub(crate) trait Simd: Copy {
         groups: usize,
         acc: &mut [[Self::I; B]; R],
     );
+
+    /// The same, fetching `ahead` meanwhile where this instruction set gains by it.
+    ///
+    /// # Safety
+    /// As of [`Simd::tile`].
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "a kernel takes its operands flat")]
+    unsafe fn tile_fetching<const R: usize, const B: usize>(
+        self,
+        a: *const u8,
+        a_stride: usize,
+        w: *const i8,
+        w_stride: usize,
+        groups: usize,
+        acc: &mut [[Self::I; B]; R],
+        _ahead: Ahead<'_>,
+    ) {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.tile(a, a_stride, w, w_stride, groups, acc) }
+    }
+}
+
+/// Bytes that will be read soon, shared out over the steps of the tiles that run before.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead<'a> {
+    bytes: &'a [i8],
+    /// Cache lines a step.
+    pub lines: usize,
+}
+
+/// Bytes of a cache line.
+pub(crate) const LINE: usize = 64;
+
+impl<'a> Ahead<'a> {
+    /// `bytes` over `steps` steps.
+    pub(crate) fn new(bytes: &'a [i8], steps: usize) -> Self {
+        Self { bytes, lines: bytes.len().div_ceil(LINE * steps.max(1)) }
+    }
+
+    /// The share of the next `steps` steps.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, steps: usize) -> Self {
+        let (share, rest) = self.bytes.split_at((steps * self.lines * LINE).min(self.bytes.len()));
+        self.bytes = rest;
+        Self { bytes: share, lines: self.lines }
+    }
+
+    /// Where the share begins; a step's lines may reach beyond its end, which a prefetch may.
+    pub(crate) fn pointer(&self) -> *const i8 {
+        self.bytes.as_ptr()
+    }
 }

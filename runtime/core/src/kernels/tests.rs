@@ -74,7 +74,7 @@ proptest! {
                 };
                 let encoded: Vec<u8> = (0..a.len()).map(|i| (value(i) as u8).wrapping_add(bias)).collect();
                 let mut out = vec![i32::MIN; rows * columns];
-                set.gemm(operand, &encoded, depth, &packed, &sums, &mut out);
+                set.gemm(operand, &encoded, depth, &packed, &sums, &mut out, &packed);
                 for (i, out) in out.iter().enumerate() {
                     let (row, column) = (i / columns, i % columns);
                     let sum: i32 =
@@ -108,7 +108,7 @@ proptest! {
             let mut encoded = vec![0; offset];
             encoded.extend(a.iter().map(|x| (*x as u8).wrapping_add(signed_bias(set))));
             let mut out = vec![i32::MIN; rows * LANES];
-            set.gemm(Operand::Signed, &encoded[offset..], depth, &packed, &sums, &mut out);
+            set.gemm(Operand::Signed, &encoded[offset..], depth, &packed, &sums, &mut out, &[]);
             for (i, out) in out.iter().enumerate().filter(|(i, _)| !is_padding(i % LANES)) {
                 let (row, column) = (i / LANES, i % LANES);
                 let sum: i32 =
@@ -289,7 +289,7 @@ fn gemm_takes_the_extremes() {
             ] {
                 let encoded = vec![(value as u8).wrapping_add(bias); rows * depth];
                 let mut out = vec![i32::MIN; rows * LANES];
-                set.gemm(operand, &encoded, depth, &packed, &sums, &mut out);
+                set.gemm(operand, &encoded, depth, &packed, &sums, &mut out, &[]);
                 let expected = value * i32::from(weight) * depth as i32;
                 assert!(out.iter().all(|sum| *sum == expected), "{} {operand:?} {value}", set.name());
             }
@@ -343,7 +343,7 @@ fn every_kernel_on_small_shapes() {
             let bias = signed_bias(set);
             let encoded: Vec<u8> = a.iter().map(|a| (*a as u8).wrapping_add(bias)).collect();
             let mut out = vec![0; rows * columns];
-            set.gemm(Operand::Signed, &encoded, depth, &packed, &sums, &mut out);
+            set.gemm(Operand::Signed, &encoded, depth, &packed, &sums, &mut out, &[]);
             for (i, out) in out.iter().enumerate() {
                 let (row, column) = (i / columns, i % columns);
                 let products =
@@ -363,7 +363,7 @@ fn every_kernel_on_small_shapes() {
             let mut quantized = vec![0; rows * columns];
             set.quantize_rows(&floats, columns, &mut quantized, &mut vec![0.0; rows]);
             let mut scores = vec![0; rows * key_sums.len()];
-            set.gemm(Operand::Signed, &quantized, columns, &keys, &key_sums, &mut scores);
+            set.gemm(Operand::Signed, &quantized, columns, &keys, &key_sums, &mut scores, &[]);
             let mut probabilities = vec![0; rows * rows.next_multiple_of(4)];
             set.softmax(&mut scores, rows, &key_scales, &mut vec![1e-3; rows], &mut probabilities);
             set.scale_rows(&out, columns, &row_scales, &mut floats, columns, 0);

@@ -5,7 +5,7 @@ use core::arch::x86_64::*;
 use super::has_features;
 use crate::kernels::KernelSet;
 use crate::kernels::set::kernel_set;
-use crate::kernels::simd::{LANES, Simd};
+use crate::kernels::simd::{Ahead, LANES, LINE, Simd};
 
 /// Token: exists only where AVX512F, BW, DQ, VL and VNNI were detected.
 #[derive(Clone, Copy)]
@@ -24,8 +24,9 @@ impl Simd for Avx512Vnni {
     type F = __m512;
     type I = __m512i;
 
-    const TILE_ROWS: usize = 6;
+    const TILE_ROWS: usize = 4;
     const TILE_BLOCKS: usize = 4;
+    const SIDE_BY_SIDE: usize = 4;
     const SIGNED_BIAS: i32 = 128;
     const UNSIGNED_BIAS: i32 = 0;
 
@@ -187,9 +188,30 @@ impl Simd for Avx512Vnni {
         groups: usize,
         acc: &mut [[__m512i; B]; R],
     ) {
+        let nothing = Ahead::new(&[], groups);
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.tile_fetching(a, a_stride, w, w_stride, groups, acc, nothing) }
+    }
+
+    #[inline(always)]
+    unsafe fn tile_fetching<const R: usize, const B: usize>(
+        self,
+        a: *const u8,
+        a_stride: usize,
+        w: *const i8,
+        w_stride: usize,
+        groups: usize,
+        acc: &mut [[__m512i; B]; R],
+        ahead: Ahead<'_>,
+    ) {
+        let mut line = ahead.pointer();
         for group in 0..groups {
-            // SAFETY: the caller's promise about `w` and `a`, and the token.
+            // SAFETY: the caller's promise about `w` and `a`, and the token; a prefetch may name any address.
             unsafe {
+                for _ in 0..ahead.lines {
+                    _mm_prefetch::<_MM_HINT_T0>(line);
+                    line = line.wrapping_add(LINE);
+                }
                 let weights: [__m512i; B] = core::array::from_fn(|b| {
                     _mm512_loadu_si512(w.add(b * w_stride + group * 4 * LANES).cast())
                 });

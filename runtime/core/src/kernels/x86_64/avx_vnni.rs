@@ -20,8 +20,16 @@ kernel_set!(Lanes256<AvxVnni>, "avx-vnni", "avx2,avxvnni");
 
 impl Multiply for AvxVnni {
     const TILE_ROWS: usize = 6;
+    const TILE_BLOCKS: usize = 1;
     const SIGNED_BIAS: i32 = 128;
     const UNSIGNED_BIAS: i32 = 0;
+
+    type Row = __m256i;
+
+    #[inline(always)]
+    fn prepare(self, row: __m256i) -> __m256i {
+        row
+    }
 
     #[inline(always)]
     fn multiply_add(self, acc: __m256i, row: __m256i, weights: __m256i) -> __m256i {

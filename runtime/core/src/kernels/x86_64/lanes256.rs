@@ -1,21 +1,35 @@
 //! Sixteen lanes in two AVX2 registers: what the sets of 256 bits share. They differ in how they multiply bytes.
 
 use core::arch::x86_64::*;
+use core::array::from_fn;
 
-use crate::kernels::simd::{LANES, Simd};
+use crate::kernels::simd::{Ahead, LANES, LINE, Simd};
 
 /// The int8 multiplication of a set of kernels, as a token: it can be made only where AVX2 and the instructions
 /// of the multiplication were detected.
 pub(crate) trait Multiply: Copy {
     /// See [`Simd::TILE_ROWS`].
     const TILE_ROWS: usize;
+    /// See [`Simd::TILE_BLOCKS`].
+    const TILE_BLOCKS: usize;
     /// See [`Simd::SIGNED_BIAS`].
     const SIGNED_BIAS: i32;
     /// See [`Simd::UNSIGNED_BIAS`].
     const UNSIGNED_BIAS: i32;
 
+    /// Four bytes of a row of activations in every 32-bit lane, prepared for multiplication.
+    type Row: Copy;
+
+    fn prepare(self, row: __m256i) -> Self::Row;
+
     /// Adds to each i32 of `acc` the four products of its bytes in `row` and in `weights`.
-    fn multiply_add(self, acc: __m256i, row: __m256i, weights: __m256i) -> __m256i;
+    fn multiply_add(self, acc: __m256i, row: Self::Row, weights: __m256i) -> __m256i;
+
+    /// What [`Multiply::multiply_add`] leaves out of the sum of a whole row.
+    #[inline(always)]
+    fn left_out(self, _row: &[u8]) -> i32 {
+        0
+    }
 }
 
 /// The token of a set: its multiplication's.
@@ -40,7 +54,8 @@ impl<M: Multiply> Simd for Lanes256<M> {
     type I = I;
 
     const TILE_ROWS: usize = M::TILE_ROWS;
-    const TILE_BLOCKS: usize = 1;
+    const TILE_BLOCKS: usize = M::TILE_BLOCKS;
+    const SIDE_BY_SIDE: usize = 2;
     const SIGNED_BIAS: i32 = M::SIGNED_BIAS;
     const UNSIGNED_BIAS: i32 = M::UNSIGNED_BIAS;
 
@@ -235,23 +250,56 @@ impl<M: Multiply> Simd for Lanes256<M> {
         groups: usize,
         acc: &mut [[I; B]; R],
     ) {
+        let nothing = Ahead::new(&[], groups);
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.tile_fetching(a, a_stride, w, w_stride, groups, acc, nothing) }
+    }
+
+    #[inline(always)]
+    unsafe fn tile_fetching<const R: usize, const B: usize>(
+        self,
+        a: *const u8,
+        a_stride: usize,
+        w: *const i8,
+        w_stride: usize,
+        groups: usize,
+        acc: &mut [[I; B]; R],
+        ahead: Ahead<'_>,
+    ) {
+        // The compiler keeps a local copy in registers, but not what a reference points to.
+        let mut sums = *acc;
+        for (r, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: the caller's promise about `a`.
+            let row = unsafe { core::slice::from_raw_parts(a.add(r * a_stride), 4 * groups) };
+            let left_out = self.splat_i(self.0.left_out(row));
+            for sum in sums {
+                *sum = self.add_i(*sum, left_out);
+            }
+        }
+        let mut line = ahead.pointer();
         for group in 0..groups {
-            // SAFETY: the caller's promise about `w` and `a`, and the token.
+            // SAFETY: the caller's promise about `w` and `a`, and the token; a prefetch may name any address.
             unsafe {
-                let weights: [I; B] = core::array::from_fn(|b| {
+                for _ in 0..ahead.lines {
+                    _mm_prefetch::<_MM_HINT_T0>(line);
+                    line = line.wrapping_add(LINE);
+                }
+                let rows: [M::Row; R] = from_fn(|r| {
+                    let row = a.add(r * a_stride + group * 4).cast::<i32>().read_unaligned();
+                    self.0.prepare(_mm256_set1_epi32(row))
+                });
+                let weights: [I; B] = from_fn(|b| {
                     let block = w.add(b * w_stride + group * 4 * LANES);
                     [_mm256_loadu_si256(block.cast()), _mm256_loadu_si256(block.add(32).cast())]
                 });
-                for (r, acc) in acc.iter_mut().enumerate() {
-                    let row = a.add(r * a_stride + group * 4).cast::<i32>().read_unaligned();
-                    let row = _mm256_set1_epi32(row);
-                    for (acc, weights) in acc.iter_mut().zip(weights) {
-                        for (acc, weights) in acc.iter_mut().zip(weights) {
-                            *acc = self.0.multiply_add(*acc, row, weights);
-                        }
+                for (sums, row) in sums.iter_mut().zip(rows) {
+                    for (sum, weights) in sums.iter_mut().zip(weights) {
+                        sum[0] = self.0.multiply_add(sum[0], row, weights[0]);
+                        sum[1] = self.0.multiply_add(sum[1], row, weights[1]);
                     }
                 }
             }
         }
+        *acc = sums;
     }
 }

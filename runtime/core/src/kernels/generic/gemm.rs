@@ -1,0 +1,106 @@
+//! The int8 GEMM in tiles that stay in registers.
+
+use super::lanes;
+use super::lanes_mut;
+use crate::kernels::Operand;
+use crate::kernels::simd::{Ahead, LANES, Simd};
+
+/// The int8 GEMM: for each row of `a` and each column, the i32 sum of products, biases of the encoding undone.
+/// Shapes: `a` rows x `depth`, `weights` `[columns/16][depth/4][16][4]`, `sums` columns, `out` rows x columns.
+///
+/// `next` is what the caller will read next; it is fetched towards the processor meanwhile.
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "a kernel takes its operands flat")]
+pub(crate) fn gemm<S: Simd>(
+    s: S,
+    operand: Operand,
+    a: &[u8],
+    depth: usize,
+    weights: &[i8],
+    sums: &[i32],
+    out: &mut [i32],
+    next: &[i8],
+) {
+    let columns = sums.len();
+    let rows = a.len() / depth;
+    assert!(depth.is_multiple_of(4) && columns.is_multiple_of(LANES));
+    assert!(a.len() == rows * depth && weights.len() == columns * depth && out.len() == rows * columns);
+    let bias = match operand {
+        Operand::Signed => S::SIGNED_BIAS,
+        Operand::Unsigned => S::UNSIGNED_BIAS,
+    };
+    let tiles = rows.div_ceil(S::TILE_ROWS) * columns.div_ceil(S::TILE_BLOCKS * LANES);
+    let mut job =
+        Gemm { s, a, depth, weights, sums, bias, columns, ahead: Ahead::new(next, tiles * depth / 4) };
+    let mut column = 0;
+    while column < columns {
+        let blocks = ((columns - column) / LANES).min(S::TILE_BLOCKS);
+        match blocks {
+            4 => job.columns::<4>(column, rows, out),
+            3 => job.columns::<3>(column, rows, out),
+            2 => job.columns::<2>(column, rows, out),
+            _ => job.columns::<1>(column, rows, out),
+        }
+        column += blocks * LANES;
+    }
+}
+
+struct Gemm<'a, S> {
+    s: S,
+    a: &'a [u8],
+    depth: usize,
+    weights: &'a [i8],
+    sums: &'a [i32],
+    bias: i32,
+    columns: usize,
+    ahead: Ahead<'a>,
+}
+
+impl<S: Simd> Gemm<'_, S> {
+    #[inline(always)]
+    fn columns<const B: usize>(&mut self, column: usize, rows: usize, out: &mut [i32]) {
+        if B > S::TILE_BLOCKS {
+            return;
+        }
+        let mut row = 0;
+        while row < rows {
+            let tile_rows = (rows - row).min(S::TILE_ROWS);
+            match tile_rows {
+                6.. => self.tile::<6, B>(row, column, out),
+                5 => self.tile::<5, B>(row, column, out),
+                4 => self.tile::<4, B>(row, column, out),
+                3 => self.tile::<3, B>(row, column, out),
+                2 => self.tile::<2, B>(row, column, out),
+                _ => self.tile::<1, B>(row, column, out),
+            }
+            row += tile_rows;
+        }
+    }
+
+    #[inline(always)]
+    fn tile<const R: usize, const B: usize>(&mut self, row: usize, column: usize, out: &mut [i32]) {
+        // Both guards are known at compile time: tiles beyond the instruction set's are never compiled.
+        if R > S::TILE_ROWS || B > S::TILE_BLOCKS {
+            return;
+        }
+        let s = self.s;
+        let sums = lanes(&self.sums[column..column + B * LANES]);
+        let undo = s.splat_i(-self.bias);
+        let start: [S::I; B] = core::array::from_fn(|b| s.mul_i(s.load_i(&sums[b]), undo));
+        let mut acc = [start; R];
+        let a = &self.a[row * self.depth..(row + R) * self.depth];
+        let weights = &self.weights[column * self.depth..(column + B * LANES) * self.depth];
+        let (depth, groups) = (self.depth, self.depth / 4);
+        let ahead = self.ahead.take(groups);
+        // SAFETY: `a` holds R rows of `depth` bytes and `weights` B blocks of 16 * depth bytes, as sliced above.
+        unsafe {
+            s.tile_fetching(a.as_ptr(), depth, weights.as_ptr(), depth * LANES, groups, &mut acc, ahead);
+        }
+        for (r, acc) in acc.iter().enumerate() {
+            let start = (row + r) * self.columns + column;
+            for (to, value) in lanes_mut(&mut out[start..start + B * LANES]).iter_mut().zip(acc) {
+                s.store_i(*value, to);
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The kernels, each written once over [`Simd`](super::simd::Simd).
+//!
+//! Formulas are those of `docs/numerics.md`; orders of operations are part of them.
+//!
+//! An element-wise kernel is a chain of dependent operations, far longer than a processor looks ahead. So each works on
+//! `N` vectors side by side (rows or columns, as the kernel allows), `N` being what the instruction set's registers hold.
+//!
+//! They loop over arrays instead of mapping them: a closure is a function of its own, which the compiler does not
+//! always inline, and outside a function that enables the target features every operation in it becomes a call.
+#![allow(clippy::needless_range_loop, reason = "indices run over several arrays side by side")]
+
+mod attention;
+mod gemm;
+mod linear;
+mod rows;
+
+pub(crate) use attention::{pack_keys, pack_values, softmax_rows};
+pub(crate) use gemm::gemm;
+pub(crate) use linear::{dequantize, scale_rows};
+pub(crate) use rows::{embed, layer_norm_rows, quantize_rows};
+
+use super::simd::LANES;
+
+/// Calls `$function::<_, N>` with the greatest `N` that is neither above `$count` nor above what suits `$set`; gives `N`.
+macro_rules! side_by_side {
+    ($set:ty, $count:expr, $function:ident($($argument:expr),* $(,)?)) => {
+        match usize::min($count, <$set>::SIDE_BY_SIDE) {
+            4.. => {
+                $function::<_, 4>($($argument),*);
+                4
+            }
+            2.. => {
+                $function::<_, 2>($($argument),*);
+                2
+            }
+            _ => {
+                $function::<_, 1>($($argument),*);
+                1
+            }
+        }
+    };
+}
+use side_by_side;
+
+#[inline(always)]
+fn lanes<T>(slice: &[T]) -> &[[T; LANES]] {
+    slice.as_chunks().0
+}
+
+#[inline(always)]
+fn lanes_mut<T>(slice: &mut [T]) -> &mut [[T; LANES]] {
+    slice.as_chunks_mut().0
+}
