@@ -5,18 +5,18 @@ use std::error::Error;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use electra_benches::{LENGTHS, default_model, ids};
-use electra_core::{ARENA_ALIGNMENT, Kernels, Step, Steps, arena_bytes};
+use electra_core::{ARENA_ALIGNMENT, Alone, Kernels, Step, Steps, arena_bytes};
 
 fn blocks(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
     let file = default_model()?;
-    let steps = Steps { model: file.model(), kernels: Kernels::detect() };
+    let steps = Steps { model: file.model(), kernels: Kernels::detect(), team: &Alone };
     let mut group = criterion.benchmark_group("blocks");
     for tokens in LENGTHS {
         let needed = arena_bytes(file.model().config(), tokens);
         let mut block = vec![0u8; needed + ARENA_ALIGNMENT];
         let start = block.as_ptr().align_offset(ARENA_ALIGNMENT);
         let arena = &mut block[start..start + needed];
-        steps.begin(&ids(&file, tokens), tokens, arena)?;
+        let run = steps.begin(&[&ids(&file, tokens)], tokens.into(), arena)?;
         let named = [
             ("embedding", Step::Embedding),
             ("attention", Step::Attention(0)),
@@ -24,9 +24,9 @@ fn blocks(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
             ("head", Step::Head),
         ];
         for (name, step) in named {
-            steps.run(step, tokens, arena)?;
+            steps.run(step, run, arena)?;
             group.bench_function(BenchmarkId::new(name, tokens), |bencher| {
-                bencher.iter(|| steps.run(step, tokens, arena));
+                bencher.iter(|| steps.run(step, run, arena));
             });
         }
     }

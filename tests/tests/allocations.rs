@@ -106,6 +106,30 @@ fn runs_allocate_nothing() {
 }
 
 #[test]
+fn shared_and_packed_runs_allocate_nothing() {
+    let file = model_file(&pack(&Sizes { labels: Some(3), ..Sizes::TINY }.checkpoint(46)));
+    let mut random = Random::new(46);
+    for engine in EngineKind::ALL {
+        let options = EngineOptions {
+            engine: *engine,
+            threads: Some(2),
+            max_sequences: Some(4),
+            ..EngineOptions::default()
+        };
+        let mut engine = Engine::new(&file, &options).unwrap_or_else(|error| panic!("{error}"));
+        let ids = [40, 3, 17, 60].map(|len| random.ids(len, file.model().config().vocab_size));
+        let sequences = [&*ids[0], &*ids[1], &*ids[2], &*ids[3]];
+        assert!(engine.run_packed(&sequences).is_ok());
+        for count in [4, 1, 2, 3] {
+            let (allocated, result) =
+                allocated_by(|| engine.run_packed(&sequences[..count]).map(<[f32]>::len));
+            assert!(result.is_ok());
+            assert_eq!(allocated, NOTHING, "{count} sequences");
+        }
+    }
+}
+
+#[test]
 fn runs_of_electra_small_allocate_nothing() {
     let file = model_file(&pack(&Sizes { vocab: 1000, ..Sizes::SMALL }.checkpoint(43)));
     assert_runs_allocate_nothing(&file, [512, 1, 128, 33, 512].into_iter());

@@ -12,8 +12,8 @@ fn engine(file: &ModelFile, kind: EngineKind, kernels: Kernels, max_tokens: usiz
     let options = EngineOptions {
         engine: kind,
         max_tokens: Some(max_tokens),
-        arena_bytes: None,
         kernels: Some(kernels),
+        ..EngineOptions::default()
     };
     electra::Engine::new(file, &options).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -41,7 +41,7 @@ fn assert_all_equal(file: &ModelFile, max_tokens: usize, lengths: impl Iterator<
         let ids = random.ids(len, config.vocab_size);
         let (first, others) = engines.split_first_mut().unwrap_or_else(|| panic!("no engine"));
         let expected = run(first, &ids);
-        assert_eq!(expected.len(), config.num_logits(len));
+        assert_eq!(expected.len(), config.num_logits(len, 1));
         assert!(expected.iter().all(|bits| f32::from_bits(*bits).is_finite()));
         for other in others {
             let kernels = other.kernels().name();
@@ -189,7 +189,8 @@ fn the_arena_is_as_large_as_promised_and_not_a_byte_larger() {
             for kind in EngineKind::ALL {
                 let of_size = |bytes: usize| {
                     let (engine, max_tokens, arena_bytes) = (*kind, Some(tokens), Some(bytes));
-                    let options = EngineOptions { engine, max_tokens, arena_bytes, kernels: None };
+                    let options =
+                        EngineOptions { engine, max_tokens, arena_bytes, ..EngineOptions::default() };
                     electra::Engine::new(&file, &options)
                 };
                 match of_size(needed - 1) {

@@ -260,7 +260,7 @@ fn damaged_bytes_that_parse_can_be_run() {
             let ids = random.ids(len, config.vocab_size);
             for kernels in Kernels::all() {
                 let logits = logits(&model, kernels, &ids).unwrap_or_else(|error| panic!("{error}"));
-                assert_eq!(logits.len(), config.num_logits(ids.len()));
+                assert_eq!(logits.len(), config.num_logits(ids.len(), 1));
             }
             let text = "the good, bad films are [MASK] not éasily 字 seen!";
             let pieces = Tokenizer::new(*model.vocabulary()).pieces(text);

@@ -13,9 +13,43 @@ use bytemuck::Pod;
 
 use crate::blocks;
 use crate::config::Config;
+use crate::team::MAX_WORKERS;
 
 /// Every buffer begins at a multiple of this many bytes, and so must the arena.
 pub const ALIGNMENT: usize = 64;
+
+/// What an arena can hold. A plain number of tokens stands for one sequence and one worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Tokens of all sequences of a run together, `[CLS]` and `[SEP]` included.
+    pub tokens: usize,
+    /// Sequences of a run.
+    pub sequences: usize,
+    /// Workers of the team.
+    pub workers: usize,
+}
+
+impl From<usize> for Capacity {
+    fn from(tokens: usize) -> Self {
+        Self { tokens, sequences: 1, workers: 1 }
+    }
+}
+
+impl Capacity {
+    /// Tokens with each sequence padded to a multiple of `unit`.
+    pub(crate) fn padded(&self, unit: usize) -> usize {
+        let padding = self.sequences.saturating_mul(unit - 1);
+        self.tokens.saturating_add(padding) / unit * unit
+    }
+
+    /// The same for no more tokens than the model has positions, nor more sequences than tokens or workers than can be.
+    fn within(self, config: &Config) -> Self {
+        let tokens = self.tokens.min(config.max_position_embeddings);
+        let (sequences, workers) =
+            (self.sequences.clamp(1, tokens.max(1)), self.workers.clamp(1, MAX_WORKERS));
+        Self { tokens, sequences, workers }
+    }
+}
 
 /// Where a phase's buffers come from: a real block, or a measure of it.
 pub(crate) trait Space<'a> {
@@ -76,34 +110,35 @@ impl<'a> Space<'a> for Carver<'a> {
 
 /// What lives through a whole run.
 pub(crate) struct Workspace<'a> {
-    /// Token ids, `tokens` of them.
+    /// Token ids of all sequences, one after the other.
     pub ids: &'a mut [u16],
+    /// Where each sequence but the last ends in `ids`.
+    pub ends: &'a mut [u16],
     /// Hidden states, tokens x hidden size.
     pub hidden: &'a mut [f32],
-    /// One a label, or one a token for replaced-token detection.
+    /// Of each sequence one a label, or one a token for replaced-token detection.
     pub logits: &'a mut [f32],
     /// What the phases carve.
     pub scratch: &'a mut [u8],
 }
 
 impl<'a> Workspace<'a> {
-    /// Carves the arena for a run of `tokens` tokens.
-    pub(crate) fn carve(config: &Config, tokens: usize, arena: &'a mut [u8]) -> Result<Self, ArenaError> {
+    /// Carves the arena for a run.
+    pub(crate) fn carve(config: &Config, run: Capacity, arena: &'a mut [u8]) -> Result<Self, ArenaError> {
         let mut carver = Carver::new(arena);
-        let (ids, hidden, logits) = persistent(config, tokens, &mut carver);
-        Ok(Self { ids, hidden, logits, scratch: carver.finish()? })
+        let (ids, ends, hidden, logits) = persistent(config, run, &mut carver);
+        Ok(Self { ids, ends, hidden, logits, scratch: carver.finish()? })
     }
 }
 
-fn persistent<'a, S: Space<'a>>(
-    config: &Config,
-    tokens: usize,
-    space: &mut S,
-) -> (&'a mut [u16], &'a mut [f32], &'a mut [f32]) {
+type Persistent<'a> = (&'a mut [u16], &'a mut [u16], &'a mut [f32], &'a mut [f32]);
+
+fn persistent<'a, S: Space<'a>>(config: &Config, run: Capacity, space: &mut S) -> Persistent<'a> {
     (
-        space.take("token ids", tokens, 1),
-        space.take("hidden states", tokens, config.hidden_size),
-        space.take("logits", config.num_logits(tokens), 1),
+        space.take("token ids", run.tokens, 1),
+        space.take("ends of sequences", run.sequences - 1, 1),
+        space.take("hidden states", run.tokens, config.hidden_size),
+        space.take("logits", config.num_logits(run.tokens, run.sequences), 1),
     )
 }
 
@@ -126,36 +161,40 @@ impl Phase {
     /// All phases, in the order of a run.
     pub const ALL: [Self; 5] = [Self::Run, Self::Embedding, Self::Attention, Self::FeedForward, Self::Head];
 
-    fn describe(self, config: &Config, tokens: usize, report: &mut dyn FnMut(&'static str, usize)) -> usize {
+    fn describe(self, config: &Config, run: Capacity, report: &mut dyn FnMut(&'static str, usize)) -> usize {
         let mut measure = Measure { bytes: 0, report };
         match self {
-            Self::Run => _ = persistent(config, tokens, &mut measure),
-            Self::Embedding => _ = blocks::embedding::Scratch::take(config, &mut measure),
-            Self::Attention => _ = blocks::attention::Scratch::take(config, tokens, &mut measure),
-            Self::FeedForward => _ = blocks::feed_forward::Scratch::take(config, &mut measure),
+            Self::Run => _ = persistent(config, run, &mut measure),
+            Self::Embedding => _ = blocks::embedding::Scratch::take(config, run.workers, &mut measure),
+            Self::Attention => _ = blocks::attention::Scratch::take(config, run, &mut measure),
+            Self::FeedForward => _ = blocks::feed_forward::Scratch::take(config, run.workers, &mut measure),
             Self::Head => _ = blocks::head::Scratch::take(config, &mut measure),
         }
         measure.bytes
     }
 }
 
-/// Exact bytes of the arena for sequences of up to `tokens` tokens (`[CLS]` and `[SEP]` included).
+/// Exact bytes of the arena for sequences of up to so many tokens (`[CLS]` and `[SEP]` included).
 ///
-/// An arena of this size works for every shorter sequence too; one byte less is refused. No sequence is longer than
-/// the model's positions: more tokens need what those need.
+/// An arena of this size works for everything shorter too; one byte less is refused. No run is longer than the
+/// model's positions: more tokens need what those need.
 #[must_use]
-pub fn arena_bytes(config: &Config, tokens: usize) -> usize {
-    let tokens = tokens.min(config.max_position_embeddings);
-    let bytes = |phase: Phase| phase.describe(config, tokens, &mut |_, _| {});
+pub fn arena_bytes(config: &Config, capacity: impl Into<Capacity>) -> usize {
+    let run = capacity.into().within(config);
+    let bytes = |phase: Phase| phase.describe(config, run, &mut |_, _| {});
     let scratch = Phase::ALL[1..].iter().map(|phase| bytes(*phase)).max().unwrap_or(0);
     bytes(Phase::Run).saturating_add(scratch)
 }
 
 /// Calls `report` with phase, name and bytes of every buffer that [`arena_bytes`] counts.
-pub fn arena_parts(config: &Config, tokens: usize, mut report: impl FnMut(Phase, &'static str, usize)) {
-    let tokens = tokens.min(config.max_position_embeddings);
+pub fn arena_parts(
+    config: &Config,
+    capacity: impl Into<Capacity>,
+    mut report: impl FnMut(Phase, &'static str, usize),
+) {
+    let run = capacity.into().within(config);
     for phase in Phase::ALL {
-        phase.describe(config, tokens, &mut |name, bytes| report(phase, name, bytes));
+        phase.describe(config, run, &mut |name, bytes| report(phase, name, bytes));
     }
 }
 
@@ -191,11 +230,11 @@ impl fmt::Display for ArenaError {
 
 impl core::error::Error for ArenaError {}
 
-/// Checks that `arena` can hold runs of up to `tokens` tokens.
-pub(crate) fn check(config: &Config, tokens: usize, arena: &[u8]) -> Result<(), ArenaError> {
-    let (needed, given) = (arena_bytes(config, tokens), arena.len());
+/// Checks that `arena` can hold runs of `capacity`.
+pub(crate) fn check(config: &Config, capacity: Capacity, arena: &[u8]) -> Result<(), ArenaError> {
+    let (needed, given) = (arena_bytes(config, capacity), arena.len());
     if given < needed {
-        return Err(ArenaError::TooSmall { needed, given, tokens });
+        return Err(ArenaError::TooSmall { needed, given, tokens: capacity.tokens });
     }
     if arena.as_ptr().align_offset(ALIGNMENT) != 0 {
         return Err(ArenaError::Misaligned);

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::engine::Step;
 use crate::kernels::LANES;
 
 /// What stands on top of the encoder.
@@ -62,34 +63,43 @@ impl Config {
         self.num_labels.next_multiple_of(LANES)
     }
 
-    /// Logits that a run of `tokens` tokens gives.
+    /// Logits that a run of `sequences` with `tokens` tokens together gives.
     #[must_use]
-    pub fn num_logits(&self, tokens: usize) -> usize {
+    pub fn num_logits(&self, tokens: usize, sequences: usize) -> usize {
         match self.head {
-            HeadKind::Classification => self.num_labels,
+            HeadKind::Classification => self.num_labels.saturating_mul(sequences),
             HeadKind::ReplacedTokenDetection => tokens,
         }
     }
 
-    /// Int8 multiply-accumulates of one run of `tokens` tokens, as the engines execute it: the last layer of a
-    /// classifier computes keys and values for all tokens but everything else for `[CLS]` alone.
+    /// Int8 multiply-accumulates of one run of `tokens` tokens, as the engines execute it.
     #[must_use]
     pub fn macs(&self, tokens: usize) -> u64 {
-        let [tokens, hidden, intermediate] =
+        Step::all(self.num_hidden_layers).map(|step| self.step_macs(step, tokens)).sum()
+    }
+
+    /// Those of one step: the last layer of a classifier computes keys and values for all tokens but everything else for
+    /// `[CLS]` alone.
+    #[must_use]
+    pub fn step_macs(&self, step: Step, tokens: usize) -> u64 {
+        let [all, hidden, intermediate] =
             [tokens, self.hidden_size, self.intermediate_size].map(|size| size as u64);
-        let keys_and_values = 2 * hidden * hidden * tokens;
-        let rest_of_row = 2 * hidden * hidden + 2 * hidden * tokens + 2 * hidden * intermediate;
-        let layers = self.num_hidden_layers as u64;
-        let head_row = hidden * hidden + hidden * self.padded_labels() as u64;
-        let rows_of_last = match self.head {
-            HeadKind::Classification => 1,
-            HeadKind::ReplacedTokenDetection => tokens,
+        let rows = |layer: usize| match self.head {
+            HeadKind::Classification if layer + 1 == self.num_hidden_layers => 1,
+            _ => all,
         };
-        let projection = if self.has_projection() { self.embedding_size as u64 * hidden * tokens } else { 0 };
-        projection
-            + layers * keys_and_values
-            + (layers - 1) * tokens * rest_of_row
-            + rows_of_last * (rest_of_row + head_row)
+        match step {
+            Step::Embedding if self.has_projection() => self.embedding_size as u64 * hidden * all,
+            Step::Embedding => 0,
+            Step::Attention(layer) => {
+                2 * hidden * hidden * all + rows(layer) * (2 * hidden * hidden + 2 * hidden * all)
+            }
+            Step::FeedForward(layer) => rows(layer) * 2 * hidden * intermediate,
+            Step::Head => {
+                let rows = if self.head == HeadKind::Classification { 1 } else { all };
+                rows * hidden * (hidden + self.padded_labels() as u64)
+            }
+        }
     }
 
     /// Checks every size against what the kernels can compute.

@@ -2,11 +2,12 @@
 
 use core::fmt;
 
-use crate::arena::{self, ArenaError, Workspace};
+use crate::arena::{self, ArenaError, Capacity, Workspace};
 use crate::blocks;
 use crate::config::HeadKind;
 use crate::kernels::Kernels;
 use crate::model::{Model, ModelError};
+use crate::team::{Alone, Team};
 
 /// Runs a model in an arena that the caller lends.
 ///
@@ -47,8 +48,8 @@ impl<'a, 'm> Engine<'a, 'm> {
         if max_tokens == 0 || max_tokens > positions {
             return Err(RunError::Length { tokens: max_tokens, most: positions });
         }
-        arena::check(model.config(), max_tokens, arena)?;
-        Ok(Self { steps: Steps { model, kernels }, arena, max_tokens })
+        arena::check(model.config(), max_tokens.into(), arena)?;
+        Ok(Self { steps: Steps { model, kernels, team: &Alone }, arena, max_tokens })
     }
 
     /// Runs one sequence, `[CLS]` and `[SEP]` included, and returns its logits: one a label, or one a token.
@@ -56,12 +57,11 @@ impl<'a, 'm> Engine<'a, 'm> {
     /// # Errors
     /// When there are no ids, more than fit, or one beyond the vocabulary.
     pub fn run(&mut self, ids: &[u16]) -> Result<&[f32], RunError> {
-        let tokens = ids.len();
-        self.steps.begin(ids, self.max_tokens, self.arena)?;
+        let run = self.steps.begin(&[ids], self.max_tokens.into(), self.arena)?;
         for step in self.steps.all() {
-            self.steps.run(step, tokens, self.arena)?;
+            self.steps.run(step, run, self.arena)?;
         }
-        self.steps.logits(tokens, self.arena)
+        self.steps.logits(run, self.arena)
     }
 }
 
@@ -78,86 +78,139 @@ pub enum Step {
     Head,
 }
 
+impl Step {
+    /// All steps of a run through a model of so many layers, in order.
+    pub fn all(layers: usize) -> impl Iterator<Item = Self> {
+        let encoder = (0..layers).flat_map(|layer| [Self::Attention(layer), Self::FeedForward(layer)]);
+        core::iter::once(Self::Embedding).chain(encoder).chain(core::iter::once(Self::Head))
+    }
+}
+
 /// The steps of a run over an arena that holds its ids: what an engine with a planner of its own schedules.
 #[derive(Clone, Copy)]
-pub struct Steps<'a, 'm> {
+pub struct Steps<'a, 'm, T = Alone> {
     /// The model whose weights are read in place.
     pub model: &'a Model<'m>,
     /// The kernels that compute.
     pub kernels: Kernels,
+    /// The workers who share each step.
+    pub team: &'a T,
 }
 
-impl Steps<'_, '_> {
+impl<T: Team> Steps<'_, '_, T> {
     /// All steps of a run, in order.
-    pub fn all(&self) -> impl Iterator<Item = Step> + use<> {
-        let layers = self.model.config().num_hidden_layers;
-        let encoder = (0..layers).flat_map(|layer| [Step::Attention(layer), Step::FeedForward(layer)]);
-        core::iter::once(Step::Embedding).chain(encoder).chain(core::iter::once(Step::Head))
+    pub fn all(&self) -> impl Iterator<Item = Step> + use<T> {
+        Step::all(self.model.config().num_hidden_layers)
     }
 
-    /// Runs one step of a run of `tokens` tokens.
+    /// Checks `sequences` and copies their ids to where the steps expect them. Returns what the run holds, which is
+    /// within `capacity`, for which the arena was made.
+    ///
+    /// # Errors
+    /// When there are no sequences or more than fit, or one has no ids, or together they have more than fit, or one id is
+    /// beyond the vocabulary.
+    pub fn begin(&self, sequences: &[&[u16]], capacity: Capacity, arena: &mut [u8]) -> Result<Run, RunError> {
+        let most = capacity.tokens;
+        let tokens = sequences.iter().map(|ids| ids.len()).sum();
+        if sequences.is_empty() || sequences.len() > capacity.sequences {
+            return Err(RunError::Sequences { found: sequences.len(), most: capacity.sequences });
+        }
+        if tokens > most || sequences.iter().any(|ids| ids.is_empty()) {
+            return Err(RunError::Length { tokens, most });
+        }
+        let config = self.model.config();
+        let run = Run { tokens, sequences: sequences.len() };
+        let workspace = Workspace::carve(config, self.capacity(run), arena)?;
+        let (mut end, mut rest, mut ends) = (0, workspace.ids, workspace.ends.iter_mut());
+        for sequence in sequences {
+            if let Some(position) = sequence.iter().position(|id| usize::from(*id) >= config.vocab_size) {
+                let (id, vocab_size) = (sequence[position], config.vocab_size);
+                return Err(RunError::Token { position, id, vocab_size });
+            }
+            crate::team::take(&mut rest, sequence.len()).copy_from_slice(sequence);
+            end += sequence.len();
+            if let Some(to) = ends.next() {
+                // No more tokens than positions, of which there are at most 65,535.
+                *to = end as u16;
+            }
+        }
+        Ok(run)
+    }
+
+    /// Runs one step.
     ///
     /// # Errors
     /// When the arena is not the one that the run began with.
-    pub fn run(&self, step: Step, tokens: usize, arena: &mut [u8]) -> Result<(), RunError> {
-        let (model, kernels) = (self.model, self.kernels);
+    pub fn run(&self, step: Step, run: Run, arena: &mut [u8]) -> Result<(), RunError> {
+        let (model, kernels, team) = (self.model, self.kernels, self.team);
         let config = model.config();
-        let Workspace { ids, hidden, logits, scratch } = Workspace::carve(config, tokens, arena)?;
+        let Workspace { ids, ends, hidden, logits, scratch } =
+            Workspace::carve(config, self.capacity(run), arena)?;
         match step {
             Step::Embedding => {
-                blocks::embedding::run(kernels, config, model.embeddings(), ids, hidden, scratch)?;
+                blocks::embedding::run(
+                    team,
+                    kernels,
+                    config,
+                    model.embeddings(),
+                    (ids, ends),
+                    hidden,
+                    scratch,
+                )?;
             }
             Step::Attention(index) => {
-                let rows = self.output_rows(index, tokens);
-                blocks::attention::run(kernels, config, &model.layer(index)?, hidden, rows, scratch)?;
+                let first_only = self.first_only(index);
+                let layer = &model.layer(index)?;
+                blocks::attention::run(team, kernels, config, layer, hidden, ends, first_only, scratch)?;
             }
             Step::FeedForward(index) => {
-                let rows = self.output_rows(index, tokens);
+                let rows = if self.first_only(index) { run.sequences } else { run.tokens };
                 let hidden = &mut hidden[..rows * config.hidden_size];
-                blocks::feed_forward::run(kernels, config, &model.layer(index)?, hidden, scratch)?;
+                blocks::feed_forward::run(team, kernels, config, &model.layer(index)?, hidden, scratch)?;
             }
             Step::Head => blocks::head::run(kernels, config, model.head(), hidden, logits, scratch)?,
         }
         Ok(())
     }
 
-    /// Rows that anyone reads after a layer: after the last layer of a classifier, only `[CLS]`.
-    fn output_rows(&self, layer: usize, tokens: usize) -> usize {
-        let config = self.model.config();
-        match config.head {
-            HeadKind::Classification if layer + 1 == config.num_hidden_layers => 1,
-            _ => tokens,
-        }
-    }
-
-    /// Checks `ids` and copies them to where the steps expect them.
-    ///
-    /// # Errors
-    /// As [`Engine::run`].
-    pub fn begin(&self, ids: &[u16], max_tokens: usize, arena: &mut [u8]) -> Result<(), RunError> {
-        check_ids(self.model, ids, max_tokens)?;
-        Workspace::carve(self.model.config(), ids.len(), arena)?.ids.copy_from_slice(ids);
-        Ok(())
-    }
-
-    /// The logits that [`Step::Head`] left in the arena.
+    /// The logits that [`Step::Head`] left in the arena, those of each sequence after those of the one before.
     ///
     /// # Errors
     /// When the arena is not the one that the run began with.
-    pub fn logits<'b>(&self, tokens: usize, arena: &'b mut [u8]) -> Result<&'b [f32], RunError> {
-        Ok(Workspace::carve(self.model.config(), tokens, arena)?.logits)
+    pub fn logits<'b>(&self, run: Run, arena: &'b mut [u8]) -> Result<&'b [f32], RunError> {
+        Ok(Workspace::carve(self.model.config(), self.capacity(run), arena)?.logits)
+    }
+
+    /// For measurement: the two GEMMs of a layer's feed-forward block for `tokens` rows, without what stands between
+    /// them, over whatever the arena holds. Returns their multiply-accumulates.
+    ///
+    /// # Errors
+    /// When the arena is too small for a run of so many tokens, or the model has no such layer.
+    pub fn feed_forward_gemms(&self, layer: usize, tokens: usize, arena: &mut [u8]) -> Result<u64, RunError> {
+        let config = self.model.config();
+        let run = Run { tokens, sequences: 1 };
+        let Workspace { scratch, .. } = Workspace::carve(config, self.capacity(run), arena)?;
+        blocks::feed_forward::gemms(self.kernels, config, &self.model.layer(layer)?, tokens, scratch)?;
+        Ok(2 * (tokens * config.hidden_size * config.intermediate_size) as u64)
+    }
+
+    /// Whether after this layer only the first row of each sequence is read: the last layer of a classifier. That layer
+    /// leaves those rows, and only them, at the beginning.
+    fn first_only(&self, layer: usize) -> bool {
+        let config = self.model.config();
+        config.head == HeadKind::Classification && layer + 1 == config.num_hidden_layers
+    }
+
+    fn capacity(&self, run: Run) -> Capacity {
+        Capacity { tokens: run.tokens, sequences: run.sequences, workers: self.team.workers() }
     }
 }
 
-fn check_ids(model: &Model<'_>, ids: &[u16], most: usize) -> Result<(), RunError> {
-    if ids.is_empty() || ids.len() > most {
-        return Err(RunError::Length { tokens: ids.len(), most });
-    }
-    let vocab_size = model.config().vocab_size;
-    match ids.iter().position(|id| usize::from(*id) >= vocab_size) {
-        Some(position) => Err(RunError::Token { position, id: ids[position], vocab_size }),
-        None => Ok(()),
-    }
+/// What a run holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    tokens: usize,
+    sequences: usize,
 }
 
 /// A run that could not be made.
@@ -168,6 +221,13 @@ pub enum RunError {
     Length {
         /// Tokens given.
         tokens: usize,
+        /// Most that fit.
+        most: usize,
+    },
+    /// No sequences, or more than fit.
+    Sequences {
+        /// Sequences given.
+        found: usize,
         /// Most that fit.
         most: usize,
     },
@@ -202,6 +262,7 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Length { tokens, most } => write!(f, "sequence of {tokens} tokens, expected 1 to {most}"),
+            Self::Sequences { found, most } => write!(f, "{found} sequences, expected 1 to {most}"),
             Self::Token { position, id, vocab_size } => {
                 write!(f, "token id {id} at position {position}, expected below {vocab_size}")
             }

@@ -17,10 +17,12 @@ mod engine;
 mod kernels;
 mod math;
 pub mod model;
+mod team;
 pub mod tokenizer;
 
-pub use arena::{ALIGNMENT as ARENA_ALIGNMENT, ArenaError, Phase, arena_bytes, arena_parts};
+pub use arena::{ALIGNMENT as ARENA_ALIGNMENT, ArenaError, Capacity, Phase, arena_bytes, arena_parts};
 pub use config::{Config, ConfigError, HeadKind};
-pub use engine::{Engine, RunError, Step, Steps};
+pub use engine::{Engine, Run, RunError, Step, Steps};
 pub use kernels::{Kernels, LANES, UnknownKernels};
 pub use model::{Model, ModelError};
+pub use team::{Alone, MAX_WORKERS, Team};

@@ -8,7 +8,7 @@ use electra_core::HeadKind;
 use crate::engine::{Engine, EngineOptions};
 use crate::error::Error;
 use crate::model_file::ModelFile;
-use crate::windows::Windows;
+use crate::windows::{Coverage, Windows};
 
 /// How a classifier is made.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +32,7 @@ pub struct ClassifierOptions {
 pub struct Classifier {
     engine: Engine,
     windows: Windows,
+    pack: Pack,
     labels: Arc<[Arc<str>]>,
     truncate: bool,
 }
@@ -98,7 +99,8 @@ impl Classifier {
         let engine = Engine::new(file, &options.engine)?;
         let windows = Windows::new(engine.max_tokens());
         let labels = file.model().labels().map(Arc::from).collect();
-        Ok(Self { engine, windows, labels, truncate: options.truncate })
+        let pack = Pack::new(&engine);
+        Ok(Self { engine, windows, pack, labels, truncate: options.truncate })
     }
 
     /// Classifies one text, in overlapping windows if it is longer than the engine's sequences. Their
@@ -107,26 +109,43 @@ impl Classifier {
     /// # Errors
     /// When the text is longer than 4 GiB.
     pub fn classify(&mut self, text: &str) -> Result<Classification, Error> {
-        let Self { engine, windows, labels, truncate } = self;
+        // As many answers as texts: one.
+        self.classify_all(&[text]).pop().expect("an answer")
+    }
+
+    /// Classifies several texts, with the same answers as [`Classifier::classify`] gives to each. Short ones run
+    /// together, [`EngineOptions::max_sequences`] of them at most, which is faster.
+    ///
+    /// # Errors
+    /// Of each text as [`Classifier::classify`].
+    pub fn classify_all(&mut self, texts: &[&str]) -> Vec<Result<Classification, Error>> {
+        let Self { engine, windows, pack, labels, truncate } = self;
         let file = engine.file().clone();
-        let mut sums = vec![0f64; labels.len()];
-        let mut total = 0.0;
-        let coverage = windows.each(file.tokenizer(), text, *truncate, |window| {
-            let weight = (window.tokens.len() - window.repeated).max(1) as f64;
-            total += weight;
-            add_softmax(engine.run(window.ids)?, weight, &mut sums);
-            Ok(())
-        })?;
-        let scores: Vec<_> = labels
+        let mut tallies: Vec<_> = texts.iter().map(|_| Tally::new(labels.len())).collect();
+        let mut failure = None;
+        let coverages: Vec<_> = texts
             .iter()
-            .zip(sums)
-            .map(|(label, sum)| LabelScore { label: label.clone(), score: (sum / total) as f32 })
+            .enumerate()
+            .map(|(text_index, text)| {
+                windows.each(file.tokenizer(), text, *truncate, |window| {
+                    if !pack.has_room(window.ids.len()) {
+                        failure = pack.run(engine, &mut tallies).err().or(failure.take());
+                    }
+                    let weight = (window.tokens.len() - window.repeated).max(1) as f64;
+                    pack.push(window.ids, text_index, weight);
+                    Ok(())
+                })
+            })
             .collect();
-        let best = scores.iter().max_by(|a, b| a.score.total_cmp(&b.score));
-        // `Config::validate` refuses models without labels.
-        let (label, score) = best.map_or((Arc::from(""), 0.0), |best| (best.label.clone(), best.score));
-        let (tokens, windows, truncated) = (coverage.tokens, coverage.windows, coverage.truncated);
-        Ok(Classification { label, score, scores, tokens, windows, truncated })
+        // Texts run together, so they fail together.
+        failure = pack.run(engine, &mut tallies).err().or(failure);
+        let answers = tallies.into_iter().zip(coverages);
+        answers
+            .map(|(tally, coverage)| match &failure {
+                Some(error) => Err(Error::Engine(error.to_string())),
+                None => Ok(tally.classification(labels, coverage?)),
+            })
+            .collect()
     }
 
     /// The engine that runs the model.
@@ -142,13 +161,95 @@ impl Classifier {
     }
 }
 
-/// Adds `weight` times the softmax of `logits`. `libm` and not the system's `exp`, so that every machine prints the
-/// same scores.
-fn add_softmax(logits: &[f32], weight: f64, sums: &mut [f64]) {
-    let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exponentials = logits.iter().map(|logit| libm::exp(f64::from(logit - greatest)));
-    let total: f64 = exponentials.clone().sum();
-    for (sum, exponential) in sums.iter_mut().zip(exponentials) {
-        *sum += weight * exponential / total;
+/// What the windows of a text have said so far.
+struct Tally {
+    /// Of each label the sum of its probabilities, each times its window's weight.
+    sums: Vec<f64>,
+    total: f64,
+}
+
+impl Tally {
+    fn new(labels: usize) -> Self {
+        Self { sums: vec![0.0; labels], total: 0.0 }
+    }
+
+    /// Adds `weight` times the softmax of `logits`. `libm` and not the system's `exp`, so that every machine prints the
+    /// same scores.
+    fn add(&mut self, logits: &[f32], weight: f64) {
+        let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let exponentials = logits.iter().map(|logit| libm::exp(f64::from(logit - greatest)));
+        let sum: f64 = exponentials.clone().sum();
+        for (to, exponential) in self.sums.iter_mut().zip(exponentials) {
+            *to += weight * exponential / sum;
+        }
+        self.total += weight;
+    }
+
+    fn classification(self, labels: &[Arc<str>], coverage: Coverage) -> Classification {
+        let total = self.total;
+        let scores: Vec<_> = labels
+            .iter()
+            .zip(self.sums)
+            .map(|(label, sum)| LabelScore { label: label.clone(), score: (sum / total) as f32 })
+            .collect();
+        let best = scores.iter().max_by(|a, b| a.score.total_cmp(&b.score));
+        // `Config::validate` refuses models without labels.
+        let (label, score) = best.map_or((Arc::from(""), 0.0), |best| (best.label.clone(), best.score));
+        let (tokens, windows, truncated) = (coverage.tokens, coverage.windows, coverage.truncated);
+        Classification { label, score, scores, tokens, windows, truncated }
+    }
+}
+
+/// Most tokens of windows that run together. From here on more rows make a run no faster by the token.
+const PACKED_TOKENS: usize = 64;
+/// Most windows that run together.
+const PACKED_WINDOWS: usize = 16;
+
+/// Windows that wait to be run together.
+struct Pack {
+    ids: Vec<u16>,
+    /// Of each window where its ids end, its text's index and its weight.
+    windows: Vec<(usize, usize, f64)>,
+    most_windows: usize,
+    most_tokens: usize,
+}
+
+impl Pack {
+    fn new(engine: &Engine) -> Self {
+        let most_windows = engine.max_sequences().min(PACKED_WINDOWS);
+        let ids = Vec::with_capacity(engine.max_tokens());
+        let windows = Vec::with_capacity(most_windows);
+        Self { ids, windows, most_windows, most_tokens: engine.max_tokens().min(PACKED_TOKENS) }
+    }
+
+    fn has_room(&self, tokens: usize) -> bool {
+        let fits = || self.ids.len() + tokens <= self.most_tokens;
+        self.windows.is_empty() || (self.windows.len() < self.most_windows && fits())
+    }
+
+    fn push(&mut self, ids: &[u16], text_index: usize, weight: f64) {
+        self.ids.extend_from_slice(ids);
+        self.windows.push((self.ids.len(), text_index, weight));
+    }
+
+    /// Runs what waits and adds it to the tallies of its texts.
+    fn run(&mut self, engine: &mut Engine, tallies: &mut [Tally]) -> Result<(), Error> {
+        let mut sequences = [&[][..]; PACKED_WINDOWS];
+        let mut start = 0;
+        for (sequence, (end, ..)) in sequences.iter_mut().zip(&self.windows) {
+            *sequence = &self.ids[start..*end];
+            start = *end;
+        }
+        let count = self.windows.len();
+        let outcome = if count > 0 { engine.run_packed(&sequences[..count]) } else { Ok(&[][..]) };
+        let outcome = outcome.map(|logits| {
+            let windows = logits.chunks_exact((logits.len() / count.max(1)).max(1)).zip(&self.windows);
+            for (logits, (_, text_index, weight)) in windows {
+                tallies[*text_index].add(logits, *weight);
+            }
+        });
+        self.ids.clear();
+        self.windows.clear();
+        outcome
     }
 }

@@ -53,6 +53,22 @@ pub enum Error {
         /// The model's positions.
         most: usize,
     },
+    /// No such number of threads for one text.
+    Threads {
+        /// The number asked for.
+        found: usize,
+        /// The most there can be.
+        most: usize,
+    },
+    /// The threads could not be pinned to cores of their own.
+    Pinning {
+        /// Threads to pin.
+        threads: usize,
+        /// Cores that this process may use.
+        cores: usize,
+    },
+    /// The system started no thread.
+    Thread(io::Error),
     /// No kernels of that name on this processor.
     Kernels {
         /// The name.
@@ -107,6 +123,11 @@ impl fmt::Display for Error {
             Self::MaxTokens { found, most } => {
                 write!(f, "max_tokens is {found}, expected 3 to {most}, the model's positions")
             }
+            Self::Threads { found, most } => write!(f, "{found} threads for one text, expected 1 to {most}"),
+            Self::Pinning { threads, cores } => {
+                write!(f, "{threads} threads cannot be pinned: this process may use {cores} cores")
+            }
+            Self::Thread(error) => write!(f, "no thread could be started: {error}"),
             Self::Kernels { name, source } => write!(f, "kernels {name:?}: {source}"),
             Self::Text(error) => write!(f, "{error}"),
             Self::Run(error) => write!(f, "{error}"),
@@ -125,7 +146,7 @@ fn head_name(head: HeadKind) -> &'static str {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io { source, .. } => Some(source),
+            Self::Io { source, .. } | Self::Thread(source) => Some(source),
             _ => None,
         }
     }

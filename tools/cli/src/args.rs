@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Show the memory that a model needs: file, arena, resident
     Footprint(FootprintArgs),
+    /// Show where the time of a run goes, and how much of it the processor could not avoid
+    Profile(ProfileArgs),
     /// Make a model file from a Hugging Face folder or an ONNX file
     #[cfg(feature = "pack")]
     Pack(PackArgs),
@@ -149,6 +151,23 @@ pub(crate) struct FootprintArgs {
     pub svg: Option<PathBuf>,
 }
 
+#[derive(Args)]
+pub(crate) struct ProfileArgs {
+    /// Text to run
+    pub text: String,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Tokens to run, with [CLS] and [SEP]: the text's, repeated or cut [default: as many as the text has]
+    #[arg(long, value_name = "N")]
+    pub tokens: Option<usize>,
+    /// Runs of which to take the median
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub runs: NonZeroUsize,
+    /// Write one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
 #[cfg(feature = "pack")]
 #[derive(Args)]
 pub(crate) struct PackArgs {
@@ -197,6 +216,12 @@ pub(crate) struct EngineArgs {
     /// Memory of each arena; refused if it is too small for --max-tokens [default: exactly what is needed]
     #[arg(long, value_name = "BYTES")]
     pub arena_bytes: Option<usize>,
+    /// Cores that share the work on each text, at most 16; the answers do not depend on it [default: 1]
+    #[arg(long, value_name = "N")]
+    pub split: Option<usize>,
+    /// Pin the cores of --split
+    #[arg(long)]
+    pub pin: bool,
 }
 
 impl EngineArgs {
@@ -205,7 +230,9 @@ impl EngineArgs {
             engine: self.engine.unwrap_or_default(),
             max_tokens: self.max_tokens,
             arena_bytes: self.arena_bytes,
-            kernels: None,
+            threads: self.split,
+            pin_threads: self.pin,
+            ..electra::EngineOptions::default()
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The command `electra`: classify, detect, evaluate, tokenize, inspect, footprint, pack.
+//! The command `electra`: classify, detect, evaluate, tokenize, inspect, footprint, profile, pack.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Tokenize(args) => commands::tokenize::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Footprint(args) => commands::footprint::run(&args),
+        Command::Profile(args) => commands::profile::run(&args),
         #[cfg(feature = "pack")]
         Command::Pack(args) => commands::pack::run(&args),
     };

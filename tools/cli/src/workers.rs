@@ -10,13 +10,14 @@ use crate::input::{Row, Rows};
 /// Rows read ahead for each worker: enough to even out their lengths, few enough for streams to flow.
 const ROWS_PER_WORKER: usize = 32;
 
-/// Calls `work` on each row with one of `workers`, in parallel, and `done` with each result in input order.
+/// Calls `work` on `together` rows at a time with one of `workers`, in parallel, and `done` with each result in input order.
 ///
 /// `done` is also told when a batch ends, with `None`, so that output can be flushed.
 pub(crate) fn run<W: Send, T: Send>(
     workers: &mut [W],
     rows: Rows,
-    work: impl Fn(&mut W, &Row) -> T + Sync,
+    together: usize,
+    work: impl Fn(&mut W, &[Row]) -> Vec<T> + Sync,
     mut done: impl FnMut(Option<(Row, T)>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let size = workers.len() * ROWS_PER_WORKER;
@@ -36,7 +37,7 @@ pub(crate) fn run<W: Send, T: Send>(
                 }
             }
         }
-        for (row, result) in run_batch(workers, batch, &work) {
+        for (row, result) in run_batch(workers, batch, together, &work) {
             done(Some((row, result)))?;
         }
         done(None)?;
@@ -50,25 +51,23 @@ pub(crate) fn run<W: Send, T: Send>(
 fn run_batch<W: Send, T: Send>(
     workers: &mut [W],
     batch: Vec<Row>,
-    work: &(impl Fn(&mut W, &Row) -> T + Sync),
+    together: usize,
+    work: &(impl Fn(&mut W, &[Row]) -> Vec<T> + Sync),
 ) -> Vec<(Row, T)> {
     if let [worker] = workers {
-        return batch
-            .into_iter()
-            .map(|row| {
-                let result = work(worker, &row);
-                (row, result)
-            })
-            .collect();
+        let results: Vec<T> = batch.chunks(together).flat_map(|rows| work(worker, rows)).collect();
+        return batch.into_iter().zip(results).collect();
     }
     let next = AtomicUsize::new(0);
     let take = |worker: &mut W| {
         let mut results = Vec::new();
-        while let Some((index, row)) = {
+        while let Some((index, rows)) = {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            batch.get(index).map(|row| (index, row))
+            batch.chunks(together).nth(index).map(|rows| (index * together, rows))
         } {
-            results.push((index, work(worker, row)));
+            results.extend(
+                work(worker, rows).into_iter().enumerate().map(|(row, result)| (index + row, result)),
+            );
         }
         results
     };

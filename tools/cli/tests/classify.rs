@@ -259,3 +259,31 @@ fn a_closed_pipe_is_no_failure() {
     expect_code(&output, 0);
     assert!(output.stderr.is_empty(), "{}", stderr(&output));
 }
+
+#[test]
+fn neither_threads_nor_neighbours_change_an_answer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("texts.txt");
+    let words = ["good", "a dull film", "not bad at all , really", "the end", "why ?"];
+    let texts: Vec<String> = (0..90).map(|i| words[i % 5].repeat(1 + i % 7)).collect();
+    fs::write(&path, texts.join("\n")).expect("written");
+    let input = path.to_str().expect("UTF-8");
+    let answers = |more: &[&str]| {
+        let output = run(&[&["classify", "--input", input, "--json"][..], more].concat());
+        expect_code(&output, 0);
+        stdout(&output)
+    };
+    let expected = answers(&["--threads", "1", "--arena-bytes", "2000000"]);
+    assert_eq!(expected.lines().count(), 90);
+    for more in [&["--threads", "1"][..], &["--threads", "3"], &["--split", "2"], &["--max-tokens", "20"]] {
+        let found = answers(more);
+        if more[0] == "--max-tokens" {
+            assert_eq!(found.lines().count(), 90);
+        } else {
+            assert_eq!(found, expected, "{more:?}");
+        }
+    }
+    for wrong in ["0", "17"] {
+        expect_code(&run(&["classify", "x", "--split", wrong]), 1);
+    }
+}

@@ -156,3 +156,21 @@ fn footprint_adds_up_and_draws() {
     assert!(picture.starts_with("<svg") && picture.contains("128 tokens"));
     assert!(stdout(&run(&["footprint"])).contains("arena by longest sequence"));
 }
+
+#[test]
+fn profile_accounts_for_a_run() {
+    let report = json(&["profile", SENTENCE, "--tokens", "16", "--runs", "3", "--split", "2", "--json"]);
+    let steps = report["steps"].as_array().expect("steps");
+    assert_eq!(steps.len(), 1 + 2 * 12 + 1);
+    let sum = |field: &str| steps.iter().map(|step| step[field].as_f64().expect("a number")).sum::<f64>();
+    assert_eq!(Some(sum("macs")), report["total"]["macs"].as_f64());
+    assert!((sum("ms") - report["total"]["ms"].as_f64().expect("a time")).abs() < 1e-6);
+    assert_eq!((report["tokens"].as_u64(), report["threads"].as_u64()), (Some(16), Some(2)));
+    assert!(report["peak_macs_per_second"].as_f64().is_some_and(|peak| peak > 1e8));
+    assert!(stdout(&run(&["profile", SENTENCE, "--runs", "1"])).contains("feed-forward GEMMs alone"));
+    for wrong in
+        [&["profile", SENTENCE, "--tokens", "513"][..], &["profile", ""], &["profile", "x", "--runs", "0"]]
+    {
+        expect_code(&run(wrong), 2);
+    }
+}

@@ -3,30 +3,46 @@
 //! Keys and values of all tokens are computed first and kept as int8, packed as GEMM weights. Queries follow a
 //! block of rows at a time: scores, softmax, context and output projection of a block are finished before the
 //! next begins, so nothing of size tokens x tokens ever exists.
+//!
+//! Workers share the keys and values by heads, the queries by rows. Where several sequences run together, their rows
+//! share every matrix but these: a sequence attends to its own tokens.
 
+use core::array::from_fn;
 use core::ops::Range;
 
-use super::ROW_BLOCK;
 use super::linear::{self, Output, QuantizedRows};
-use crate::arena::{ArenaError, Carver, Space};
+use super::{ROW_BLOCK, blocks_of_rows};
+use crate::arena::{ArenaError, Capacity, Carver, Space};
 use crate::config::Config;
 use crate::kernels::{Activation, KernelSet, Kernels, LANES, Operand};
 use crate::model::Layer;
+use crate::team::{MAX_WORKERS, Team, share, share_rows, take};
 
 pub(crate) struct Scratch<'a> {
     input: QuantizedRows<'a>,
-    /// [heads][tokens/16][head size/4][16][4]
+    memory: Memory<'a>,
+    workers: [Worker<'a>; MAX_WORKERS],
+}
+
+/// Keys and values, those of each head together and in it those of one sequence after another.
+struct Memory<'a> {
+    /// Of a sequence [tokens/16][head size/4][16][4].
     keys: &'a mut [i8],
-    /// [heads][tokens, padded to 16]
+    /// Of a sequence [tokens, padded to 16].
     key_sums: &'a mut [i32],
     key_scales: &'a mut [f32],
-    /// [heads][head size/16][tokens/4][16][4]
+    /// Of a sequence [head size/16][tokens/4][16][4].
     values: &'a mut [i8],
-    /// [heads][head size]
+    /// Of a sequence [head size].
     value_sums: &'a mut [i32],
-    /// [heads]
+    /// One a sequence.
     value_scales: &'a mut [f32],
-    /// One head's keys or values of a block of rows, or values of all rows: tokens x head size.
+}
+
+/// What one worker needs for itself.
+#[derive(Default)]
+struct Worker<'a> {
+    /// Keys or values of one head of all tokens, or queries of a block of rows: tokens x head size.
     head: &'a mut [f32],
     queries: QuantizedRows<'a>,
     /// Rows x tokens, padded to 16; then rows x head size, the context before its scale.
@@ -41,19 +57,32 @@ pub(crate) struct Scratch<'a> {
 }
 
 impl<'a> Scratch<'a> {
-    pub(crate) fn take<S: Space<'a>>(config: &Config, tokens: usize, space: &mut S) -> Self {
-        let (hidden, heads, head_size) = (config.hidden_size, config.num_attention_heads, config.head_size());
-        let (padded16, padded4) = (tokens.next_multiple_of(LANES), tokens.next_multiple_of(4));
-        let rows = ROW_BLOCK;
-        Self {
-            input: QuantizedRows::take(space, ["quantized input", "its scales"], tokens, hidden),
+    pub(crate) fn take<S: Space<'a>>(config: &Config, run: Capacity, space: &mut S) -> Self {
+        let (hidden, heads) = (config.hidden_size, config.num_attention_heads);
+        let (padded16, padded4) = (run.padded(LANES), run.padded(4));
+        let input = QuantizedRows::take(space, ["quantized input", "its scales"], run.tokens, hidden);
+        let memory = Memory {
             keys: space.take("keys", padded16, hidden),
             key_sums: space.take("sums of keys", padded16, heads),
             key_scales: space.take("scales of keys", padded16, heads),
             values: space.take("values", padded4, hidden),
-            value_sums: space.take("sums of values", hidden, 1),
-            value_scales: space.take("scales of values", heads, 1),
-            head: space.take("one head in f32", tokens.max(rows), head_size),
+            value_sums: space.take("sums of values", hidden, run.sequences),
+            value_scales: space.take("scales of values", heads, run.sequences),
+        };
+        let mut workers = from_fn(|_| Worker::default());
+        for worker in workers.iter_mut().take(run.workers) {
+            *worker = Worker::take(config, run, space);
+        }
+        Self { input, memory, workers }
+    }
+}
+
+impl<'a> Worker<'a> {
+    fn take<S: Space<'a>>(config: &Config, run: Capacity, space: &mut S) -> Self {
+        let (hidden, head_size, rows) = (config.hidden_size, config.head_size(), ROW_BLOCK);
+        let (padded16, padded4) = (run.tokens.next_multiple_of(LANES), run.tokens.next_multiple_of(4));
+        Self {
+            head: space.take("one head in f32", run.tokens.max(rows), head_size),
             queries: QuantizedRows::take(space, ["queries", "scales of queries"], rows, head_size),
             scores: space.take("scores", rows, padded16.max(head_size)),
             probabilities: space.take("probabilities", rows, padded4),
@@ -65,179 +94,302 @@ impl<'a> Scratch<'a> {
     }
 }
 
-/// Replaces rows `0..query_rows` of `hidden` (tokens x hidden size) by the block's output; every row serves as
-/// key and value.
-pub(crate) fn run(
+/// Replaces the rows of `hidden` (tokens x hidden size) by the block's output, every row serving as key and value.
+/// `ends` says where each sequence but the last ends. With `first_only`, only the first row of each sequence gets an output, and those
+/// rows come to stand at the beginning.
+#[expect(clippy::too_many_arguments, reason = "a block takes its operands flat")]
+pub(crate) fn run<T: Team>(
+    team: &T,
     kernels: Kernels,
     config: &Config,
     layer: &Layer<'_>,
     hidden: &mut [f32],
-    query_rows: usize,
+    ends: &[u16],
+    first_only: bool,
     scratch: &mut [u8],
 ) -> Result<(), ArenaError> {
     let kernels = kernels.set();
-    let tokens = hidden.len() / config.hidden_size;
+    let width = config.hidden_size;
+    let (tokens, workers) = (hidden.len() / width, team.workers());
     let mut carver = Carver::new(scratch);
-    let scratch = Scratch::take(config, tokens, &mut carver);
+    let run = Capacity { tokens, sequences: ends.len() + 1, workers };
+    let Scratch { mut input, mut memory, workers: mut own } = Scratch::take(config, run, &mut carver);
     carver.finish()?;
-    let mut attention = Attention { kernels, config, layer, tokens, scratch };
-    attention.scratch.input.quantize(kernels, hidden, 0);
-    for head in 0..config.num_attention_heads {
-        attention.keys(head);
-        attention.values(head);
+
+    input.quantize_shared(team, kernels, hidden);
+    remember(team, kernels, config, layer, &input, ends, &mut memory, &mut own);
+    let mut rows = tokens;
+    if first_only {
+        rows = run.sequences;
+        for (row, sequence) in sequences(ends, tokens, true).enumerate() {
+            hidden.copy_within(sequence.first * width..(sequence.first + 1) * width, row * width);
+            input.copy_row(sequence.first, row);
+        }
     }
-    for rows in blocks_of_rows(query_rows) {
-        attention.queries(rows.clone());
-        attention.output(rows, hidden);
+    let attention =
+        Attention { kernels, config, layer, ends, first_only, input: &input, memory: &memory, run };
+    let mut rest = &mut hidden[..rows * width];
+    let mut parts = own.each_mut().map(|worker| (Range::<usize>::default(), &mut [][..], worker));
+    let mut used = 0;
+    for (index, (rows_of_part, hidden, _)) in parts.iter_mut().enumerate() {
+        *rows_of_part = share_rows(rows, workers, index);
+        *hidden = take(&mut rest, rows_of_part.len() * width);
+        used += usize::from(!Range::is_empty(rows_of_part));
     }
+    team.for_each(&mut parts[..used], |(rows, hidden, worker)| {
+        for (block, hidden) in blocks_of_rows(rows.clone()).zip(hidden.chunks_mut(ROW_BLOCK * width)) {
+            attention.queries(block, worker);
+            attention.output(hidden, worker);
+        }
+    });
     Ok(())
 }
 
-fn blocks_of_rows(rows: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..rows).step_by(ROW_BLOCK).map(move |start| start..rows.min(start + ROW_BLOCK))
+/// Keys and values of all tokens.
+#[expect(clippy::too_many_arguments, reason = "a block takes its operands flat")]
+fn remember<T: Team>(
+    team: &T,
+    kernels: &dyn KernelSet,
+    config: &Config,
+    layer: &Layer<'_>,
+    input: &QuantizedRows<'_>,
+    ends: &[u16],
+    memory: &mut Memory<'_>,
+    workers: &mut [Worker<'_>; MAX_WORKERS],
+) {
+    let heads = config.num_attention_heads;
+    let [keys, values] = [memory.keys.len() / heads, memory.values.len() / heads];
+    let [padded, value_sums, value_scales] =
+        [memory.key_sums.len() / heads, memory.value_sums.len() / heads, memory.value_scales.len() / heads];
+    let mut rest = Memory {
+        keys: memory.keys,
+        key_sums: memory.key_sums,
+        key_scales: memory.key_scales,
+        values: memory.values,
+        value_sums: memory.value_sums,
+        value_scales: memory.value_scales,
+    };
+    let mut parts = workers.each_mut().map(|worker| (Range::<usize>::default(), None, worker));
+    let mut used = 0;
+    for (index, (heads_of_part, part, _)) in parts.iter_mut().enumerate() {
+        *heads_of_part = share(heads, team.workers(), index);
+        let count = heads_of_part.len();
+        *part = Some(Memory {
+            keys: take(&mut rest.keys, count * keys),
+            key_sums: take(&mut rest.key_sums, count * padded),
+            key_scales: take(&mut rest.key_scales, count * padded),
+            values: take(&mut rest.values, count * values),
+            value_sums: take(&mut rest.value_sums, count * value_sums),
+            value_scales: take(&mut rest.value_scales, count * value_scales),
+        });
+        used += usize::from(count > 0);
+    }
+    team.for_each(&mut parts[..used], |(heads, part, worker)| {
+        let Some(part) = part else { return };
+        let of_heads = part
+            .keys
+            .chunks_exact_mut(keys)
+            .zip(part.key_sums.chunks_exact_mut(padded))
+            .zip(part.key_scales.chunks_exact_mut(padded))
+            .zip(part.values.chunks_exact_mut(values))
+            .zip(part.value_sums.chunks_exact_mut(value_sums))
+            .zip(part.value_scales.chunks_exact_mut(value_scales));
+        for (head, (((((keys, key_sums), key_scales), values), value_sums), value_scales)) in
+            heads.clone().zip(of_heads)
+        {
+            let one = Memory { keys, key_sums, key_scales, values, value_sums, value_scales };
+            remember_head(kernels, config, layer, input, ends, head, one, worker);
+        }
+    });
+}
+
+/// Keys and values of one head.
+#[expect(clippy::too_many_arguments, reason = "a block takes its operands flat")]
+fn remember_head(
+    kernels: &dyn KernelSet,
+    config: &Config,
+    layer: &Layer<'_>,
+    input: &QuantizedRows<'_>,
+    ends: &[u16],
+    head: usize,
+    memory: Memory<'_>,
+    worker: &mut Worker<'_>,
+) {
+    let size = config.head_size();
+    let columns = head * size..(head + 1) * size;
+    let tokens = input.rows();
+    let values_next = layer.value.panel(columns.start);
+    let keys_next = layer.key.panel(columns.end);
+    for (linear, next) in [(&layer.key, values_next), (&layer.value, keys_next)] {
+        let of_head = &mut worker.head[..tokens * size];
+        for (rows, out) in blocks_of_rows(0..tokens).zip(of_head.chunks_mut(ROW_BLOCK * size)) {
+            let mut output = Output { rows: out, stride: size, activation: Activation::Identity };
+            linear::apply(kernels, linear, input, rows, columns.clone(), worker.panel, &mut output, next);
+        }
+        for sequence in sequences(ends, tokens, false) {
+            let x = &of_head[sequence.queries.start * size..sequence.queries.end * size];
+            if core::ptr::eq(linear, &layer.key) {
+                let of_sequence = sequence.keys();
+                kernels.pack_keys(
+                    x,
+                    size,
+                    &mut memory.keys[of_sequence.start * size..of_sequence.end * size],
+                    &mut memory.key_sums[of_sequence.clone()],
+                    &mut memory.key_scales[of_sequence],
+                );
+            } else {
+                let of_sequence = sequence.values();
+                let packed = &mut memory.values[of_sequence.start * size..of_sequence.end * size];
+                let sums = &mut memory.value_sums[sequence.index * size..(sequence.index + 1) * size];
+                memory.value_scales[sequence.index] = kernels.pack_values(x, size, packed, sums);
+            }
+        }
+    }
+}
+
+/// One of the sequences that run together.
+struct Sequence {
+    index: usize,
+    /// Its first token.
+    first: usize,
+    tokens: usize,
+    /// Rows of its queries.
+    queries: Range<usize>,
+    /// Tokens before its own in the keys, where each sequence is padded to 16, and in the values, padded to 4.
+    before: [usize; 2],
+}
+
+impl Sequence {
+    fn keys(&self) -> Range<usize> {
+        self.before[0]..self.before[0] + self.tokens.next_multiple_of(LANES)
+    }
+
+    fn values(&self) -> Range<usize> {
+        self.before[1]..self.before[1] + self.tokens.next_multiple_of(4)
+    }
+}
+
+fn sequences(ends: &[u16], tokens: usize, first_only: bool) -> impl Iterator<Item = Sequence> {
+    let (mut first, mut before) = (0, [0; 2]);
+    let ends = ends.iter().map(|end| usize::from(*end)).chain(core::iter::once(tokens));
+    ends.enumerate().map(move |(index, end)| {
+        let tokens = end - first;
+        let queries = if first_only { index..index + 1 } else { first..first + tokens };
+        let sequence = Sequence { index, first, tokens, queries, before };
+        first += tokens;
+        before = [sequence.keys().end, sequence.values().end];
+        sequence
+    })
 }
 
 struct Attention<'a> {
     kernels: &'a dyn KernelSet,
     config: &'a Config,
     layer: &'a Layer<'a>,
-    tokens: usize,
-    scratch: Scratch<'a>,
+    ends: &'a [u16],
+    first_only: bool,
+    input: &'a QuantizedRows<'a>,
+    memory: &'a Memory<'a>,
+    run: Capacity,
 }
 
 impl Attention<'_> {
-    fn keys(&mut self, head: usize) {
-        let (head_size, padded) = (self.config.head_size(), self.tokens.next_multiple_of(LANES));
-        let (columns, of_head) = (self.columns(head), head * padded..(head + 1) * padded);
-        let scratch = &mut self.scratch;
-        let packed = &mut scratch.keys[of_head.start * head_size..of_head.end * head_size];
-        let sums = &mut scratch.key_sums[of_head.clone()];
-        let scales = &mut scratch.key_scales[of_head];
-        for rows in blocks_of_rows(self.tokens) {
-            let keys = &mut scratch.head[..rows.len() * head_size];
-            let first = rows.start;
-            let mut output = Output { rows: keys, stride: head_size, activation: Activation::Identity };
-            linear::apply(
-                self.kernels,
-                &self.layer.key,
-                &scratch.input,
-                rows,
-                columns.clone(),
-                scratch.panel,
-                &mut output,
-                self.layer.value.panel(columns.start),
-            );
-            self.kernels.pack_keys(keys, head_size, first, packed, sums, scales);
-        }
-    }
-
-    fn values(&mut self, head: usize) {
-        let (head_size, padded) = (self.config.head_size(), self.tokens.next_multiple_of(4));
-        let columns = self.columns(head);
-        let scratch = &mut self.scratch;
-        let values = &mut scratch.head[..self.tokens * head_size];
-        for rows in blocks_of_rows(self.tokens) {
-            let rows_of_values = &mut values[rows.start * head_size..rows.end * head_size];
-            let mut output =
-                Output { rows: rows_of_values, stride: head_size, activation: Activation::Identity };
-            linear::apply(
-                self.kernels,
-                &self.layer.value,
-                &scratch.input,
-                rows,
-                columns.clone(),
-                scratch.panel,
-                &mut output,
-                self.layer.key.panel(columns.end),
-            );
-        }
-        let packed = &mut scratch.values[columns.start * padded..columns.end * padded];
-        let sums = &mut scratch.value_sums[columns];
-        scratch.value_scales[head] = self.kernels.pack_values(values, head_size, packed, sums);
-    }
-
     /// Context of all heads for a block of query rows.
-    fn queries(&mut self, rows: Range<usize>) {
-        let (hidden, head_size) = (self.config.hidden_size, self.config.head_size());
-        let padded16 = self.tokens.next_multiple_of(LANES);
-        let padded4 = self.tokens.next_multiple_of(4);
-        let score_scale = 1.0 / crate::math::sqrt(head_size as f32);
-        let count = rows.len();
+    fn queries(&self, rows: Range<usize>, worker: &mut Worker<'_>) {
+        let size = self.config.head_size();
         for head in 0..self.config.num_attention_heads {
-            let columns = self.columns(head);
-            let scratch = &mut self.scratch;
-            let queries = &mut scratch.head[..count * head_size];
-            let mut output = Output { rows: queries, stride: head_size, activation: Activation::Identity };
+            let columns = head * size..(head + 1) * size;
+            let queries = &mut worker.head[..rows.len() * size];
+            let mut output = Output { rows: queries, stride: size, activation: Activation::Identity };
+            let next = match columns.end {
+                end if end < self.config.hidden_size => self.layer.query.panel(end),
+                _ => self.layer.attention_output.panel(0),
+            };
             linear::apply(
                 self.kernels,
                 &self.layer.query,
-                &scratch.input,
+                self.input,
                 rows.clone(),
-                columns.clone(),
-                scratch.panel,
+                columns,
+                worker.panel,
                 &mut output,
-                self.layer.query.panel(columns.end),
+                next,
             );
-            scratch.queries.quantize(self.kernels, queries, 0);
-            let of_head = head * padded16..(head + 1) * padded16;
-            let scores = &mut scratch.scores[..count * padded16];
-            self.kernels.gemm(
-                Operand::Signed,
-                scratch.queries.values(0..count),
-                head_size,
-                &scratch.keys[of_head.start * head_size..of_head.end * head_size],
-                &scratch.key_sums[of_head.clone()],
-                scores,
-                &[],
-            );
-            let factors = &mut scratch.factors[..count];
-            for (factor, scale) in factors.iter_mut().zip(scratch.queries.scales(0..count)) {
-                *factor = scale * score_scale;
+            worker.queries.quantize(self.kernels, queries, 0);
+            for sequence in sequences(self.ends, self.run.tokens, self.first_only) {
+                let common = sequence.queries.start.max(rows.start)..sequence.queries.end.min(rows.end);
+                if !common.is_empty() {
+                    self.attend(head, &sequence, common.start - rows.start..common.end - rows.start, worker);
+                }
             }
-            let probabilities = &mut scratch.probabilities[..count * padded4];
-            let key_scales = &scratch.key_scales[of_head];
-            self.kernels.softmax(scores, self.tokens, key_scales, factors, probabilities);
-            let value_scale = scratch.value_scales[head];
-            for factor in factors.iter_mut() {
-                *factor = value_scale / *factor;
-            }
-            let sums = &mut scratch.scores[..count * head_size];
-            self.kernels.gemm(
-                Operand::Unsigned,
-                probabilities,
-                padded4,
-                &scratch.values[columns.start * padded4..columns.end * padded4],
-                &scratch.value_sums[columns.clone()],
-                sums,
-                &[],
-            );
-            let context = &mut scratch.context[..count * hidden];
-            self.kernels.scale_rows(sums, head_size, factors, context, hidden, columns.start);
         }
     }
 
+    /// Context of one head for `rows` of the block, whose queries belong to `sequence`.
+    fn attend(&self, head: usize, sequence: &Sequence, rows: Range<usize>, worker: &mut Worker<'_>) {
+        let (hidden, size, heads) =
+            (self.config.hidden_size, self.config.head_size(), self.config.num_attention_heads);
+        let (count, memory) = (rows.len(), self.memory);
+        let of_head = |len: usize| head * (len / heads);
+        let keys = sequence.keys();
+        let start = of_head(memory.keys.len());
+        let packed_keys = &memory.keys[start + keys.start * size..start + keys.end * size];
+        let start = of_head(memory.key_sums.len());
+        let (key_sums, key_scales) = (
+            &memory.key_sums[start + keys.start..start + keys.end],
+            &memory.key_scales[start + keys.start..start + keys.end],
+        );
+        let values = sequence.values();
+        let start = of_head(memory.values.len());
+        let packed_values = &memory.values[start + values.start * size..start + values.end * size];
+        let value = head * self.run.sequences + sequence.index;
+        let (value_sums, value_scale) =
+            (&memory.value_sums[value * size..(value + 1) * size], memory.value_scales[value]);
+
+        let scores = &mut worker.scores[..count * keys.len()];
+        let queries = worker.queries.values(rows.clone());
+        self.kernels.gemm(Operand::Signed, queries, size, packed_keys, key_sums, scores, &[]);
+        let score_scale = 1.0 / crate::math::sqrt(size as f32);
+        let factors = &mut worker.factors[..count];
+        for (factor, scale) in factors.iter_mut().zip(worker.queries.scales(rows.clone())) {
+            *factor = scale * score_scale;
+        }
+        let probabilities = &mut worker.probabilities[..count * values.len()];
+        self.kernels.softmax(scores, sequence.tokens, key_scales, factors, probabilities);
+        for factor in factors.iter_mut() {
+            *factor = value_scale / *factor;
+        }
+        let sums = &mut worker.scores[..count * size];
+        self.kernels.gemm(
+            Operand::Unsigned,
+            probabilities,
+            values.len(),
+            packed_values,
+            value_sums,
+            sums,
+            &[],
+        );
+        let context = &mut worker.context[rows.start * hidden..rows.end * hidden];
+        self.kernels.scale_rows(sums, size, factors, context, hidden, head * size);
+    }
+
     /// Output projection, residual and LayerNorm of a block of rows.
-    fn output(&mut self, rows: Range<usize>, hidden: &mut [f32]) {
-        let (width, count) = (self.config.hidden_size, rows.len());
-        let scratch = &mut self.scratch;
-        scratch.quantized_context.quantize(self.kernels, &scratch.context[..count * width], 0);
-        let hidden = &mut hidden[rows.start * width..rows.end * width];
+    fn output(&self, hidden: &mut [f32], worker: &mut Worker<'_>) {
+        let width = self.config.hidden_size;
+        let count = hidden.len() / width;
+        worker.quantized_context.quantize(self.kernels, &worker.context[..count * width], 0);
         let mut output = Output { rows: hidden, stride: width, activation: Activation::AddTo };
         linear::apply(
             self.kernels,
             &self.layer.attention_output,
-            &scratch.quantized_context,
+            &worker.quantized_context,
             0..count,
             0..width,
-            scratch.panel,
+            worker.panel,
             &mut output,
             self.layer.intermediate.panel(0),
         );
         let [gamma, beta] = self.layer.attention_norm;
         self.kernels.layer_norm(hidden, gamma, beta, self.config.layer_norm_eps);
-    }
-
-    fn columns(&self, head: usize) -> Range<usize> {
-        head * self.config.head_size()..(head + 1) * self.config.head_size()
     }
 }

@@ -1,13 +1,21 @@
 //! The feed-forward block: expand, GELU, contract, residual, LayerNorm, a block of rows at a time.
 
-use super::ROW_BLOCK;
+use core::array::from_fn;
+
 use super::linear::{self, Output, QuantizedRows};
+use super::{ROW_BLOCK, blocks_of_rows};
 use crate::arena::{ArenaError, Carver, Space};
 use crate::config::Config;
-use crate::kernels::{Activation, Kernels};
+use crate::kernels::{Activation, KernelSet, Kernels};
 use crate::model::Layer;
+use crate::team::{MAX_WORKERS, Team, share_rows, take};
 
 pub(crate) struct Scratch<'a> {
+    workers: [Worker<'a>; MAX_WORKERS],
+}
+
+#[derive(Default)]
+struct Worker<'a> {
     input: QuantizedRows<'a>,
     intermediate: &'a mut [f32],
     quantized: QuantizedRows<'a>,
@@ -15,19 +23,29 @@ pub(crate) struct Scratch<'a> {
 }
 
 impl<'a> Scratch<'a> {
-    pub(crate) fn take<S: Space<'a>>(config: &Config, space: &mut S) -> Self {
+    pub(crate) fn take<S: Space<'a>>(config: &Config, workers: usize, space: &mut S) -> Self {
         let (rows, wide) = (ROW_BLOCK, config.intermediate_size);
-        Self {
-            input: QuantizedRows::take(space, ["quantized input", "its scales"], rows, config.hidden_size),
-            intermediate: space.take("intermediate", rows, wide),
-            quantized: QuantizedRows::take(space, ["quantized intermediate", "its scales"], rows, wide),
-            panel: linear::take_panel(space),
+        let mut scratch = Self { workers: from_fn(|_| Worker::default()) };
+        for worker in scratch.workers.iter_mut().take(workers) {
+            *worker = Worker {
+                input: QuantizedRows::take(
+                    space,
+                    ["quantized input", "its scales"],
+                    rows,
+                    config.hidden_size,
+                ),
+                intermediate: space.take("intermediate", rows, wide),
+                quantized: QuantizedRows::take(space, ["quantized intermediate", "its scales"], rows, wide),
+                panel: linear::take_panel(space),
+            };
         }
+        scratch
     }
 }
 
 /// Replaces each row of `hidden` by the block's output.
-pub(crate) fn run(
+pub(crate) fn run<T: Team>(
+    team: &T,
     kernels: Kernels,
     config: &Config,
     layer: &Layer<'_>,
@@ -36,8 +54,29 @@ pub(crate) fn run(
 ) -> Result<(), ArenaError> {
     let kernels = kernels.set();
     let mut carver = Carver::new(scratch);
-    let mut scratch = Scratch::take(config, &mut carver);
+    let mut scratch = Scratch::take(config, team.workers(), &mut carver);
     carver.finish()?;
+    let rows = hidden.len() / config.hidden_size;
+    let (mut rest, mut used) = (hidden, 0);
+    let mut parts = scratch.workers.each_mut().map(|worker| (&mut [][..], worker));
+    for (index, (hidden, _)) in parts.iter_mut().enumerate() {
+        let share = share_rows(rows, team.workers(), index);
+        *hidden = take(&mut rest, share.len() * config.hidden_size);
+        used += usize::from(!share.is_empty());
+    }
+    team.for_each(&mut parts[..used], |(hidden, worker)| {
+        rows_of_worker(kernels, config, layer, hidden, worker)
+    });
+    Ok(())
+}
+
+fn rows_of_worker(
+    kernels: &dyn KernelSet,
+    config: &Config,
+    layer: &Layer<'_>,
+    hidden: &mut [f32],
+    scratch: &mut Worker<'_>,
+) {
     let (narrow, wide) = (config.hidden_size, config.intermediate_size);
     for hidden in hidden.chunks_mut(ROW_BLOCK * narrow) {
         let rows = 0..hidden.len() / narrow;
@@ -70,6 +109,33 @@ pub(crate) fn run(
         );
         let [gamma, beta] = layer.output_norm;
         kernels.layer_norm(hidden, gamma, beta, config.layer_norm_eps);
+    }
+}
+
+/// The GEMMs of `rows` rows alone.
+pub(crate) fn gemms(
+    kernels: Kernels,
+    config: &Config,
+    layer: &Layer<'_>,
+    rows: usize,
+    scratch: &mut [u8],
+) -> Result<(), ArenaError> {
+    let mut carver = Carver::new(scratch);
+    let mut scratch = Scratch::take(config, 1, &mut carver);
+    carver.finish()?;
+    let [worker, ..] = &mut scratch.workers;
+    let layers = [(&layer.intermediate, &worker.input), (&layer.output, &worker.quantized)];
+    for rows in blocks_of_rows(0..rows) {
+        for (index, (linear, input)) in layers.into_iter().enumerate() {
+            linear::multiply(
+                kernels.set(),
+                linear,
+                input,
+                rows.len(),
+                worker.panel,
+                layers[1 - index].0.panel(0),
+            );
+        }
     }
     Ok(())
 }

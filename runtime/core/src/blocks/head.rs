@@ -35,7 +35,7 @@ fn rows(config: &Config) -> usize {
     }
 }
 
-/// Computes `logits` from `hidden`: one a label from its first row, or one a row.
+/// Computes `logits` from the first rows of `hidden`: one a label of each sequence, or one a row.
 pub(crate) fn run(
     kernels: Kernels,
     config: &Config,
@@ -49,10 +49,7 @@ pub(crate) fn run(
     let mut scratch = Scratch::take(config, &mut carver);
     carver.finish()?;
     let (width, padded) = (config.hidden_size, config.padded_labels());
-    let hidden = match config.head {
-        HeadKind::Classification => &hidden[..width],
-        HeadKind::ReplacedTokenDetection => hidden,
-    };
+    let hidden = &hidden[..logits.len() / config.num_labels * width];
     let logits = logits.chunks_mut(rows(config) * config.num_labels);
     for (hidden, logits) in hidden.chunks(rows(config) * width).zip(logits) {
         let rows = 0..hidden.len() / width;

@@ -1,17 +1,20 @@
 //! One fully connected layer in int8: GEMM in panels of columns, each followed at once by scale, bias and
 //! activation while the sums are still in the first-level cache.
 
+use core::array::from_fn;
 use core::ops::Range;
 
 use super::ROW_BLOCK;
 use crate::arena::Space;
 use crate::kernels::{Activation, KernelSet, Operand};
 use crate::model::Linear;
+use crate::team::{MAX_WORKERS, Team, share_rows, take};
 
 /// Output columns computed before they are scaled.
 pub(crate) const PANEL: usize = 64;
 
 /// A block of rows, quantized, with one scale a row.
+#[derive(Default)]
 pub(crate) struct QuantizedRows<'a> {
     values: &'a mut [u8],
     scales: &'a mut [f32],
@@ -33,6 +36,32 @@ impl<'a> QuantizedRows<'a> {
         let (columns, rows) = (self.columns, x.len() / self.columns);
         let values = &mut self.values[first * columns..(first + rows) * columns];
         kernels.quantize_rows(x, columns, values, &mut self.scales[first..first + rows]);
+    }
+
+    /// Quantizes all rows of `x`, each worker a share of them.
+    pub(crate) fn quantize_shared<T: Team>(&mut self, team: &T, kernels: &dyn KernelSet, x: &[f32]) {
+        let (columns, rows) = (self.columns, x.len() / self.columns);
+        let (mut values, mut scales) = (&mut self.values[..rows * columns], &mut self.scales[..rows]);
+        let mut used = 0;
+        let mut parts: [_; MAX_WORKERS] = from_fn(|index| {
+            let share = share_rows(rows, team.workers(), index);
+            used += usize::from(!share.is_empty());
+            let (values, scales) = (take(&mut values, share.len() * columns), take(&mut scales, share.len()));
+            (&x[share.start * columns..share.end * columns], values, scales)
+        });
+        team.for_each(&mut parts[..used], |(x, values, scales)| {
+            kernels.quantize_rows(x, columns, values, scales);
+        });
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.scales.len()
+    }
+
+    /// Makes row `to` equal to row `from`.
+    pub(crate) fn copy_row(&mut self, from: usize, to: usize) {
+        self.values.copy_within(from * self.columns..(from + 1) * self.columns, to * self.columns);
+        self.scales[to] = self.scales[from];
     }
 
     pub(crate) fn values(&self, rows: Range<usize>) -> &[u8] {
@@ -101,5 +130,23 @@ pub(crate) fn apply(
             output.stride,
             start - first,
         );
+    }
+}
+
+/// The GEMM of all columns of `linear` with the first `rows` rows of `input`, its sums thrown away.
+pub(crate) fn multiply(
+    kernels: &dyn KernelSet,
+    linear: &Linear<'_>,
+    input: &QuantizedRows<'_>,
+    rows: usize,
+    panel: &mut [i32],
+    next: &[i8],
+) {
+    for start in (0..linear.bias.len()).step_by(PANEL) {
+        let end = linear.bias.len().min(start + PANEL);
+        let next = if end == linear.bias.len() { next } else { linear.panel(end) };
+        let (sums, out) = (&linear.sums[start..end], &mut panel[..rows * (end - start)]);
+        let (weights, values) = (linear.panel(start), input.values(0..rows));
+        kernels.gemm(Operand::Signed, values, linear.inputs, weights, sums, out, next);
     }
 }

@@ -4,6 +4,8 @@
 //! bit for bit. A block carves its scratch from the arena, works through the sequence [`ROW_BLOCK`] rows at a
 //! time, and reads weights in place from the model file.
 
+use core::ops::Range;
+
 pub(crate) mod attention;
 pub(crate) mod embedding;
 pub(crate) mod feed_forward;
@@ -12,3 +14,8 @@ mod linear;
 
 /// Rows that a block takes through its matrices together: the wide intermediate values exist for this many only.
 pub(crate) const ROW_BLOCK: usize = 16;
+
+/// `rows` in blocks of at most [`ROW_BLOCK`].
+fn blocks_of_rows(rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    rows.clone().step_by(ROW_BLOCK).map(move |start| start..rows.end.min(start + ROW_BLOCK))
+}

@@ -72,6 +72,12 @@ impl Kernels {
         self.0.name()
     }
 
+    /// For measurement: does nothing but int8 multiply-accumulates, `rounds` times over, and returns their number. Their
+    /// rate is the most that a run of a model could reach on one core.
+    pub fn multiply_only(self, rounds: usize) -> u64 {
+        self.0.multiply_only(rounds)
+    }
+
     pub(crate) fn set(self) -> &'static dyn KernelSet {
         self.0
     }

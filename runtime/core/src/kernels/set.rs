@@ -8,6 +8,9 @@ use super::{Activation, Operand};
 pub(crate) trait KernelSet: Sync {
     fn name(&self) -> &'static str;
 
+    /// See [`super::simd::Simd::multiply_only`].
+    fn multiply_only(&self, rounds: usize) -> u64;
+
     /// `x` rows x columns to int8 with one scale a row.
     fn quantize_rows(&self, x: &[f32], columns: usize, out: &mut [u8], scales: &mut [f32]);
 
@@ -56,16 +59,8 @@ pub(crate) trait KernelSet: Sync {
     /// Word + position + type embedding of one token, before LayerNorm.
     fn embed(&self, word: (&[i8], f32), position: (&[i8], f32), token_type: &[f32], out: &mut [f32]);
 
-    /// Quantizes keys and lays them out as weights whose columns are tokens.
-    fn pack_keys(
-        &self,
-        x: &[f32],
-        depth: usize,
-        first: usize,
-        packed: &mut [i8],
-        sums: &mut [i32],
-        scales: &mut [f32],
-    );
+    /// Quantizes the keys of a sequence and lays them out as weights whose columns are tokens.
+    fn pack_keys(&self, x: &[f32], depth: usize, packed: &mut [i8], sums: &mut [i32], scales: &mut [f32]);
 
     /// Quantizes one head's values with one scale and lays them out as weights whose depth is the tokens.
     fn pack_values(&self, x: &[f32], width: usize, packed: &mut [i8], sums: &mut [i32]) -> f32;
@@ -91,6 +86,11 @@ macro_rules! kernel_set {
                 $name
             }
 
+            $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
+                fn multiply_only(rounds: usize) -> u64 => |s| {
+                    $crate::kernels::simd::Simd::multiply_only(s, rounds)
+                }
+            );
             $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
                 fn quantize_rows(x: &[f32], columns: usize, out: &mut [u8], scales: &mut [f32]) => |s| {
                     $crate::kernels::generic::quantize_rows(s, x, columns, out, scales)
@@ -139,10 +139,10 @@ macro_rules! kernel_set {
             );
             $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
                 fn pack_keys(
-                    x: &[f32], depth: usize, first: usize, packed: &mut [i8], sums: &mut [i32],
+                    x: &[f32], depth: usize, packed: &mut [i8], sums: &mut [i32],
                     scales: &mut [f32]
                 ) => |s| {
-                    $crate::kernels::generic::pack_keys(s, x, depth, first, packed, sums, scales)
+                    $crate::kernels::generic::pack_keys(s, x, depth, packed, sums, scales)
                 }
             );
             $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]

@@ -77,6 +77,18 @@ pub(crate) trait Simd: Copy {
         acc: &mut [[Self::I; B]; R],
     );
 
+    /// Multiplies and adds `rounds` times over, from registers alone where an instruction set implements it so, else a tile
+    /// in the first-level cache: what a GEMM can at most reach. Returns the number of products.
+    #[inline(always)]
+    fn multiply_only(self, rounds: usize) -> u64 {
+        // Known at compile time: tiles beyond the instruction set's are never compiled.
+        match Self::TILE_ROWS {
+            4.. => multiply_tiles::<_, 4>(self, rounds),
+            2.. => multiply_tiles::<_, 2>(self, rounds),
+            _ => multiply_tiles::<_, 1>(self, rounds),
+        }
+    }
+
     /// The same, fetching `ahead` meanwhile where this instruction set gains by it.
     ///
     /// # Safety
@@ -96,6 +108,20 @@ pub(crate) trait Simd: Copy {
         // SAFETY: the caller's promise is the same.
         unsafe { self.tile(a, a_stride, w, w_stride, groups, acc) }
     }
+}
+
+#[inline(always)]
+fn multiply_tiles<S: Simd, const R: usize>(s: S, rounds: usize) -> u64 {
+    const GROUPS: usize = 64;
+    let a = core::hint::black_box([1u8; 4 * GROUPS]);
+    let w = core::hint::black_box([1i8; GROUPS * 4 * LANES]);
+    let mut acc = [[s.splat_i(0)]; R];
+    for _ in 0..rounds {
+        // SAFETY: every row is the one of `a`, and the block that of `w`, both of `GROUPS` groups.
+        unsafe { s.tile(a.as_ptr(), 0, w.as_ptr(), 0, GROUPS, &mut acc) };
+        acc = core::hint::black_box(acc);
+    }
+    (rounds * R * GROUPS * 4 * LANES) as u64
 }
 
 /// Bytes that will be read soon, shared out over the steps of the tiles that run before.

@@ -238,8 +238,7 @@ proptest! {
         for set in sets() {
             let (mut packed, mut sums) = (vec![0; packed_keys.len()], vec![0; key_sums.len()]);
             let mut scales = vec![0.0; key_sums.len()];
-            set.pack_keys(&x[..width], width, 0, &mut packed, &mut sums, &mut scales);
-            set.pack_keys(&x[width..], width, 1, &mut packed, &mut sums, &mut scales);
+            set.pack_keys(&x, width, &mut packed, &mut sums, &mut scales);
             prop_assert_eq!(&packed, &packed_keys, "{}", set.name());
             prop_assert_eq!(&sums, &key_sums);
             let (mut packed, mut sums) = (vec![1; packed_values.len()], vec![0; width]);
@@ -357,7 +356,7 @@ fn every_kernel_on_small_shapes() {
             let mut keys = vec![0; rows.next_multiple_of(LANES) * columns];
             let mut key_sums = vec![0; rows.next_multiple_of(LANES)];
             let mut key_scales = vec![0.0; key_sums.len()];
-            set.pack_keys(&floats, columns, 0, &mut keys, &mut key_sums, &mut key_scales);
+            set.pack_keys(&floats, columns, &mut keys, &mut key_sums, &mut key_scales);
             let mut values = vec![0; rows.next_multiple_of(4) * columns];
             set.pack_values(&floats, columns, &mut values, &mut vec![0; columns]);
             let mut quantized = vec![0; rows * columns];

@@ -2,15 +2,19 @@
 //! blocks in order. Their logits are equal bit for bit.
 
 mod direct;
+mod team;
 #[cfg(feature = "tract")]
 mod tract;
 
-use electra_core::{Kernels, arena_bytes};
+use std::time::{Duration, Instant};
+
+use electra_core::{Capacity, Kernels, RunError, Step, Steps, arena_bytes};
 
 use crate::arena::Arena;
 use crate::error::Error;
 use crate::model_file::ModelFile;
 use direct::Direct;
+use team::Threads;
 
 #[cfg(feature = "tract")]
 pub use tract::OPERATORS;
@@ -64,12 +68,19 @@ pub struct EngineOptions {
     pub arena_bytes: Option<usize>,
     /// Kernels to use; those of `ELECTRA_KERNELS`, or the fastest of this processor, unless given.
     pub kernels: Option<Kernels>,
+    /// Threads that share each run, the caller's among them; 1 unless given. They are started with the engine and sleep
+    /// when it is idle. The logits do not depend on their number.
+    pub threads: Option<usize>,
+    /// Pins those threads, the one that makes the engine too, to a core each.
+    pub pin_threads: bool,
+    /// Most sequences of one [`Engine::run_packed`]; 1 unless given.
+    pub max_sequences: Option<usize>,
 }
 
 /// A model made ready to run: all its working memory is allocated here, none later.
 pub struct Engine {
     file: ModelFile,
-    max_tokens: usize,
+    capacity: Capacity,
     arena_bytes: usize,
     kernels: Kernels,
     runner: Runner,
@@ -87,7 +98,7 @@ impl Engine {
     ///
     /// # Errors
     /// When `max_tokens` exceeds the model's positions, or `arena_bytes` is too small (the error names the bytes
-    /// needed), or the system has no memory.
+    /// needed), or the system has no memory, or the threads cannot be started or pinned.
     pub fn new(file: &ModelFile, options: &EngineOptions) -> Result<Self, Error> {
         let config = file.model().config();
         let positions = config.max_position_embeddings;
@@ -95,7 +106,10 @@ impl Engine {
         if max_tokens < 3 || max_tokens > positions {
             return Err(Error::MaxTokens { found: max_tokens, most: positions });
         }
-        let needed = arena_bytes(config, max_tokens);
+        let team = Threads::new(options.threads.unwrap_or(1), options.pin_threads)?;
+        let sequences = options.max_sequences.unwrap_or(1).clamp(1, max_tokens);
+        let capacity = Capacity { tokens: max_tokens, sequences, workers: options.threads.unwrap_or(1) };
+        let needed = arena_bytes(config, capacity);
         let given = options.arena_bytes.unwrap_or(needed);
         if given < needed {
             let error = electra_core::ArenaError::TooSmall { needed, given, tokens: max_tokens };
@@ -107,12 +121,12 @@ impl Engine {
             None => chosen_kernels()?,
         };
         let runner = match options.engine {
-            EngineKind::Direct => Runner::Direct(Direct::new(file.clone(), kernels, arena)),
+            EngineKind::Direct => Runner::Direct(Direct::new(file.clone(), kernels, team, arena)),
             #[cfg(feature = "tract")]
-            EngineKind::Tract => Runner::Tract(Tract::new(file.clone(), kernels, arena, max_tokens)?),
+            EngineKind::Tract => Runner::Tract(Tract::new(file.clone(), kernels, team, arena, capacity)?),
         };
-        let logits = vec![0.0; config.num_logits(max_tokens)].into();
-        Ok(Self { file: file.clone(), max_tokens, arena_bytes: given, kernels, runner, logits })
+        let logits = vec![0.0; config.num_logits(max_tokens, sequences)].into();
+        Ok(Self { file: file.clone(), capacity, arena_bytes: given, kernels, runner, logits })
     }
 
     /// Runs one sequence of token ids, `[CLS]` and `[SEP]` included. Returns one logit a label, or one a token.
@@ -122,14 +136,69 @@ impl Engine {
     /// # Errors
     /// When there are no ids, more than [`Engine::max_tokens`], or one beyond the vocabulary.
     pub fn run(&mut self, ids: &[u16]) -> Result<&[f32], Error> {
-        let len = self.file.model().config().num_logits(ids.len()).min(self.logits.len());
+        self.run_packed(&[ids])
+    }
+
+    /// Runs several sequences at once, which is faster for short ones, and returns the logits of each after those of the
+    /// one before: the same, bit for bit, as of a run of its own.
+    ///
+    /// # Errors
+    /// As [`Engine::run`], of all sequences together; and when there are none, or more than
+    /// [`EngineOptions::max_sequences`].
+    pub fn run_packed(&mut self, sequences: &[&[u16]]) -> Result<&[f32], Error> {
+        let tokens = sequences.iter().map(|ids| ids.len()).sum();
+        let len = self.file.model().config().num_logits(tokens, sequences.len()).min(self.logits.len());
         let logits = &mut self.logits[..len];
         match &mut self.runner {
-            Runner::Direct(direct) => direct.run(ids, self.max_tokens, logits)?,
+            Runner::Direct(direct) => direct.run(sequences, self.capacity, logits)?,
             #[cfg(feature = "tract")]
-            Runner::Tract(tract) => tract.run(ids, self.max_tokens, logits)?,
+            Runner::Tract(tract) => tract.run(sequences, self.capacity, logits)?,
         }
         Ok(logits)
+    }
+
+    /// Runs one sequence and says how long each step took. Outside tract's plan, if this is its engine: what its steps cost,
+    /// not what tract adds.
+    ///
+    /// # Errors
+    /// As [`Engine::run`].
+    pub fn time_steps(&mut self, ids: &[u16]) -> Result<Vec<(Step, Duration)>, Error> {
+        let capacity = self.capacity;
+        Ok(self.with_steps(|steps, arena| {
+            let run = steps.begin(&[ids], capacity, arena)?;
+            let timed = |step| {
+                let start = Instant::now();
+                steps.run(step, run, arena)?;
+                Ok((step, start.elapsed()))
+            };
+            steps.all().map(timed).collect()
+        })?)
+    }
+
+    /// How long the feed-forward GEMMs of all layers take for a number of tokens, without what stands between them and on
+    /// one thread; and how many multiply-accumulates they are.
+    ///
+    /// # Errors
+    /// When there are more tokens than [`Engine::max_tokens`].
+    pub fn time_gemms(&mut self, tokens: usize) -> Result<(Duration, u64), Error> {
+        Ok(self.with_steps(|steps, arena| {
+            let start = Instant::now();
+            let layers = 0..steps.model.config().num_hidden_layers;
+            let macs: Result<u64, _> =
+                layers.map(|layer| steps.feed_forward_gemms(layer, tokens, arena)).sum();
+            Ok((start.elapsed(), macs?))
+        })?)
+    }
+
+    fn with_steps<T>(
+        &mut self,
+        task: impl FnOnce(Steps<'_, '_, Threads>, &mut [u8]) -> Result<T, RunError>,
+    ) -> Result<T, RunError> {
+        match &mut self.runner {
+            Runner::Direct(direct) => direct.with_steps(task),
+            #[cfg(feature = "tract")]
+            Runner::Tract(tract) => tract.with_steps(task),
+        }
     }
 
     /// The model that this engine runs.
@@ -138,10 +207,22 @@ impl Engine {
         &self.file
     }
 
-    /// Longest sequence in tokens.
+    /// Longest sequence in tokens, and the most tokens of sequences that run together.
     #[must_use]
     pub fn max_tokens(&self) -> usize {
-        self.max_tokens
+        self.capacity.tokens
+    }
+
+    /// Most sequences of one [`Engine::run_packed`].
+    #[must_use]
+    pub fn max_sequences(&self) -> usize {
+        self.capacity.sequences
+    }
+
+    /// Threads that share each run.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.capacity.workers
     }
 
     /// Bytes of the arena.

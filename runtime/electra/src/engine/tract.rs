@@ -8,12 +8,12 @@
 
 use std::fmt;
 use std::hash::Hasher;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use electra_core::{Config, Kernels, RunError, Step, Steps};
+use electra_core::{Capacity, Config, Kernels, Run, RunError, Step, Steps};
 use tract_core::internal::*;
 
+use super::team::Threads;
 use crate::arena::Arena;
 use crate::error::Error;
 use crate::model_file::ModelFile;
@@ -32,22 +32,29 @@ pub(super) struct Tract {
 struct Shared {
     file: ModelFile,
     kernels: Kernels,
-    arena: Mutex<Arena>,
-    /// Tokens of the run in progress.
-    tokens: AtomicUsize,
+    team: Threads,
+    work: Mutex<Work>,
+}
+
+struct Work {
+    arena: Arena,
+    /// The run in progress.
+    run: Option<Run>,
 }
 
 impl Tract {
     pub(super) fn new(
         file: ModelFile,
         kernels: Kernels,
+        team: Threads,
         arena: Arena,
-        max_tokens: usize,
+        capacity: Capacity,
     ) -> Result<Self, Error> {
-        let tokens = AtomicUsize::new(0);
-        let shared = Arc::new(Shared { file, kernels, arena: Mutex::new(arena), tokens });
+        let work = Mutex::new(Work { arena, run: None });
+        let shared = Arc::new(Shared { file, kernels, team, work });
+        let max_tokens = capacity.tokens;
         let build = || -> TractResult<Self> {
-            let model = build_model(&shared, max_tokens)?;
+            let model = build_model(&shared, capacity)?;
             let state = TypedSimplePlan::new(model)?.spawn()?;
             let ids = handle(u16::datum_type(), &[max_tokens]);
             Ok(Self { state, shared: shared.clone(), ids })
@@ -55,19 +62,35 @@ impl Tract {
         build().map_err(|error| Error::Engine(format!("{error:#}")))
     }
 
-    pub(super) fn run(&mut self, ids: &[u16], max_tokens: usize, logits: &mut [f32]) -> Result<(), Error> {
-        self.shared.with_steps(|steps, arena| steps.begin(ids, max_tokens, arena))?;
-        self.shared.tokens.store(ids.len(), Ordering::Relaxed);
+    pub(super) fn run(
+        &mut self,
+        sequences: &[&[u16]],
+        capacity: Capacity,
+        logits: &mut [f32],
+    ) -> Result<(), Error> {
+        self.shared.with_steps(|steps, work| {
+            work.run = Some(steps.begin(sequences, capacity, work.arena.bytes())?);
+            Ok(())
+        })?;
         let input = tvec![self.ids.clone().into_tvalue()];
         self.state.run(input).map_err(|error| match error.downcast_ref::<RunError>() {
             Some(error) => Error::from(*error),
             None => Error::Engine(format!("{error:#}")),
         })?;
-        self.shared.with_steps(|steps, arena| {
-            logits.copy_from_slice(steps.logits(ids.len(), arena)?);
+        self.shared.with_steps(|steps, work| {
+            if let Some(run) = work.run {
+                logits.copy_from_slice(steps.logits(run, work.arena.bytes())?);
+            }
             Ok(())
         })?;
         Ok(())
+    }
+
+    pub(super) fn with_steps<T>(
+        &mut self,
+        task: impl FnOnce(Steps<'_, '_, Threads>, &mut [u8]) -> Result<T, RunError>,
+    ) -> Result<T, RunError> {
+        self.shared.with_steps(|steps, work| task(steps, work.arena.bytes()))
     }
 
     pub(super) fn operators(&self) -> Vec<String> {
@@ -82,22 +105,23 @@ impl Tract {
 impl Shared {
     fn with_steps<T>(
         &self,
-        work: impl FnOnce(Steps<'_, '_>, &mut [u8]) -> Result<T, RunError>,
+        task: impl FnOnce(Steps<'_, '_, Threads>, &mut Work) -> Result<T, RunError>,
     ) -> Result<T, RunError> {
         // A panic in an operator leaves the arena with wrong numbers, not with broken invariants.
-        let mut arena = self.arena.lock().unwrap_or_else(PoisonError::into_inner);
-        work(Steps { model: self.file.model(), kernels: self.kernels }, arena.bytes())
+        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        task(Steps { model: self.file.model(), kernels: self.kernels, team: &self.team }, &mut work)
     }
 }
 
-fn build_model(shared: &Arc<Shared>, max_tokens: usize) -> TractResult<TypedModel> {
+fn build_model(shared: &Arc<Shared>, capacity: Capacity) -> TractResult<TypedModel> {
     let mut model = TypedModel::default();
+    let max_tokens = capacity.tokens;
     let mut outlet = model.add_source("input_ids", u16::datum_type().fact([max_tokens]))?;
     let config = *shared.file.model().config();
-    let steps = Steps { model: shared.file.model(), kernels: shared.kernels };
+    let steps = Steps { model: shared.file.model(), kernels: shared.kernels, team: &shared.team };
     for step in steps.all() {
         let shape = match step {
-            Step::Head => tvec![config.num_logits(max_tokens)],
+            Step::Head => tvec![config.num_logits(max_tokens, capacity.sequences)],
             _ => tvec![max_tokens, config.hidden_size],
         };
         let output = handle(f32::datum_type(), &shape);
@@ -219,8 +243,10 @@ impl Op for Block {
 
 impl EvalOp for Block {
     fn eval(&self, _ctx: &EvalContext, _inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let tokens = self.shared.tokens.load(Ordering::Relaxed);
-        self.shared.with_steps(|steps, arena| steps.run(self.step, tokens, arena))?;
+        self.shared.with_steps(|steps, work| match work.run {
+            Some(run) => steps.run(self.step, run, work.arena.bytes()),
+            None => Ok(()),
+        })?;
         Ok(tvec![self.output.clone().into_tvalue()])
     }
 

@@ -12,15 +12,18 @@ use crate::workers;
 pub(crate) fn run(args: &ClassifyArgs) -> Result<(), Failure> {
     let rows = args.input.rows(&args.texts)?;
     let default = if args.input.input.is_some() { workers::cores() } else { 1 };
+    let mut engine = args.engine.options();
+    // An arena of a given size is for one text at a time, as `electra footprint` counts it.
+    engine.max_sequences = if args.engine.arena_bytes.is_none() { Some(ROWS_TOGETHER) } else { None };
     let mut classifiers = open_classifiers(
         args.engine.model.as_ref(),
-        &ClassifierOptions { engine: args.engine.options(), truncate: args.truncate },
+        &ClassifierOptions { engine, truncate: args.truncate },
         workers::count(args.threads, default),
     )?;
     let mut output = Output::new(args.input.input.is_some());
     let source = input::display_name(args.input.input.as_ref());
     let (mut good, mut bad) = (0u64, 0u64);
-    workers::run(&mut classifiers, rows, classify_row, |item| {
+    workers::run(&mut classifiers, rows, ROWS_TOGETHER, classify_rows, |item| {
         let Some((row, result)) = item else { return Ok(output.flush()?) };
         let rendered = row.content.and_then(|content| Ok(render(args, &content.text, &result?)));
         match rendered {
@@ -52,9 +55,20 @@ pub(crate) fn open_classifiers(
     (0..count).map(|_| Ok(Classifier::new(&file, options)?)).collect()
 }
 
-fn classify_row(classifier: &mut Classifier, row: &Row) -> Result<Classification, String> {
-    let content = row.content.as_ref().map_err(Clone::clone)?;
-    classifier.classify(&content.text).map_err(|error| error.to_string())
+/// Rows that a worker takes at a time, short ones of which run together.
+const ROWS_TOGETHER: usize = 8;
+
+fn classify_rows(classifier: &mut Classifier, rows: &[Row]) -> Vec<Result<Classification, String>> {
+    let texts: Vec<_> =
+        rows.iter().filter_map(|row| row.content.as_ref().ok()).map(|content| &*content.text).collect();
+    let mut answers = classifier.classify_all(&texts).into_iter();
+    let answer = |row: &Row| match &row.content {
+        Ok(_) => answers
+            .next()
+            .map_or_else(|| Err("no answer".to_owned()), |answer| answer.map_err(|e| e.to_string())),
+        Err(problem) => Err(problem.clone()),
+    };
+    rows.iter().map(answer).collect()
 }
 
 fn render(args: &ClassifyArgs, text: &str, classification: &Classification) -> String {

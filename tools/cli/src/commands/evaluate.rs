@@ -35,7 +35,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     let name = input::display_name(Some(&args.input));
     let mut outcomes = Vec::new();
     let mut bad = 0u64;
-    workers::run(&mut classifiers, rows, classify_row, |item| {
+    workers::run(&mut classifiers, rows, 1, classify_row, |item| {
         let Some((row, result)) = item else { return Ok(()) };
         let outcome = row.content.and_then(|content| {
             let expected = label_index(&labels, content.label.as_deref().unwrap_or_default())?;
@@ -66,11 +66,18 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     }
 }
 
-fn classify_row(classifier: &mut Classifier, row: &Row) -> Result<(Classification, Duration), String> {
-    let content = row.content.as_ref().map_err(Clone::clone)?;
-    let start = Instant::now();
-    let classification = classifier.classify(&content.text).map_err(|error| error.to_string())?;
-    Ok((classification, start.elapsed()))
+/// One text by itself, so that its latency is its own.
+fn classify_row(
+    classifier: &mut Classifier,
+    rows: &[Row],
+) -> Vec<Result<(Classification, Duration), String>> {
+    let timed = |row: &Row| {
+        let content = row.content.as_ref().map_err(Clone::clone)?;
+        let start = Instant::now();
+        let classification = classifier.classify(&content.text).map_err(|error| error.to_string())?;
+        Ok((classification, start.elapsed()))
+    };
+    rows.iter().map(timed).collect()
 }
 
 fn scores(classification: &Classification) -> Vec<f32> {

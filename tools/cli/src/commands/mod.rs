@@ -7,4 +7,5 @@ pub(crate) mod footprint;
 pub(crate) mod inspect;
 #[cfg(feature = "pack")]
 pub(crate) mod pack;
+pub(crate) mod profile;
 pub(crate) mod tokenize;

@@ -11,19 +11,17 @@ const EXP: [f32; 6] = [1.0, 0.999_970_2, 0.499_609_77, 0.164_948_88, 0.038_246_7
 const EXP_RANGE: f32 = 8.0;
 
 /// Quantizes rows of keys (one a token, `x` rows x `depth`) and lays them out as GEMM weights whose columns
-/// are tokens, beginning at token `first`. Writes each token's sum and scale.
+/// are tokens. Writes each token's sum and scale.
 #[inline(always)]
 pub(crate) fn pack_keys<S: Simd>(
     s: S,
     x: &[f32],
     depth: usize,
-    first: usize,
     packed: &mut [i8],
     sums: &mut [i32],
     scales: &mut [f32],
 ) {
-    for (row, x) in x.chunks_exact(depth).enumerate() {
-        let token = first + row;
+    for (token, x) in x.chunks_exact(depth).enumerate() {
         let (scale, reciprocal) = scale_of(greatest_magnitude(s, x));
         let reciprocal = s.splat(reciprocal);
         let block = &mut packed[token / LANES * LANES * depth..][..LANES * depth];

@@ -241,6 +241,21 @@ impl<M: Multiply> Simd for Lanes256<M> {
     }
 
     #[inline(always)]
+    fn multiply_only(self, rounds: usize) -> u64 {
+        const CHAINS: usize = 12;
+        let row = self.0.prepare(core::hint::black_box(self.splat_i(0x0101_0101)[0]));
+        let mut acc = core::hint::black_box([self.splat_i(0)[0]; CHAINS]);
+        for _ in 0..rounds {
+            for acc in &mut acc {
+                // Sums as weights, so that no product can be computed once for all.
+                *acc = self.0.multiply_add(*acc, row, *acc);
+            }
+        }
+        core::hint::black_box(acc);
+        (rounds * CHAINS * 2 * LANES) as u64
+    }
+
+    #[inline(always)]
     unsafe fn tile<const R: usize, const B: usize>(
         self,
         a: *const u8,

@@ -1,0 +1,223 @@
+//! Threads that share the steps of one run.
+//!
+//! They are started once. Between steps, which follow each other within microseconds, they wait in a loop; when nothing
+//! comes for longer they sleep, so an idle engine costs no processor time. Handing out a step allocates nothing.
+//!
+//! The parts of a step are there for whoever comes: where another program has the processor that a thread needs, the
+//! caller does that thread's part too instead of waiting for it.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use electra_core::{MAX_WORKERS, Team};
+
+use crate::error::Error;
+
+/// Rounds of waiting in a loop before a thread gives its processor away, and before it sleeps.
+const ROUNDS_BEFORE_YIELD: u32 = 2_000;
+const ROUNDS_BEFORE_SLEEP: u32 = 10_000;
+
+/// The calling thread and the threads of the pool.
+pub(super) struct Threads {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+type Task<'a> = dyn Fn(usize) + Sync + 'a;
+
+struct Shared {
+    /// Counts the tasks handed out; threads wait for it to change.
+    round: AtomicUsize,
+    job: Mutex<Job>,
+    /// Parts of the job that nobody has finished.
+    unfinished: AtomicUsize,
+    stop: AtomicBool,
+    turn: Mutex<()>,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+    /// Whether a thread sleeps that was not called yet.
+    sleeping: Mutex<bool>,
+    woken: Condvar,
+}
+
+/// The task at hand and the parts of it that nobody has taken, a bit each.
+struct Job {
+    task: Option<&'static Task<'static>>,
+    parts: u32,
+}
+
+const _: () = assert!(MAX_WORKERS <= u32::BITS as usize);
+
+impl Threads {
+    /// Starts `count - 1` threads, so that with the caller's there are `count`; each on a core of its own, the caller's
+    /// too, if `pinned`.
+    pub(super) fn new(count: usize, pinned: bool) -> Result<Self, Error> {
+        if count == 0 || count > MAX_WORKERS {
+            return Err(Error::Threads { found: count, most: MAX_WORKERS });
+        }
+        let cores = if pinned { core_affinity::get_core_ids().unwrap_or_default() } else { Vec::new() };
+        let pin = |index: usize| cores.get(index).is_none_or(|core| core_affinity::set_for_current(*core));
+        if pinned && (cores.len() < count || !pin(0)) {
+            return Err(Error::Pinning { threads: count, cores: cores.len() });
+        }
+        let shared = Arc::new(Shared {
+            round: AtomicUsize::new(0),
+            job: Mutex::new(Job { task: None, parts: 0 }),
+            unfinished: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+            turn: Mutex::new(()),
+            panic: Mutex::new(None),
+            sleeping: Mutex::new(false),
+            woken: Condvar::new(),
+        });
+        let mut team = Self { shared, threads: Vec::with_capacity(count - 1) };
+        for index in 1..count {
+            let (shared, core) = (team.shared.clone(), cores.get(index).copied());
+            let work = move || {
+                if let Some(core) = core {
+                    core_affinity::set_for_current(core);
+                }
+                shared.work(index);
+            };
+            let thread = thread::Builder::new().name(format!("electra-{index}")).spawn(work);
+            team.threads.push(thread.map_err(Error::Thread)?);
+        }
+        Ok(team)
+    }
+
+    /// Calls `task` with each number below `parts`.
+    fn run(&self, parts: usize, task: &Task<'_>) {
+        let shared = &*self.shared;
+        // One job at a time, whoever calls.
+        let _turn = lock(&shared.turn);
+        // SAFETY: the lifetime only seems to grow. A thread uses the reference between taking a part and counting it out
+        // of `unfinished`; this function returns when no part is left to take and none is unfinished, and does not unwind
+        // before, since panics of the task are caught.
+        #[allow(unsafe_code)]
+        let task = unsafe { std::mem::transmute::<&Task<'_>, &'static Task<'static>>(task) };
+        shared.unfinished.store(parts, Ordering::Relaxed);
+        *lock(&shared.job) = Job { task: Some(task), parts: u32::MAX >> (u32::BITS as usize - parts) };
+        shared.round.fetch_add(1, Ordering::Release);
+        shared.wake();
+        shared.take_parts(0);
+        let mut waited = 0;
+        while shared.unfinished.load(Ordering::Acquire) > 0 {
+            waited = wait(waited);
+        }
+        if let Some(panic) = lock(&shared.panic).take() {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl Shared {
+    /// What each thread does for as long as there is an engine.
+    fn work(&self, index: usize) {
+        let mut seen = 0;
+        loop {
+            let mut waited = 0;
+            while self.round.load(Ordering::Acquire) == seen {
+                waited = wait(waited);
+                if waited > ROUNDS_BEFORE_SLEEP {
+                    self.sleep(seen);
+                    waited = 0;
+                }
+            }
+            seen = self.round.load(Ordering::Acquire);
+            if self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            self.take_parts(index);
+        }
+    }
+
+    /// Does parts of the job at hand, the `preferred` first, until none is left to take.
+    fn take_parts(&self, preferred: usize) {
+        loop {
+            // Not in the head of a `while let`, which would keep the lock for the time of the work.
+            let Some((task, part)) = lock(&self.job).take(preferred) else { return };
+            // A panic is the caller's: it goes on there, once everybody has finished.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| task(part))) {
+                *lock(&self.panic) = Some(panic);
+            }
+            self.unfinished.fetch_sub(1, Ordering::Release);
+        }
+    }
+
+    fn sleep(&self, seen: usize) {
+        let mut sleeping = lock(&self.sleeping);
+        // `round` changes before `sleeping` is looked at: either the change is seen here, or this thread there.
+        while self.round.load(Ordering::Acquire) == seen {
+            *sleeping = true;
+            sleeping = self.woken.wait(sleeping).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Wakes those who sleep, once: it takes them longer to come than a step may last.
+    fn wake(&self) {
+        if std::mem::take(&mut *lock(&self.sleeping)) {
+            self.woken.notify_all();
+        }
+    }
+}
+
+impl Job {
+    fn take(&mut self, preferred: usize) -> Option<(&'static Task<'static>, usize)> {
+        if self.parts == 0 {
+            self.task = None;
+        }
+        let task = self.task?;
+        let is_left = self.parts >> preferred & 1 == 1;
+        let part = if is_left { preferred } else { self.parts.trailing_zeros() as usize };
+        self.parts &= !(1 << part);
+        Some((task, part))
+    }
+}
+
+/// One round of waiting; returns how many there have been.
+fn wait(waited: u32) -> u32 {
+    if waited < ROUNDS_BEFORE_YIELD {
+        std::hint::spin_loop();
+    } else {
+        thread::yield_now();
+    }
+    waited.saturating_add(1)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.round.fetch_add(1, Ordering::Release);
+        self.shared.wake();
+        for thread in self.threads.drain(..) {
+            // A thread ends by returning; its panics were handed to the caller.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Team for Threads {
+    fn workers(&self) -> usize {
+        self.threads.len() + 1
+    }
+
+    fn for_each<P: Send>(&self, parts: &mut [P], task: impl Fn(&mut P) + Sync) {
+        if parts.len() <= 1 {
+            return parts.iter_mut().for_each(task);
+        }
+        let count = parts.len();
+        let mut parts = parts.iter_mut();
+        let parts: [Mutex<Option<&mut P>>; MAX_WORKERS] = std::array::from_fn(|_| Mutex::new(parts.next()));
+        self.run(count, &|index| {
+            if let Some(part) = parts.get(index).and_then(|part| lock(part).take()) {
+                task(part);
+            }
+        });
+    }
+}

@@ -1,0 +1,189 @@
+//! `electra profile`.
+
+use std::time::{Duration, Instant};
+
+use electra::{Engine, ModelFile};
+use electra_core::tokenizer::SpecialIds;
+use electra_core::{Config, Kernels, Step};
+use serde_json::json;
+
+use crate::args::{ProfileArgs, open_model};
+use crate::failure::Failure;
+use crate::output::Output;
+
+pub(crate) fn run(args: &ProfileArgs) -> Result<(), Failure> {
+    let file = open_model(args.engine.model.as_ref())?;
+    let mut engine = Engine::new(&file, &args.engine.options())?;
+    let ids = ids(&file, &args.text, args.tokens, engine.max_tokens())?;
+    let profile = Profile::measure(&mut engine, &ids, args.runs.get())?;
+    let mut output = Output::new(false);
+    output.line(&if args.json { profile.json() } else { profile.text() }, 0)?;
+    Ok(output.finish()?)
+}
+
+/// The text's tokens, repeated or cut to `tokens` if that is given, between `[CLS]` and `[SEP]`.
+fn ids(file: &ModelFile, text: &str, tokens: Option<usize>, most: usize) -> Result<Vec<u16>, Failure> {
+    let pieces = file.tokenizer().pieces(text).map_err(|error| Failure::run(error.to_string()))?;
+    let words: Vec<u16> = pieces.map(|token| token.id).collect();
+    let wanted = tokens.unwrap_or(words.len() + 2);
+    if !(3..=most).contains(&wanted) {
+        let message = format!("{wanted} tokens, expected 3 to {most}: see --tokens and --max-tokens");
+        return Err(Failure::Usage(message));
+    }
+    if words.is_empty() {
+        return Err(Failure::Usage("the text has no tokens".to_owned()));
+    }
+    let SpecialIds { cls, sep, .. } = file.model().vocabulary().special();
+    let words = words.iter().copied().cycle().take(wanted - 2);
+    Ok(std::iter::once(cls).chain(words).chain(std::iter::once(sep)).collect())
+}
+
+struct Profile {
+    kernels: Kernels,
+    config: Config,
+    tokens: usize,
+    threads: usize,
+    runs: usize,
+    /// Int8 multiply-accumulates a second of a loop that does nothing else, on one core.
+    peak: f64,
+    /// Each step with its median time.
+    steps: Vec<(Step, Duration)>,
+    /// The feed-forward GEMMs of all layers: median time and multiply-accumulates.
+    gemms: (Duration, u64),
+}
+
+impl Profile {
+    fn measure(engine: &mut Engine, ids: &[u16], runs: usize) -> Result<Self, Failure> {
+        let mut peak = 0f64;
+        let mut runs_of_step: Vec<Vec<(Step, Duration)>> = Vec::new();
+        let mut gemms = Vec::new();
+        engine.time_steps(ids)?;
+        // Peak and steps by turns, so that they meet the same moods of the machine.
+        for _ in 0..runs {
+            peak = peak.max(multiply_rate(engine.kernels()));
+            let run = engine.time_steps(ids)?;
+            runs_of_step.resize_with(run.len(), Vec::new);
+            for (times, step) in runs_of_step.iter_mut().zip(run) {
+                times.push(step);
+            }
+            gemms.push(engine.time_gemms(ids.len())?);
+        }
+        let steps = runs_of_step.into_iter().filter_map(|mut times| {
+            times.sort_unstable_by_key(|(_, time)| *time);
+            times.get(times.len() / 2).copied()
+        });
+        gemms.sort_unstable();
+        Ok(Self {
+            kernels: engine.kernels(),
+            config: *engine.file().model().config(),
+            tokens: ids.len(),
+            threads: engine.threads(),
+            runs,
+            peak,
+            steps: steps.collect(),
+            gemms: gemms.get(gemms.len() / 2).copied().unwrap_or_default(),
+        })
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let row = |(step, time): &(Step, Duration)| {
+            let name = match step {
+                Step::Embedding => "embedding".to_owned(),
+                Step::Attention(layer) => format!("layer {layer} attention"),
+                Step::FeedForward(layer) => format!("layer {layer} feed-forward"),
+                Step::Head => "head".to_owned(),
+            };
+            Row { name, time: *time, macs: self.config.step_macs(*step, self.tokens) }
+        };
+        self.steps.iter().map(row).collect()
+    }
+
+    fn total(&self) -> Row {
+        let rows = self.rows();
+        let (time, macs) = (rows.iter().map(|row| row.time).sum(), rows.iter().map(|row| row.macs).sum());
+        Row { name: "total".to_owned(), time, macs }
+    }
+
+    fn gemms(&self) -> Row {
+        Row { name: "feed-forward GEMMs alone".to_owned(), time: self.gemms.0, macs: self.gemms.1 }
+    }
+
+    fn text(&self) -> String {
+        let total = self.total();
+        let mut lines = vec![
+            format!(
+                "kernels {}, at most {:.1} G int8 multiply-accumulates a second and core (a loop of nothing else)",
+                self.kernels.name(),
+                self.peak / 1e9
+            ),
+            format!("{} tokens, {} threads, median of {} runs", self.tokens, self.threads, self.runs),
+            format!("{:<26}{:>10}{:>8}{:>10}{:>10}{:>9}", "", "ms", "share", "M MACs", "G MACs/s", "of peak"),
+        ];
+        let line = |row: &Row, threads: usize| {
+            let share = 100.0 * row.time.as_secs_f64() / total.time.as_secs_f64();
+            format!(
+                "{:<26}{:>10.4}{:>6.1} %{:>10.2}{:>10.1}{:>7.1} %",
+                row.name,
+                1e3 * row.time.as_secs_f64(),
+                share,
+                row.macs as f64 / 1e6,
+                row.rate() / 1e9,
+                100.0 * row.rate() / (self.peak * threads as f64)
+            )
+        };
+        lines.extend(self.rows().iter().map(|row| line(row, self.threads)));
+        lines.push(line(&total, self.threads));
+        lines.push(line(&self.gemms(), 1));
+        lines.join("\n")
+    }
+
+    fn json(&self) -> String {
+        let row = |row: &Row, threads: usize| {
+            json!({
+                "name": row.name,
+                "ms": 1e3 * row.time.as_secs_f64(),
+                "macs": row.macs,
+                "share_of_peak": row.rate() / (self.peak * threads as f64),
+            })
+        };
+        json!({
+            "kernels": self.kernels.name(),
+            "peak_macs_per_second": self.peak,
+            "tokens": self.tokens,
+            "threads": self.threads,
+            "runs": self.runs,
+            "steps": self.rows().iter().map(|step| row(step, self.threads)).collect::<Vec<_>>(),
+            "total": row(&self.total(), self.threads),
+            "feed_forward_gemms": row(&self.gemms(), 1),
+        })
+        .to_string()
+    }
+}
+
+struct Row {
+    name: String,
+    time: Duration,
+    macs: u64,
+}
+
+impl Row {
+    /// Multiply-accumulates a second.
+    fn rate(&self) -> f64 {
+        self.macs as f64 / self.time.as_secs_f64()
+    }
+}
+
+/// Rate of a loop of nothing but multiply-accumulates, over about a third of a millisecond.
+fn multiply_rate(kernels: Kernels) -> f64 {
+    const LONG_ENOUGH: Duration = Duration::from_micros(300);
+    let mut rounds = 1000;
+    loop {
+        let start = Instant::now();
+        let macs = kernels.multiply_only(rounds);
+        let time = start.elapsed();
+        if time >= LONG_ENOUGH {
+            return macs as f64 / time.as_secs_f64();
+        }
+        rounds *= 2;
+    }
+}
