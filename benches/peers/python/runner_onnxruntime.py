@@ -1,0 +1,76 @@
+"""ONNX Runtime as a runner: the protocol of src/protocol.rs, `MODEL THREADS`.
+
+Its threads spin while a run waits for them, which is its fastest setting, and stop when the run returns, so that
+the systems that are measured next have the processor to themselves.
+"""
+
+import sys
+import time
+from importlib.metadata import version
+
+import numpy as np
+import onnxruntime
+
+
+def open_session(path, threads):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def feed(session, ids):
+    row = np.array([ids], np.int64)
+    values = {"input_ids": row, "attention_mask": np.ones_like(row), "token_type_ids": np.zeros_like(row)}
+    return {node.name: values[node.name] for node in session.get_inputs()}
+
+
+class Runner:
+    def __init__(self, path, threads):
+        self.path, self.threads, self.session = path, threads, None
+
+    def ready(self):
+        self.session = self.session or open_session(self.path, self.threads)
+        return self.session
+
+    def run(self, ids):
+        return self.ready().run(["logits"], feed(self.ready(), ids))[0].ravel()
+
+    def answer(self, request, words):
+        if request == "load":
+            self.session = None
+            start = time.perf_counter_ns()
+            self.run(words)
+            return time.perf_counter_ns() - start
+        if request == "logits":
+            return " ".join(str(float(logit)) for logit in self.run(words))
+        if request == "run":
+            repeats, ids = words[0], words[1:]
+            run, inputs, times = self.ready().run, feed(self.ready(), ids), []
+            for _ in range(repeats):
+                start = time.perf_counter_ns()
+                run(["logits"], inputs)
+                times.append(time.perf_counter_ns() - start)
+            return " ".join(map(str, times))
+        if request == "allocations":
+            return "not counted"
+        if request == "version":
+            return f"ONNX Runtime {version('onnxruntime')}"
+        sys.exit(f"error request {request} found, expected load, logits, run, allocations, version or quit")
+
+
+def main():
+    runner = Runner(sys.argv[1], int(sys.argv[2]))
+    for line in sys.stdin:
+        request, *words = line.split()
+        if request == "quit":
+            return
+        print(request, runner.answer(request, [int(word) for word in words]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+//! candle on a Hugging Face folder: the forward pass of an ELECTRA classifier, with candle's fused softmax and
+//! LayerNorm, matrix products with AVX-512, and one product for query, key and value.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::process::ExitCode;
+
+use candle_core::{DType, Device, Module, Result, Tensor};
+use candle_nn::{Embedding, LayerNorm, Linear, VarBuilder, embedding, layer_norm, linear, ops};
+use electra_peers::{Arguments, Counting, Outcome, Peer};
+use serde_json::Value;
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+struct Sizes {
+    vocabulary: usize,
+    embedding: usize,
+    hidden: usize,
+    layers: usize,
+    heads: usize,
+    intermediate: usize,
+    positions: usize,
+    types: usize,
+    epsilon: f64,
+}
+
+impl Sizes {
+    fn read(config: &Value) -> Outcome<Self> {
+        let size = |name: &str| -> Outcome<usize> {
+            let value = config.get(name).and_then(Value::as_u64);
+            Ok(value.ok_or_else(|| format!("config.json: {name}: expected a whole number"))?.try_into()?)
+        };
+        let epsilon = config.get("layer_norm_eps").and_then(Value::as_f64);
+        Ok(Self {
+            vocabulary: size("vocab_size")?,
+            embedding: size("embedding_size")?,
+            hidden: size("hidden_size")?,
+            layers: size("num_hidden_layers")?,
+            heads: size("num_attention_heads")?,
+            intermediate: size("intermediate_size")?,
+            positions: size("max_position_embeddings")?,
+            types: size("type_vocab_size")?,
+            epsilon: epsilon.ok_or("config.json: layer_norm_eps: expected a number")?,
+        })
+    }
+}
+
+struct Embeddings {
+    words: Embedding,
+    positions: Tensor,
+    types: Tensor,
+    norm: LayerNorm,
+    projection: Linear,
+}
+
+impl Embeddings {
+    fn load(sizes: &Sizes, vb: &VarBuilder) -> Result<Self> {
+        let own = vb.pp("embeddings");
+        let width = sizes.embedding;
+        Ok(Self {
+            words: embedding(sizes.vocabulary, width, own.pp("word_embeddings"))?,
+            positions: own.pp("position_embeddings").get((sizes.positions, width), "weight")?,
+            types: own.pp("token_type_embeddings").get((sizes.types, width), "weight")?,
+            norm: layer_norm(width, sizes.epsilon, own.pp("LayerNorm"))?,
+            projection: linear(width, sizes.hidden, vb.pp("embeddings_project"))?,
+        })
+    }
+
+    fn forward(&self, ids: &Tensor) -> Result<Tensor> {
+        let tokens = ids.dim(0)?;
+        let sum = (self.words.forward(ids)? + self.positions.narrow(0, 0, tokens)?)?;
+        let sum = sum.broadcast_add(&self.types.narrow(0, 0, 1)?)?;
+        self.projection.forward(&self.norm.forward(&sum)?)
+    }
+}
+
+struct Layer {
+    query_key_value: Linear,
+    attention_output: Linear,
+    attention_norm: LayerNorm,
+    intermediate: Linear,
+    output: Linear,
+    output_norm: LayerNorm,
+    heads: usize,
+}
+
+impl Layer {
+    fn load(sizes: &Sizes, vb: &VarBuilder) -> Result<Self> {
+        let (hidden, inner) = (sizes.hidden, sizes.intermediate);
+        let attention = vb.pp("attention");
+        let parts: Vec<Linear> = ["query", "key", "value"]
+            .iter()
+            .map(|name| linear(hidden, hidden, attention.pp("self").pp(name)))
+            .collect::<Result<_>>()?;
+        let weight = Tensor::cat(&parts.iter().map(Linear::weight).collect::<Vec<_>>(), 0)?;
+        let bias = Tensor::cat(&parts.iter().filter_map(Linear::bias).collect::<Vec<_>>(), 0)?;
+        Ok(Self {
+            query_key_value: Linear::new(weight, Some(bias)),
+            attention_output: linear(hidden, hidden, attention.pp("output").pp("dense"))?,
+            attention_norm: layer_norm(hidden, sizes.epsilon, attention.pp("output").pp("LayerNorm"))?,
+            intermediate: linear(hidden, inner, vb.pp("intermediate").pp("dense"))?,
+            output: linear(inner, hidden, vb.pp("output").pp("dense"))?,
+            output_norm: layer_norm(hidden, sizes.epsilon, vb.pp("output").pp("LayerNorm"))?,
+            heads: sizes.heads,
+        })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let attended = self.attention_output.forward(&self.attention(x)?)?;
+        let x = self.attention_norm.forward(&(attended + x)?)?;
+        let inner = self.intermediate.forward(&x)?.gelu_erf()?;
+        self.output_norm.forward(&(self.output.forward(&inner)? + x)?)
+    }
+
+    /// `[tokens, hidden]` to the same, all heads at once.
+    fn attention(&self, x: &Tensor) -> Result<Tensor> {
+        let (tokens, hidden) = x.dims2()?;
+        let width = hidden / self.heads;
+        let all = self.query_key_value.forward(x)?.reshape((tokens, 3, self.heads, width))?;
+        let part = |index: usize| all.narrow(1, index, 1)?.squeeze(1)?.transpose(0, 1)?.contiguous();
+        let (query, key, value) = (part(0)?, part(1)?, part(2)?);
+        let scores = (query.matmul(&key.t()?)? / (width as f64).sqrt())?;
+        let context = ops::softmax_last_dim(&scores)?.matmul(&value)?;
+        context.transpose(0, 1)?.contiguous()?.reshape((tokens, hidden))
+    }
+}
+
+struct Candle {
+    embeddings: Embeddings,
+    layers: Vec<Layer>,
+    dense: Linear,
+    output: Linear,
+}
+
+impl Peer for Candle {
+    const VERSION: &'static str = "candle 0.11.1";
+
+    fn open(arguments: &Arguments, _tokens: usize) -> Outcome<Self> {
+        let config = fs::read(arguments.model.join("config.json"))?;
+        let sizes = Sizes::read(&serde_json::from_slice(&config)?)?;
+        let weights = fs::read(arguments.model.join("model.safetensors"))?;
+        let vb = VarBuilder::from_buffered_safetensors(weights, DType::F32, &Device::Cpu)?;
+        let (own, head) = (vb.pp("electra"), vb.pp("classifier"));
+        let layers =
+            (0..sizes.layers).map(|layer| Layer::load(&sizes, &own.pp("encoder").pp("layer").pp(layer)));
+        Ok(Self {
+            embeddings: Embeddings::load(&sizes, &own)?,
+            layers: layers.collect::<Result<_>>()?,
+            dense: linear(sizes.hidden, sizes.hidden, head.pp("dense"))?,
+            output: linear(sizes.hidden, 2, head.pp("out_proj"))?,
+        })
+    }
+
+    fn run(&mut self, ids: &[u16]) -> Outcome<[f32; 2]> {
+        let ids: Vec<u32> = ids.iter().copied().map(u32::from).collect();
+        let mut x = self.embeddings.forward(&Tensor::new(ids, &Device::Cpu)?)?;
+        for layer in &self.layers {
+            x = layer.forward(&x)?;
+        }
+        let first = x.narrow(0, 0, 1)?;
+        let logits = self.output.forward(&self.dense.forward(&first)?.gelu_erf()?)?;
+        Ok(logits.flatten_all()?.to_vec1::<f32>()?.as_slice().try_into()?)
+    }
+}
+
+fn main() -> ExitCode {
+    electra_peers::main::<Candle>()
+}
