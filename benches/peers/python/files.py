@@ -55,7 +55,7 @@ def throughput(root, folder, path, rows, rounds):
 
 def classify(root, folder, system, path):
     electra, model = root / "target/release/electra", folder / "model.electra"
-    options = ["--format", "tsv", "--threads", str(THREADS), "--engine", system.variant, "--model", str(model), "--json"]
+    options = ["--format", "tsv", "--threads", str(THREADS), "--engine", system.settings[0], "--model", str(model), "--json"]
     return [str(electra), "classify", "--input", str(path), *options]
 
 

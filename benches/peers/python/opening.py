@@ -14,13 +14,13 @@ TOKENS = 128
 TEXT = "ELECTRA is surprisingly fast and accurate."
 
 
-def measure(builds, folder, files, rounds):
+def measure(builds, folder, choices, rounds):
     """One row a system; rounds are interleaved. Load time is local to a process whose file is in the page cache."""
     rows = {system.name: {"system": system.name, "load": [], "resident": []} for system in SYSTEMS}
     for _ in range(rounds):
         for system in SYSTEMS:
             row = rows[system.name]
-            command = builds.command(system, folder / files[system.name], 1)
+            command = builds.command(system, folder, choices[system.name], 1)
             runner = Runner(system.name, command, environment(1))
             row["version"] = runner.version()
             row["load"].append(runner.load(ids(TOKENS)))
@@ -34,23 +34,23 @@ def measure(builds, folder, files, rounds):
     return list(rows.values())
 
 
-def first_labels(builds, root, folder, files, rounds, tokens_of_text):
+def first_labels(builds, root, folder, choices, rounds, tokens_of_text):
     """From the start of a process to its first label. electra-edge and ONNX Runtime begin with the text; the other
     runners have no tokenizer and are given token ids, which spares them its work."""
     model = root / "models/electra-small-sentiment"
     commands = {}
     for system in SYSTEMS:
-        file = folder / files[system.name]
+        choice = choices[system.name]
         if system.ours:
             electra = root / "target/release/electra"
-            engine = ["--engine", system.variant, "--model", str(model / "model.electra")]
+            engine = ["--engine", choice.setting, "--model", str(model / "model.electra")]
             commands[system.name] = ([str(electra), "classify", *engine, TEXT], None)
         elif system.runner.endswith(".py"):
             script = Path(__file__).parent / "first_label_onnxruntime.py"
-            commands[system.name] = ([sys.executable, str(script), str(file), str(model / "vocab.txt"), TEXT], None)
+            commands[system.name] = ([sys.executable, str(script), str(folder / choice.file), str(model / "vocab.txt"), TEXT], None)
         else:
             request = f"logits {' '.join(map(str, tokens_of_text))}\n"
-            commands[system.name] = (builds.command(system, file, 1), request)
+            commands[system.name] = (builds.command(system, folder, choice, 1), request)
     times = {name: [] for name in commands}
     for _ in range(rounds):
         for name, (command, request) in commands.items():

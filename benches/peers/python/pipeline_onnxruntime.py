@@ -30,7 +30,7 @@ class Pipeline:
 
     def __init__(self, tokenizer, model, batch, sessions):
         self.tokenizer, self.batch = tokenizer, batch
-        self.sessions = [open_session(model, THREADS // sessions) for _ in range(sessions)]
+        self.sessions = [open_session(model, THREADS // sessions, "spin") for _ in range(sessions)]
         self.pool = ThreadPoolExecutor(sessions)
 
     def run(self, path):

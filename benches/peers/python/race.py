@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tokenizers import BertWordPieceTokenizer
 
+import avx2
 import files
 import machine
 import opening
@@ -23,6 +24,7 @@ def arguments():
     parser = argparse.ArgumentParser(prog="benches/peers/run", description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="few repeats, two lengths: shows that everything works")
     parser.add_argument("--sentences", type=Path, metavar="FILE", help="sentence<TAB>label with a header, e.g. SST-2 dev.tsv")
+    parser.add_argument("--avx2", action="store_true", help="also electra-edge and ONNX Runtime held to AVX2 (x86-64 Linux)")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="where to write [default: benches, for a smoke run target/peers]")
     parser.add_argument("--root", type=Path, required=True, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -46,28 +48,35 @@ def main():
 
     results = {"smoke": options.smoke, "machine": machine.describe(root, source), "runs": {}, "missing": {}}
     opening.page_in([real, models / "random"])
-    session.log("which files are the fastest")
-    chosen, results["choice"] = session.choose_files(builds, real, rounds)
-    results["files"] = chosen
+    session.log("which files and settings are the fastest")
+    choices, results["trials"] = {}, []
+    for threads in (1, 2):
+        choices[threads], trials = session.choose(builds, real, threads, rounds)
+        results["trials"] += trials
+    results["choices"] = {str(threads): {name: str(choice) for name, choice in chosen.items()} for threads, chosen in choices.items()}
     for model in ("real", "random"):
         results["runs"][model] = []
         for threads in (1, 2):
             session.log(f"the interleaved session: {model} model")
-            with session.Session(builds, models / model, threads, chosen) as running:
+            with session.Session(builds, models / model, threads, choices[threads]) as running:
                 results["missing"][f"{model}, {threads}"] = running.missing
                 if (model, threads) == ("real", 1):
-                    results["differences"] = session.check(running, checked)
+                    results["differences"], problems = session.check(running, checked)
+                    if problems:
+                        raise SystemExit("the systems do not run the same model:\n" + "\n".join(problems))
                 wanted = lengths if model == "real" else CONTROL_LENGTHS
                 results["runs"][model] += session.measure(running, wanted, rounds, repeats, threads)
     session.log("opening and memory")
-    results["opening"] = opening.measure(builds, real, chosen, fresh)
+    results["opening"] = opening.measure(builds, real, choices[1], fresh)
     encoded = tokenizer.encode(opening.TEXT).ids
-    results["first_labels"] = opening.first_labels(builds, root, real, chosen, fresh, encoded)
+    results["first_labels"] = opening.first_labels(builds, root, real, choices[1], fresh, encoded)
     session.log("a file of sentences")
     results["throughput"] = files.throughput(root, real, path, rows, fresh)
     session.log("tokenizing")
     results["tokenizing"] = files.tokenizing(builds, real, path, 3 * rounds)
-    results["avx2"] = "Not tried."
+    if options.avx2:
+        session.log("held to AVX2")
+        results["avx2"] = avx2.measure(builds, work, real, checked, lengths, rounds, repeats)
 
     data = work / "results.json"
     data.write_text(json.dumps(results, indent=1))

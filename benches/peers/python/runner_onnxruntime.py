@@ -1,7 +1,7 @@
-"""ONNX Runtime as a runner: the protocol of src/protocol.rs, `MODEL THREADS`.
+"""ONNX Runtime as a runner: the protocol of src/protocol.rs, `MODEL THREADS SETTING`.
 
-Its threads spin while a run waits for them, which is its fastest setting, and stop when the run returns, so that
-the systems that are measured next have the processor to themselves.
+The setting says what its threads do while they wait for work: `spin`, as it does by itself, which goes on for tens of
+milliseconds after a run; `spin-while-running`, which stops when the run returns; `block`, which never spins.
 """
 
 import sys
@@ -12,14 +12,18 @@ import numpy as np
 import onnxruntime
 
 
-def open_session(path, threads):
+SPINNING = {"spin": ("1", "0"), "spin-while-running": ("1", "1"), "block": ("0", "0")}
+
+
+def open_session(path, threads, setting):
+    spin, stop = SPINNING[setting]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
-    options.add_session_config_entry("session.force_spinning_stop", "1")
+    options.add_session_config_entry("session.intra_op.allow_spinning", spin)
+    options.add_session_config_entry("session.force_spinning_stop", stop)
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
@@ -30,11 +34,11 @@ def feed(session, ids):
 
 
 class Runner:
-    def __init__(self, path, threads):
-        self.path, self.threads, self.session = path, threads, None
+    def __init__(self, path, threads, setting):
+        self.how, self.session = (path, threads, setting), None
 
     def ready(self):
-        self.session = self.session or open_session(self.path, self.threads)
+        self.session = self.session or open_session(*self.how)
         return self.session
 
     def run(self, ids):
@@ -64,7 +68,7 @@ class Runner:
 
 
 def main():
-    runner = Runner(sys.argv[1], int(sys.argv[2]))
+    runner = Runner(sys.argv[1], int(sys.argv[2]), sys.argv[3])
     for line in sys.stdin:
         request, *words = line.split()
         if request == "quit":

@@ -58,7 +58,7 @@ class Runner:
         tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
         return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
 
-    def wait_until_idle(self, limit=0.2):
+    def wait_until_idle(self, limit=2.0):
         """Until it used no processor for two milliseconds; returns the processor time that it took until then."""
         first = before = self.cpu_nanoseconds()
         end = time.monotonic() + limit

@@ -4,7 +4,7 @@ import statistics
 import sys
 
 from runners import Runner, RunnerFailed
-from systems import ORT, SYSTEMS, environment
+from systems import ORT, SYSTEMS, Choice, environment
 
 LENGTHS = (8, 16, 32, 64, 128, 256, 512)
 CLS, SEP, FIRST_WORD = 101, 102, 2000
@@ -33,11 +33,11 @@ def milliseconds(nanoseconds):
 class Session:
     """Runners of one model with one number of threads. A system that cannot be started is named in `missing`."""
 
-    def __init__(self, builds, folder, threads, files, kernels=None):
+    def __init__(self, builds, folder, threads, choices, systems=SYSTEMS, held=None):
         self.runners, self.missing = {}, {}
-        for system in SYSTEMS:
-            command = builds.command(system, folder / files[system.name], threads)
-            runner = Runner(system.name, command, environment(threads, kernels))
+        for system in systems:
+            command = builds.command(system, folder, choices[system.name], threads)
+            runner = Runner(system.name, command, environment(threads, held))
             try:
                 runner.load(ids(8))
             except RunnerFailed as error:
@@ -54,28 +54,33 @@ class Session:
             runner.close()
 
 
-def choose_files(builds, folder, rounds):
-    """For each system the fastest of its files at 32 and 128 tokens on one thread, and the medians that say so."""
+def choose(builds, folder, threads, rounds, systems=SYSTEMS, held=None):
+    """For each system the fastest of its files and settings at 32 and 128 tokens, and the medians that say so."""
     chosen, evidence = {}, []
-    for system in SYSTEMS:
+    for system in systems:
+        candidates = Choice.all(system, threads)
+        chosen[system.name] = candidates[0]
+        if len(candidates) == 1:
+            continue
         runners = {}
-        for file in system.files:
-            runner = Runner(f"{system.name}, {file}", builds.command(system, folder / file, 1), environment(1))
+        for choice in candidates:
+            command = builds.command(system, folder, choice, threads)
+            runner = Runner(f"{system.name}, {choice}", command, environment(threads, held))
             try:
                 runner.load(ids(32))
-                runners[file] = runner
+                runners[choice] = runner
             except RunnerFailed as error:
                 runner.close()
-                evidence.append({"system": system.name, "file": file, "failed": str(error)})
+                evidence.append({"system": system.name, "threads": threads, "choice": str(choice), "failed": str(error)})
         if not runners:
             sys.exit(f"{system.name}: runs none of {', '.join(system.files)}: {evidence}")
         scores = dict.fromkeys(runners, 1.0)
-        for tokens in (32, 128) if len(runners) > 1 else ():
-            times = interleave(runners, tokens, rounds, 3)
-            for file, nanoseconds in times.items():
+        for tokens in (32, 128):
+            for choice, nanoseconds in interleave(runners, tokens, rounds, 3).items():
                 median = statistics.median(nanoseconds) / 1e6
-                scores[file] *= median
-                evidence.append({"system": system.name, "file": file, "tokens": tokens, "median": median})
+                scores[choice] *= median
+                row = {"system": system.name, "threads": threads, "choice": str(choice), "tokens": tokens, "median": median}
+                evidence.append(row)
         chosen[system.name] = min(scores, key=scores.get)
         for runner in runners.values():
             runner.close()
@@ -83,8 +88,9 @@ def choose_files(builds, folder, rounds):
 
 
 def check(session, sentences):
-    """Refuses to go on unless all systems say the same of real sentences. Returns the largest differences found."""
-    worst = {}
+    """Compares all systems with ONNX Runtime in f32 on real sentences: the largest difference of a logit for each,
+    and what is wrong, if anything is: a logit beyond the tolerance, or another label where the logits are not close."""
+    worst, problems = {}, []
     for system in SYSTEMS:
         if system.name not in session.runners:
             continue
@@ -97,8 +103,8 @@ def check(session, sentences):
             decided = abs(expected[0] - expected[1]) > 2 * system.tolerance
             other_label = (expected[0] > expected[1]) != (found[0] > found[1])
             if difference > system.tolerance or (decided and other_label):
-                sys.exit(f"{system.name}: logits {found} for {text!r}, {ORT} has {expected} (tolerance {system.tolerance})")
-    return worst
+                problems.append(f"{system.name}: logits {found} for {text!r}, {ORT} has {expected}, tolerance {system.tolerance}")
+    return worst, problems
 
 
 def interleave(runners, tokens, rounds, repeats):

@@ -13,27 +13,44 @@ class System:
     name: str
     """Name of the runner's executable, or of its Python file."""
     runner: str
-    """Files of the model that it can run; the fastest is kept. Several where the best one is not known beforehand."""
+    """Files of the model that it can run, and settings of its runner. Where there are several, the fastest is kept."""
     files: tuple
-    precision: str
-    variant: str = ""
+    settings: tuple = ("",)
     ours: bool = False
     """Largest difference of a logit from ONNX Runtime in f32 on the real model."""
     tolerance: float = 1e-3
 
 
-ORT, ORT_INT8 = "ONNX Runtime f32", "ONNX Runtime int8"
+ORT = "ONNX Runtime f32"
+# What its threads do while they wait; with one thread there is nothing to choose.
+SPINNING = ("spin-while-running", "spin", "block")
 SYSTEMS = (
-    System("electra-edge, direct", "runner-electra", ("model.electra",), "int8", "direct", True, 0.25),
-    System("electra-edge, tract", "runner-electra", ("model.electra",), "int8", "tract", True, 0.25),
-    System(ORT_INT8, "runner_onnxruntime.py", ("int8-plain.onnx", "int8-fused.onnx"), "int8", tolerance=0.25),
-    System(ORT, "runner_onnxruntime.py", ("f32-plain.onnx", "f32-fused.onnx"), "f32"),
-    System("rten int8", "runner-rten", ("int8-plain.onnx",), "int8", tolerance=0.25),
-    System("rten f32", "runner-rten", ("f32-plain.onnx",), "f32"),
-    System("tract int8", "runner-tract", ("int8-plain.onnx",), "int8", tolerance=0.25),
-    System("tract f32", "runner-tract", ("f32-plain.onnx",), "f32"),
-    System("candle f32", "runner-candle", (".",), "f32"),
+    System("electra-edge, direct", "runner-electra", ("model.electra",), ("direct",), ours=True, tolerance=0.25),
+    System("electra-edge, tract", "runner-electra", ("model.electra",), ("tract",), ours=True, tolerance=0.25),
+    System("ONNX Runtime int8", "runner_onnxruntime.py", ("int8-plain.onnx", "int8-fused.onnx"), SPINNING, tolerance=0.25),
+    System(ORT, "runner_onnxruntime.py", ("f32-plain.onnx", "f32-fused.onnx"), SPINNING),
+    System("rten int8", "runner-rten", ("int8-plain.onnx", "int8-fused.onnx"), tolerance=0.25),
+    System("rten f32", "runner-rten", ("f32-plain.onnx", "f32-fused.onnx")),
+    System("tract int8", "runner-tract", ("int8-plain.onnx",), tolerance=0.25),
+    System("tract f32", "runner-tract", ("f32-plain.onnx",)),
+    System("candle f32", "runner-candle", (".",)),
 )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A file and a setting for a system."""
+
+    file: str
+    setting: str
+
+    def __str__(self):
+        return ", ".join(part for part in (self.file, self.setting) if part and part != ".") or "the folder"
+
+    @staticmethod
+    def all(system, threads):
+        settings = system.settings if threads > 1 else system.settings[:1]
+        return [Choice(file, setting) for file in system.files for setting in settings]
 
 
 class Builds:
@@ -42,19 +59,18 @@ class Builds:
     def __init__(self, folder):
         self.shipped, self.native = folder / "shipped/shipped", folder / "native/release"
 
-    def command(self, system, model, threads):
-        arguments = [str(model), str(threads)] + ([system.variant] if system.variant else [])
+    def command(self, system, folder, choice, threads):
+        arguments = [str(folder / choice.file), str(threads), choice.setting]
         if system.runner.endswith(".py"):
             return [sys.executable, str(PYTHON / system.runner), *arguments]
         folder = self.shipped if system.ours else self.native
         return [str(folder / system.runner), *arguments]
 
 
-def environment(threads, kernels=None):
-    """candle's number of threads comes from the environment; ours must not take a model from there."""
+def environment(threads, held=None):
+    """candle's number of threads comes from the environment; ours must not take a model or kernels from there.
+    `held` are variables that hold systems to older instruction sets."""
     variables = dict(os.environ, RAYON_NUM_THREADS=str(threads))
-    variables.pop("ELECTRA_MODEL", None)
-    variables.pop("ELECTRA_KERNELS", None)
-    if kernels:
-        variables["ELECTRA_KERNELS"] = kernels
-    return variables
+    for name in ("ELECTRA_MODEL", "ELECTRA_KERNELS", "PYTHONPATH"):
+        variables.pop(name, None)
+    return variables | (held or {})
