@@ -13,12 +13,12 @@ from systems import SYSTEMS, environment
 THREADS = 2
 
 
-def throughput(root, folder, path, rows, rounds):
+def throughput(root, folder, graphs, path, rows, rounds):
     """`electra classify --input`, its process start and opening of the model included, against the fastest way of ONNX
     Runtime with `tokenizers`, whose process is running and whose model is open."""
     vocabulary = folder / "vocab.txt"
     script = Path(__file__).parent / "pipeline_onnxruntime.py"
-    models = [str(folder / "int8-plain.onnx"), str(folder / "int8-fused.onnx")]
+    models = [str(folder / graph) for graph in graphs]
     peer = Runner("pipeline", [sys.executable, str(script), str(vocabulary), str(path), *models], environment(THREADS))
     trials = []
     for way in peer.ask("ways").split("|"):

@@ -4,7 +4,8 @@
     config.json, model.safetensors, vocab.txt   Hugging Face's layout
     f32-plain.onnx     as an exporter writes it
     f32-fused.onnx     after onnxruntime.transformers.optimizer
-    int8-plain.onnx, int8-fused.onnx            the two after quantize_dynamic: int8 weights, a scale a channel
+    f32-*-cut.onnx     the two with a last layer that computes what a classifier reads and no more
+    int8-*.onnx        all four after quantize_dynamic: int8 weights, a scale a channel
     model.electra      the same for electra-edge
 
     python make_models.py ROOT FOLDER ELECTRA
@@ -51,19 +52,22 @@ def write(folder, config, tensors, vocabulary):
     folder.mkdir(parents=True, exist_ok=True)
     write_hugging_face(folder, config, tensors)
     shutil.copyfile(vocabulary, folder / "vocab.txt")
-    plain, fused = folder / "f32-plain.onnx", folder / "f32-fused.onnx"
-    onnx.save(onnx_graph.Graph(config, tensors).build(), plain)
-    heads, hidden = config["num_attention_heads"], config["hidden_size"]
-    optimized = optimizer.optimize_model(str(plain), "bert", num_heads=heads, hidden_size=hidden, opt_level=0)
-    optimized.save_model_to_file(str(fused))
-    counts = {kind: count for kind, count in optimized.get_fused_operator_statistics().items() if count}
-    (folder / "fused.json").write_text(json.dumps(counts))
-    print(f"  fused: {counts}", file=sys.stderr)
-    for source in (plain, fused):
-        target = folder / source.name.replace("f32", "int8")
-        # Shape inference does not know the types behind ONNX Runtime's own operators.
-        options = {"DefaultTensorType": onnx.TensorProto.FLOAT}
-        quantize_dynamic(str(source), str(target), weight_type=QuantType.QInt8, per_channel=True, extra_options=options)
+    for suffix, cut in (("", False), ("-cut", True)):
+        plain, fused = folder / f"f32-plain{suffix}.onnx", folder / f"f32-fused{suffix}.onnx"
+        onnx.save(onnx_graph.Graph(config, tensors, cut).build(), plain)
+        heads, hidden = config["num_attention_heads"], config["hidden_size"]
+        optimized = optimizer.optimize_model(str(plain), "bert", num_heads=heads, hidden_size=hidden, opt_level=0)
+        optimized.save_model_to_file(str(fused))
+        counts = {kind: count for kind, count in optimized.get_fused_operator_statistics().items() if count}
+        print(f"  {fused.name}: {counts}", file=sys.stderr)
+        for source in (plain, fused):
+            quantize(source, folder / source.name.replace("f32", "int8"))
+
+
+def quantize(source, target):
+    # Shape inference does not know the types behind ONNX Runtime's own operators.
+    options = {"DefaultTensorType": onnx.TensorProto.FLOAT}
+    quantize_dynamic(str(source), str(target), weight_type=QuantType.QInt8, per_channel=True, extra_options=options)
 
 
 def write_hugging_face(folder, config, tensors):

@@ -1,5 +1,8 @@
 """The ONNX graph of an ELECTRA classifier, with the operators and in the order in which PyTorch's exporter writes
-BERT-like models, so that optimizers find the patterns that they know."""
+BERT-like models, so that optimizers find the patterns that they know.
+
+With `cut`, the last layer computes what a classifier reads and no more, as electra-edge does it: keys and values of all
+tokens, the rest for [CLS] alone. No exporter writes this, but a careful user could."""
 
 import numpy as np
 import onnx
@@ -10,8 +13,8 @@ OPERATOR_SET = 17
 
 
 class Graph:
-    def __init__(self, config, tensors):
-        self.config, self.tensors = config, tensors
+    def __init__(self, config, tensors, cut):
+        self.config, self.tensors, self.cut = config, tensors, cut
         self.nodes, self.initializers, self.known = [], [], {}
 
     def constant(self, value, kind):
@@ -64,20 +67,27 @@ class Graph:
         inverted = self.op("Sub", self.constant(1.0, np.float32), self.op("Cast", wide, to=TensorProto.FLOAT))
         return self.op("Mul", inverted, self.constant(-10000.0, np.float32))
 
-    def attention(self, x, mask, prefix):
+    def first_row(self, x):
+        """[batch, 1, hidden]."""
+        starts, ends, axes = (self.constant([value], np.int64) for value in (0, 1, 1))
+        return self.op("Slice", x, starts, ends, axes)
+
+    def attention(self, x, rows, mask, prefix):
+        """Rows of `x` attend to all of `x`."""
         heads, hidden = self.config["num_attention_heads"], self.config["hidden_size"]
         width = hidden // heads
 
-        def split(name, order):
+        def split(source, name, order):
             shape = self.constant([0, 0, heads, width], np.int64)
-            return self.op("Transpose", self.op("Reshape", self.linear(x, f"{prefix}.self.{name}"), shape), perm=order)
+            return self.op("Transpose", self.op("Reshape", self.linear(source, f"{prefix}.self.{name}"), shape), perm=order)
 
-        query, key, value = split("query", [0, 2, 1, 3]), split("key", [0, 2, 3, 1]), split("value", [0, 2, 1, 3])
+        query = split(rows, "query", [0, 2, 1, 3])
+        key, value = split(x, "key", [0, 2, 3, 1]), split(x, "value", [0, 2, 1, 3])
         scores = self.op("Div", self.op("MatMul", query, key), self.constant(np.sqrt(width), np.float32))
         probabilities = self.op("Softmax", self.op("Add", scores, mask), axis=-1)
         context = self.op("Transpose", self.op("MatMul", probabilities, value), perm=[0, 2, 1, 3])
         joined = self.op("Reshape", context, self.constant([0, 0, hidden], np.int64))
-        output = self.op("Add", self.linear(joined, f"{prefix}.output.dense"), x)
+        output = self.op("Add", self.linear(joined, f"{prefix}.output.dense"), rows)
         return self.norm(output, f"{prefix}.output.LayerNorm")
 
     def feed_forward(self, x, prefix):
@@ -87,9 +97,11 @@ class Graph:
 
     def build(self):
         x, mask = self.embeddings(), self.mask()
-        for layer in range(self.config["num_hidden_layers"]):
+        layers = self.config["num_hidden_layers"]
+        for layer in range(layers):
             prefix = f"electra.encoder.layer.{layer}"
-            x = self.feed_forward(self.attention(x, mask, f"{prefix}.attention"), prefix)
+            rows = self.first_row(x) if self.cut and layer == layers - 1 else x
+            x = self.feed_forward(self.attention(x, rows, mask, f"{prefix}.attention"), prefix)
         first = self.op("Gather", x, self.constant(0, np.int64), axis=1)
         logits = self.linear(self.gelu(self.linear(first, "classifier.dense")), "classifier.out_proj")
         self.nodes.append(helper.make_node("Identity", [logits], ["logits"], name="logits_node"))

@@ -21,7 +21,7 @@ from runner_onnxruntime import open_session
 
 THREADS = 2
 LONGEST = 512
-BATCHES = (1, 4, 8, 16, 32)
+BATCHES = (1, 8, 32)
 
 
 class Pipeline:

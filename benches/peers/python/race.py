@@ -14,10 +14,11 @@ import opening
 import report
 import session
 import texts
-from systems import Builds
+from systems import ORT_INT8, Builds
 
 CONTROL_LENGTHS = (32, 128)
 CHECKED_SENTENCES = 16
+SMOKE_SENTENCES = 64
 
 
 def arguments():
@@ -40,6 +41,7 @@ def main():
     real = models / "real"
 
     rows = texts.read(options.sentences) if options.sentences else texts.generate()
+    rows = rows[:SMOKE_SENTENCES] if options.smoke else rows
     path = work / "sentences.tsv"
     texts.write(rows, path)
     source = options.sentences.name if options.sentences else "put together from benches/peers/clauses.txt"
@@ -71,7 +73,8 @@ def main():
     encoded = tokenizer.encode(opening.TEXT).ids
     results["first_labels"] = opening.first_labels(builds, root, real, choices[1], fresh, encoded)
     session.log("a file of sentences")
-    results["throughput"] = files.throughput(root, real, path, rows, fresh)
+    graphs = {choices[threads][ORT_INT8].file for threads in (1, 2)}
+    results["throughput"] = files.throughput(root, real, sorted(graphs), path, rows, fresh)
     session.log("tokenizing")
     results["tokenizing"] = files.tokenizing(builds, real, path, 3 * rounds)
     if options.avx2:

@@ -55,36 +55,46 @@ class Session:
 
 
 def choose(builds, folder, threads, rounds, systems=SYSTEMS, held=None):
-    """For each system the fastest of its files and settings at 32 and 128 tokens, and the medians that say so."""
+    """For each system the fastest of its files, then with that the fastest of its settings, at 32 and 128 tokens; and
+    the medians that say so. Settings concern threads: with one there is nothing to choose."""
     chosen, evidence = {}, []
     for system in systems:
-        candidates = Choice.all(system, threads)
-        chosen[system.name] = candidates[0]
-        if len(candidates) == 1:
-            continue
-        runners = {}
-        for choice in candidates:
-            command = builds.command(system, folder, choice, threads)
-            runner = Runner(f"{system.name}, {choice}", command, environment(threads, held))
-            try:
-                runner.load(ids(32))
-                runners[choice] = runner
-            except RunnerFailed as error:
-                runner.close()
-                evidence.append({"system": system.name, "threads": threads, "choice": str(choice), "failed": str(error)})
-        if not runners:
-            sys.exit(f"{system.name}: runs none of {', '.join(system.files)}: {evidence}")
-        scores = dict.fromkeys(runners, 1.0)
-        for tokens in (32, 128):
-            for choice, nanoseconds in interleave(runners, tokens, rounds, 3).items():
-                median = statistics.median(nanoseconds) / 1e6
-                scores[choice] *= median
-                row = {"system": system.name, "threads": threads, "choice": str(choice), "tokens": tokens, "median": median}
-                evidence.append(row)
-        chosen[system.name] = min(scores, key=scores.get)
-        for runner in runners.values():
-            runner.close()
+        found = [Choice(file, system.settings[0]) for file in system.files]
+        found, trials = fastest(builds, folder, threads, rounds, system, found, held)
+        evidence += trials
+        if threads > 1:
+            settings = [Choice(found.file, setting) for setting in system.settings]
+            found, trials = fastest(builds, folder, threads, rounds, system, settings, held)
+            evidence += trials
+        chosen[system.name] = found
     return chosen, evidence
+
+
+def fastest(builds, folder, threads, rounds, system, candidates, held):
+    if len(candidates) == 1:
+        return candidates[0], []
+    runners, evidence = {}, []
+    for choice in candidates:
+        command = builds.command(system, folder, choice, threads)
+        runner = Runner(f"{system.name}, {choice}", command, environment(threads, held))
+        try:
+            runner.load(ids(32))
+            runners[choice] = runner
+        except RunnerFailed as error:
+            runner.close()
+            evidence.append({"system": system.name, "threads": threads, "choice": str(choice), "failed": str(error)})
+    if not runners:
+        sys.exit(f"{system.name}: runs none of {', '.join(system.files)}: {evidence}")
+    scores = dict.fromkeys(runners, 1.0)
+    for tokens in (32, 128):
+        for choice, nanoseconds in interleave(runners, tokens, rounds, 3).items():
+            median = statistics.median(nanoseconds) / 1e6
+            scores[choice] *= median
+            row = {"system": system.name, "threads": threads, "choice": str(choice), "tokens": tokens, "median": median}
+            evidence.append(row)
+    for runner in runners.values():
+        runner.close()
+    return min(scores, key=scores.get), evidence
 
 
 def check(session, sentences):

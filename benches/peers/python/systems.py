@@ -21,18 +21,26 @@ class System:
     tolerance: float = 1e-3
 
 
-ORT = "ONNX Runtime f32"
+ORT, ORT_INT8 = "ONNX Runtime f32", "ONNX Runtime int8"
 # What its threads do while they wait; with one thread there is nothing to choose.
 SPINNING = ("spin-while-running", "spin", "block")
+ALL_GRAPHS = ("plain", "plain-cut", "fused", "fused-cut")
+STANDARD_GRAPHS = ALL_GRAPHS[:2]
+
+
+def graphs(precision, names):
+    return tuple(f"{precision}-{name}.onnx" for name in names)
+
+
 SYSTEMS = (
     System("electra-edge, direct", "runner-electra", ("model.electra",), ("direct",), ours=True, tolerance=0.25),
     System("electra-edge, tract", "runner-electra", ("model.electra",), ("tract",), ours=True, tolerance=0.25),
-    System("ONNX Runtime int8", "runner_onnxruntime.py", ("int8-plain.onnx", "int8-fused.onnx"), SPINNING, tolerance=0.25),
-    System(ORT, "runner_onnxruntime.py", ("f32-plain.onnx", "f32-fused.onnx"), SPINNING),
-    System("rten int8", "runner-rten", ("int8-plain.onnx", "int8-fused.onnx"), tolerance=0.25),
-    System("rten f32", "runner-rten", ("f32-plain.onnx", "f32-fused.onnx")),
-    System("tract int8", "runner-tract", ("int8-plain.onnx",), tolerance=0.25),
-    System("tract f32", "runner-tract", ("f32-plain.onnx",)),
+    System(ORT_INT8, "runner_onnxruntime.py", graphs("int8", ALL_GRAPHS), SPINNING, tolerance=0.25),
+    System(ORT, "runner_onnxruntime.py", graphs("f32", ALL_GRAPHS), SPINNING),
+    System("rten int8", "runner-rten", graphs("int8", ALL_GRAPHS), tolerance=0.25),
+    System("rten f32", "runner-rten", graphs("f32", ALL_GRAPHS)),
+    System("tract int8", "runner-tract", graphs("int8", STANDARD_GRAPHS), tolerance=0.25),
+    System("tract f32", "runner-tract", graphs("f32", STANDARD_GRAPHS)),
     System("candle f32", "runner-candle", (".",)),
 )
 
@@ -46,11 +54,6 @@ class Choice:
 
     def __str__(self):
         return ", ".join(part for part in (self.file, self.setting) if part and part != ".") or "the folder"
-
-    @staticmethod
-    def all(system, threads):
-        settings = system.settings if threads > 1 else system.settings[:1]
-        return [Choice(file, setting) for file in system.files for setting in settings]
 
 
 class Builds:

@@ -1,5 +1,6 @@
 //! candle on a Hugging Face folder: the forward pass of an ELECTRA classifier, with candle's fused softmax and
-//! LayerNorm, matrix products with AVX-512, and one product for query, key and value.
+//! LayerNorm, and matrix products with AVX-512. As in electra-edge, the last layer computes what a classifier reads and
+//! no more.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -76,7 +77,8 @@ impl Embeddings {
 }
 
 struct Layer {
-    query_key_value: Linear,
+    query: Linear,
+    key_value: Linear,
     attention_output: Linear,
     attention_norm: LayerNorm,
     intermediate: Linear,
@@ -89,14 +91,13 @@ impl Layer {
     fn load(sizes: &Sizes, vb: &VarBuilder) -> Result<Self> {
         let (hidden, inner) = (sizes.hidden, sizes.intermediate);
         let attention = vb.pp("attention");
-        let parts: Vec<Linear> = ["query", "key", "value"]
-            .iter()
-            .map(|name| linear(hidden, hidden, attention.pp("self").pp(name)))
-            .collect::<Result<_>>()?;
-        let weight = Tensor::cat(&parts.iter().map(Linear::weight).collect::<Vec<_>>(), 0)?;
-        let bias = Tensor::cat(&parts.iter().filter_map(Linear::bias).collect::<Vec<_>>(), 0)?;
+        let own = attention.pp("self");
+        let stacked = |name: &str| {
+            Tensor::cat(&[own.pp("key").get_unchecked(name)?, own.pp("value").get_unchecked(name)?], 0)
+        };
         Ok(Self {
-            query_key_value: Linear::new(weight, Some(bias)),
+            query: linear(hidden, hidden, own.pp("query"))?,
+            key_value: Linear::new(stacked("weight")?, Some(stacked("bias")?)),
             attention_output: linear(hidden, hidden, attention.pp("output").pp("dense"))?,
             attention_norm: layer_norm(hidden, sizes.epsilon, attention.pp("output").pp("LayerNorm"))?,
             intermediate: linear(hidden, inner, vb.pp("intermediate").pp("dense"))?,
@@ -106,23 +107,26 @@ impl Layer {
         })
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let attended = self.attention_output.forward(&self.attention(x)?)?;
-        let x = self.attention_norm.forward(&(attended + x)?)?;
+    /// The layer's output for `rows`, which are some of `x`: `[rows, hidden]`.
+    fn forward(&self, x: &Tensor, rows: &Tensor) -> Result<Tensor> {
+        let attended = self.attention_output.forward(&self.attention(x, rows)?)?;
+        let x = self.attention_norm.forward(&(attended + rows)?)?;
         let inner = self.intermediate.forward(&x)?.gelu_erf()?;
         self.output_norm.forward(&(self.output.forward(&inner)? + x)?)
     }
 
-    /// `[tokens, hidden]` to the same, all heads at once.
-    fn attention(&self, x: &Tensor) -> Result<Tensor> {
+    /// All heads at once.
+    fn attention(&self, x: &Tensor, rows: &Tensor) -> Result<Tensor> {
         let (tokens, hidden) = x.dims2()?;
+        let count = rows.dim(0)?;
         let width = hidden / self.heads;
-        let all = self.query_key_value.forward(x)?.reshape((tokens, 3, self.heads, width))?;
-        let part = |index: usize| all.narrow(1, index, 1)?.squeeze(1)?.transpose(0, 1)?.contiguous();
-        let (query, key, value) = (part(0)?, part(1)?, part(2)?);
-        let scores = (query.matmul(&key.t()?)? / (width as f64).sqrt())?;
-        let context = ops::softmax_last_dim(&scores)?.matmul(&value)?;
-        context.transpose(0, 1)?.contiguous()?.reshape((tokens, hidden))
+        let query =
+            self.query.forward(rows)?.reshape((count, self.heads, width))?.transpose(0, 1)?.contiguous()?;
+        let key_value = self.key_value.forward(x)?.reshape((tokens, 2, self.heads, width))?;
+        let part = |index: usize| key_value.narrow(1, index, 1)?.squeeze(1)?.transpose(0, 1)?.contiguous();
+        let scores = (query.matmul(&part(0)?.t()?)? / (width as f64).sqrt())?;
+        let context = ops::softmax_last_dim(&scores)?.matmul(&part(1)?)?;
+        context.transpose(0, 1)?.contiguous()?.reshape((count, hidden))
     }
 }
 
@@ -155,10 +159,12 @@ impl Peer for Candle {
     fn run(&mut self, ids: &[u16]) -> Outcome<[f32; 2]> {
         let ids: Vec<u32> = ids.iter().copied().map(u32::from).collect();
         let mut x = self.embeddings.forward(&Tensor::new(ids, &Device::Cpu)?)?;
-        for layer in &self.layers {
-            x = layer.forward(&x)?;
+        let (last, before) =
+            self.layers.split_last().ok_or("config.json: num_hidden_layers: 0 found, expected more")?;
+        for layer in before {
+            x = layer.forward(&x, &x)?;
         }
-        let first = x.narrow(0, 0, 1)?;
+        let first = last.forward(&x, &x.narrow(0, 0, 1)?)?;
         let logits = self.output.forward(&self.dense.forward(&first)?.gelu_erf()?)?;
         Ok(logits.flatten_all()?.to_vec1::<f32>()?.as_slice().try_into()?)
     }
