@@ -7,7 +7,6 @@ use std::sync::Arc;
 use electra_peers::{Arguments, Counting, Outcome, Peer};
 use rten::{Model, ModelOptions, NodeId, RunOptions, ThreadPool, ValueOrView};
 use rten_tensor::NdTensor;
-use rten_tensor::prelude::*;
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -45,7 +44,7 @@ impl Peer for Rten {
             let values: Vec<i32> = ids.iter().map(value).collect();
             (*node, ValueOrView::from(NdTensor::from_data([1, ids.len()], values)))
         });
-        let options = RunOptions { thread_pool: Some(self.pool.clone()), ..RunOptions::default() };
+        let options = RunOptions::default().with_thread_pool(Some(self.pool.clone()));
         let [logits] = self.model.run_n(inputs.collect(), [self.output], Some(options))?;
         let logits: NdTensor<f32, 2> = logits.try_into()?;
         Ok([logits[[0, 0]], logits[[0, 1]]])
