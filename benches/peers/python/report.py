@@ -74,7 +74,8 @@ def systems(results):
     yield "## Systems"
     yield ""
     yield "All run the same model, the repository's, whose int8 weights were multiplied by their scales for those that want f32."
-    yield "They are compiled for this very processor (`-C target-cpu=native`); electra-edge is compiled as it is shipped."
+    yield "rten, tract and candle are compiled for this very processor (`-C target-cpu=native`), electra-edge as it is shipped;"
+    yield "ONNX Runtime is the published wheel."
     yield "Logits may differ from ONNX Runtime's in f32 by so much on real sentences, and do by at most:"
     yield ""
     versions = {row["system"]: row["version"] for row in results["opening"]}
@@ -92,7 +93,7 @@ def systems(results):
     for trial in results["trials"]:
         medians = found.setdefault((trial["system"], str(trial["threads"]), trial["choice"]), {})
         if "failed" in trial:
-            medians[32] = f"does not run: {trial['failed'][:160].replace('|', '/')}"
+            medians[32] = f"does not run: {trial['failed'].replace('|', '/')}"
         else:
             medians[trial["tokens"]] = f"{trial['median']:.2f}"
     rows = ((*key, medians[32], medians.get(128, "")) for key, medians in found.items())

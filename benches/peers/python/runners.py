@@ -8,6 +8,10 @@ from pathlib import Path
 class RunnerFailed(Exception):
     """A runner said `error`, or ended."""
 
+    def __init__(self, name, reason):
+        super().__init__(f"{name}: {reason}")
+        self.reason = reason
+
 
 class Runner:
     def __init__(self, name, command, environment):
@@ -21,11 +25,11 @@ class Runner:
             self.process.stdin.write(f"{request} {words}".rstrip() + "\n")
             self.process.stdin.flush()
         except BrokenPipeError as error:
-            raise RunnerFailed(f"{self.name}: ended before {request}") from error
+            raise RunnerFailed(self.name, f"ended before {request}") from error
         answer = self.process.stdout.readline().strip()
         kind, _, rest = answer.partition(" ")
         if kind != request:
-            raise RunnerFailed(f"{self.name}: {answer or 'ended without an answer'} (asked to {request})")
+            raise RunnerFailed(self.name, answer.removeprefix("error ") or f"ended without an answer to {request}")
         return rest
 
     def load(self, ids):

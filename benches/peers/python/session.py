@@ -41,7 +41,7 @@ class Session:
             try:
                 runner.load(ids(8))
             except RunnerFailed as error:
-                self.missing[system.name] = str(error)
+                self.missing[system.name] = error.reason
                 runner.close()
             else:
                 self.runners[system.name] = runner
@@ -56,13 +56,13 @@ class Session:
 
 def choose(builds, folder, threads, rounds, systems=SYSTEMS, held=None):
     """For each system the fastest of its files, then with that the fastest of its settings, at 32 and 128 tokens; and
-    the medians that say so. Settings concern threads: with one there is nothing to choose."""
+    the medians that say so."""
     chosen, evidence = {}, []
     for system in systems:
         found = [Choice(file, system.settings[0]) for file in system.files]
         found, trials = fastest(builds, folder, threads, rounds, system, found, held)
         evidence += trials
-        if threads > 1:
+        if threads >= system.settings_from:
             settings = [Choice(found.file, setting) for setting in system.settings]
             found, trials = fastest(builds, folder, threads, rounds, system, settings, held)
             evidence += trials
@@ -82,7 +82,7 @@ def fastest(builds, folder, threads, rounds, system, candidates, held):
             runners[choice] = runner
         except RunnerFailed as error:
             runner.close()
-            evidence.append({"system": system.name, "threads": threads, "choice": str(choice), "failed": str(error)})
+            evidence.append({"system": system.name, "threads": threads, "choice": str(choice), "failed": error.reason})
     if not runners:
         sys.exit(f"{system.name}: runs none of {', '.join(system.files)}: {evidence}")
     scores = dict.fromkeys(runners, 1.0)

@@ -16,6 +16,8 @@ class System:
     """Files of the model that it can run, and settings of its runner. Where there are several, the fastest is kept."""
     files: tuple
     settings: tuple = ("",)
+    """Fewest threads with which the settings differ."""
+    settings_from: int = 1
     ours: bool = False
     """Largest difference of a logit from ONNX Runtime in f32 on the real model."""
     tolerance: float = 1e-3
@@ -35,13 +37,13 @@ def graphs(precision, names):
 SYSTEMS = (
     System("electra-edge, direct", "runner-electra", ("model.electra",), ("direct",), ours=True, tolerance=0.25),
     System("electra-edge, tract", "runner-electra", ("model.electra",), ("tract",), ours=True, tolerance=0.25),
-    System(ORT_INT8, "runner_onnxruntime.py", graphs("int8", ALL_GRAPHS), SPINNING, tolerance=0.25),
-    System(ORT, "runner_onnxruntime.py", graphs("f32", ALL_GRAPHS), SPINNING),
+    System(ORT_INT8, "runner_onnxruntime.py", graphs("int8", ALL_GRAPHS), SPINNING, 2, tolerance=0.25),
+    System(ORT, "runner_onnxruntime.py", graphs("f32", ALL_GRAPHS), SPINNING, 2),
     System("rten int8", "runner-rten", graphs("int8", ALL_GRAPHS), tolerance=0.25),
     System("rten f32", "runner-rten", graphs("f32", ALL_GRAPHS)),
     System("tract int8", "runner-tract", graphs("int8", STANDARD_GRAPHS), tolerance=0.25),
     System("tract f32", "runner-tract", graphs("f32", STANDARD_GRAPHS)),
-    System("candle f32", "runner-candle", (".",)),
+    System("candle f32", "runner-candle", (".",), ("in-runs", "once")),
 )
 
 

@@ -1,5 +1,6 @@
 //! candle on a Hugging Face folder: the forward pass of an ELECTRA classifier, with candle's fused softmax and
-//! LayerNorm, and matrix products with AVX-512. As in electra-edge, the last layer computes what a classifier reads and
+//! LayerNorm, and matrix products with AVX-512. The variant says when weights are transposed: `in-runs`, which is what
+//! candle's own `Linear` does, or `once`. As in electra-edge, the last layer computes what a classifier reads and
 //! no more.
 #![forbid(unsafe_code)]
 
@@ -7,13 +8,14 @@ use std::fs;
 use std::process::ExitCode;
 
 use candle_core::{DType, Device, Module, Result, Tensor};
-use candle_nn::{Embedding, LayerNorm, Linear, VarBuilder, embedding, layer_norm, linear, ops};
+use candle_nn::{Embedding, LayerNorm, VarBuilder, embedding, layer_norm, ops};
 use electra_peers::{Arguments, Counting, Outcome, Peer};
 use serde_json::Value;
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
+/// Sizes of the model, and how to hold its weights.
 struct Sizes {
     vocabulary: usize,
     embedding: usize,
@@ -24,10 +26,11 @@ struct Sizes {
     positions: usize,
     types: usize,
     epsilon: f64,
+    transpose_once: bool,
 }
 
 impl Sizes {
-    fn read(config: &Value) -> Outcome<Self> {
+    fn read(config: &Value, variant: &str) -> Outcome<Self> {
         let size = |name: &str| -> Outcome<usize> {
             let value = config.get(name).and_then(Value::as_u64);
             Ok(value.ok_or_else(|| format!("config.json: {name}: expected a whole number"))?.try_into()?)
@@ -43,7 +46,33 @@ impl Sizes {
             positions: size("max_position_embeddings")?,
             types: size("type_vocab_size")?,
             epsilon: epsilon.ok_or("config.json: layer_norm_eps: expected a number")?,
+            transpose_once: match variant {
+                "once" => true,
+                "in-runs" => false,
+                _ => return Err(format!("variant {variant:?} found, expected once or in-runs").into()),
+            },
         })
+    }
+}
+
+struct Linear {
+    /// `[inputs, outputs]`.
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Linear {
+    fn load(sizes: &Sizes, inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Self> {
+        Self::new(sizes, &vb.get((outputs, inputs), "weight")?, vb.get(outputs, "bias")?)
+    }
+
+    fn new(sizes: &Sizes, weight: &Tensor, bias: Tensor) -> Result<Self> {
+        let weight = weight.t()?;
+        Ok(Self { weight: if sizes.transpose_once { weight.contiguous()? } else { weight }, bias })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        x.matmul(&self.weight)?.broadcast_add(&self.bias)
     }
 }
 
@@ -64,7 +93,7 @@ impl Embeddings {
             positions: own.pp("position_embeddings").get((sizes.positions, width), "weight")?,
             types: own.pp("token_type_embeddings").get((sizes.types, width), "weight")?,
             norm: layer_norm(width, sizes.epsilon, own.pp("LayerNorm"))?,
-            projection: linear(width, sizes.hidden, vb.pp("embeddings_project"))?,
+            projection: Linear::load(sizes, width, sizes.hidden, vb.pp("embeddings_project"))?,
         })
     }
 
@@ -96,12 +125,12 @@ impl Layer {
             Tensor::cat(&[own.pp("key").get_unchecked(name)?, own.pp("value").get_unchecked(name)?], 0)
         };
         Ok(Self {
-            query: linear(hidden, hidden, own.pp("query"))?,
-            key_value: Linear::new(stacked("weight")?, Some(stacked("bias")?)),
-            attention_output: linear(hidden, hidden, attention.pp("output").pp("dense"))?,
+            query: Linear::load(sizes, hidden, hidden, own.pp("query"))?,
+            key_value: Linear::new(sizes, &stacked("weight")?, stacked("bias")?)?,
+            attention_output: Linear::load(sizes, hidden, hidden, attention.pp("output").pp("dense"))?,
             attention_norm: layer_norm(hidden, sizes.epsilon, attention.pp("output").pp("LayerNorm"))?,
-            intermediate: linear(hidden, inner, vb.pp("intermediate").pp("dense"))?,
-            output: linear(inner, hidden, vb.pp("output").pp("dense"))?,
+            intermediate: Linear::load(sizes, hidden, inner, vb.pp("intermediate").pp("dense"))?,
+            output: Linear::load(sizes, inner, hidden, vb.pp("output").pp("dense"))?,
             output_norm: layer_norm(hidden, sizes.epsilon, vb.pp("output").pp("LayerNorm"))?,
             heads: sizes.heads,
         })
@@ -142,7 +171,7 @@ impl Peer for Candle {
 
     fn open(arguments: &Arguments, _tokens: usize) -> Outcome<Self> {
         let config = fs::read(arguments.model.join("config.json"))?;
-        let sizes = Sizes::read(&serde_json::from_slice(&config)?)?;
+        let sizes = Sizes::read(&serde_json::from_slice(&config)?, &arguments.variant)?;
         let weights = fs::read(arguments.model.join("model.safetensors"))?;
         let vb = VarBuilder::from_buffered_safetensors(weights, DType::F32, &Device::Cpu)?;
         let (own, head) = (vb.pp("electra"), vb.pp("classifier"));
@@ -151,8 +180,8 @@ impl Peer for Candle {
         Ok(Self {
             embeddings: Embeddings::load(&sizes, &own)?,
             layers: layers.collect::<Result<_>>()?,
-            dense: linear(sizes.hidden, sizes.hidden, head.pp("dense"))?,
-            output: linear(sizes.hidden, 2, head.pp("out_proj"))?,
+            dense: Linear::load(&sizes, sizes.hidden, sizes.hidden, head.pp("dense"))?,
+            output: Linear::load(&sizes, sizes.hidden, 2, head.pp("out_proj"))?,
         })
     }
 
