@@ -67,7 +67,7 @@ def tokenizing(builds, folder, path, rounds):
     found = json.loads(output.stdout)
     ratios = sorted(theirs / ours for ours, theirs in zip(found["ours"], found["theirs"], strict=True))
     rows = []
-    for name, key in (("electra-edge", "ours"), ("tokenizers", "theirs")):
+    for name, key in (("electra-edge", "ours"), (found["peer"], "theirs")):
         rates = [1e3 * found["bytes"] / time for time in found[key]]
         rows.append({"system": name} | summary(rates))
     return {"rows": rows, "ratio": ratios[len(ratios) // 2], "tokens": found["tokens"], "bytes": found["bytes"]}

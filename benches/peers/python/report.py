@@ -183,7 +183,7 @@ def tokenizing(results):
     found = results["tokenizing"]
     yield "## Tokenizing, 1 thread"
     yield ""
-    yield f"The same {found['bytes']:,} bytes, {found['tokens']:,} tokens, the same ids. `tokenizers` as a Rust crate, without offsets."
+    yield f"The same {found['bytes']:,} bytes, {found['tokens']:,} tokens, the same ids; `tokenizers` is the Rust crate, told to leave offsets out."
     yield ""
     rows = [(row["system"], f"{row['median']:.1f} ({row['p10']:.1f}-{row['p90']:.1f})") for row in found["rows"]]
     yield from table(("tokenizer", "MB a second"), rows)

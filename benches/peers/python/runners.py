@@ -58,9 +58,14 @@ class Runner:
         return int(line.split()[1]) * 1024
 
     def cpu_nanoseconds(self):
-        """Time on a processor, of all threads."""
-        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
+        """Time on a processor, of all threads that live."""
+        total = 0
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            try:
+                total += int((task / "schedstat").read_text().split()[0])
+            except (FileNotFoundError, ProcessLookupError):
+                pass  # A thread ended meanwhile.
+        return total
 
     def wait_until_idle(self, limit=2.0):
         """Until it used no processor for two milliseconds; returns the processor time that it took until then."""

@@ -13,6 +13,8 @@ use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::{Tokenizer, TokenizerBuilder};
 
+const PEER: &str = "tokenizers 0.23.2";
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -40,7 +42,7 @@ fn run() -> Outcome<()> {
     }
     let bytes: usize = lines.iter().map(|line| line.len()).sum();
     println!(
-        "{{\"ours\": {our_times:?}, \"theirs\": {their_times:?}, \"tokens\": {tokens}, \"bytes\": {bytes}, \"lines\": {}}}",
+        "{{\"peer\": {PEER:?}, \"ours\": {our_times:?}, \"theirs\": {their_times:?}, \"tokens\": {tokens}, \"bytes\": {bytes}, \"lines\": {}}}",
         lines.len()
     );
     Ok(())
