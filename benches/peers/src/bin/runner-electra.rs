@@ -1,0 +1,43 @@
+//! Both engines of electra-edge; the variant is the engine's name.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use electra::{Engine, EngineKind, EngineOptions, ModelFile};
+use electra_peers::{Arguments, Counting, Outcome, Peer};
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+struct Electra(Engine);
+
+impl Peer for Electra {
+    const VERSION: &'static str = concat!("electra-edge ", env!("CARGO_PKG_VERSION"));
+
+    fn open(arguments: &Arguments, _tokens: usize) -> Outcome<Self> {
+        let names = EngineKind::ALL.iter().map(|kind| kind.name());
+        let names = names.collect::<Vec<_>>().join(" or ");
+        let engine = *EngineKind::ALL
+            .iter()
+            .find(|kind| kind.name() == arguments.variant)
+            .ok_or_else(|| format!("engine {:?} found, expected {names}", arguments.variant))?;
+        let file = ModelFile::open(&arguments.model)?;
+        Ok(Self(Engine::new(&file, &options(engine, arguments.threads)?)?))
+    }
+
+    fn run(&mut self, ids: &[u16]) -> Outcome<[f32; 2]> {
+        Ok(self.0.run(ids)?.try_into()?)
+    }
+}
+
+/// The one place where the number of threads for a sentence is passed on.
+fn options(engine: EngineKind, threads: usize) -> Outcome<EngineOptions> {
+    if threads != 1 {
+        return Err(format!("{threads} threads asked for, this version runs a sentence on 1").into());
+    }
+    Ok(EngineOptions { engine, ..EngineOptions::default() })
+}
+
+fn main() -> ExitCode {
+    electra_peers::main::<Electra>()
+}
