@@ -22,20 +22,14 @@ impl Peer for Electra {
             .find(|kind| kind.name() == arguments.variant)
             .ok_or_else(|| format!("engine {:?} found, expected {names}", arguments.variant))?;
         let file = ModelFile::open(&arguments.model)?;
-        Ok(Self(Engine::new(&file, &options(engine, arguments.threads)?)?))
+        let options =
+            EngineOptions { engine, threads: Some(arguments.threads), ..EngineOptions::default() };
+        Ok(Self(Engine::new(&file, &options)?))
     }
 
     fn run(&mut self, ids: &[u16]) -> Outcome<[f32; 2]> {
         Ok(self.0.run(ids)?.try_into()?)
     }
-}
-
-/// The one place where the number of threads for a sentence is passed on.
-fn options(engine: EngineKind, threads: usize) -> Outcome<EngineOptions> {
-    if threads != 1 {
-        return Err(format!("{threads} threads asked for, this version runs a sentence on 1").into());
-    }
-    Ok(EngineOptions { engine, ..EngineOptions::default() })
 }
 
 fn main() -> ExitCode {

@@ -25,8 +25,8 @@ pub(super) fn detect() -> Option<&'static dyn KernelSet> {
 kernel_set!(Lanes256<Avx2>, "avx2", "avx2");
 
 impl Multiply for Avx2 {
-    const TILE_ROWS: usize = 2;
-    const TILE_BLOCKS: usize = 2;
+    const TILE_ROWS: usize = 1;
+    const TILE_BLOCKS: usize = 4;
     const SIGNED_BIAS: i32 = 0;
     const UNSIGNED_BIAS: i32 = -128;
 
