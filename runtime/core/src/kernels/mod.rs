@@ -72,6 +72,13 @@ impl Kernels {
         self.0.name()
     }
 
+    /// The int8 GEMM alone: `out` rows x columns = `a` rows x `depth` times packed `weights`, whose sums by column
+    /// are `sums`. `a` is in the encoding of this set.
+    #[cfg(feature = "internals")]
+    pub fn gemm(self, a: &[u8], depth: usize, weights: &[i8], sums: &[i32], out: &mut [i32]) {
+        self.0.gemm(Operand::Signed, a, depth, weights, sums, out);
+    }
+
     pub(crate) fn set(self) -> &'static dyn KernelSet {
         self.0
     }

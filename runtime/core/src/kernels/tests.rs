@@ -54,7 +54,7 @@ proptest! {
 
     #[test]
     fn gemm_is_exact(
-        (rows, blocks, groups, a, w) in (1usize..10, 1usize..7, 1usize..20).prop_flat_map(|(r, b, g)| (
+        (rows, blocks, groups, a, w) in (1usize..14, 1usize..7, 1usize..20).prop_flat_map(|(r, b, g)| (
             Just(r), Just(b), Just(g),
             proptest::collection::vec((extreme_i8(), any::<u8>()), r * g * 4),
             proptest::collection::vec(proptest::collection::vec(extreme_i8(), g * 4), b * LANES),
