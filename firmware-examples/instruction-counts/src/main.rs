@@ -9,7 +9,7 @@
 
 use electra_core::Kernels;
 use semihosting::experimental::env;
-use semihosting::{eprintln, println, process};
+use semihosting::{eprintln, print, println, process};
 
 /// The largest GEMM: 32 rows, depth times columns 1024 times 256 or 256 times 1024.
 const ROWS: usize = 32;
@@ -110,6 +110,9 @@ fn check(a: &mut [u8], weights: &mut [i8], sums: &[i32], out: &mut [i32]) -> Res
             }
         }
     }
-    println!("{products} sums are those of plain loops");
+    for (index, kernels) in Kernels::all().enumerate() {
+        print!("{}{}", if index == 0 { "" } else { ", " }, kernels.name());
+    }
+    println!(": {products} sums are those of plain loops");
     Ok(())
 }

@@ -121,12 +121,13 @@ unsafe fn four_groups<const R: usize, const MORE: bool>(
         half!(3, 0);
         if MORE {
             let next = load_pair::<32>(w);
-            for r in 0..R {
-                sdot::<3>(&mut sums[r][2], operands.weights[0], operands.activations[r]);
+            let [third, fourth] = operands.weights;
+            for (sums, activations) in sums.iter_mut().zip(operands.activations) {
+                sdot::<3>(&mut sums[2], third, activations);
             }
-            for r in 0..R {
-                sdot::<3>(&mut sums[r][3], operands.weights[1], operands.activations[r]);
-                operands.activations[r] = load(&mut rows[r]);
+            for ((sums, activations), row) in sums.iter_mut().zip(&mut operands.activations).zip(rows) {
+                sdot::<3>(&mut sums[3], fourth, *activations);
+                *activations = load(row);
             }
             operands.weights = next;
         } else {

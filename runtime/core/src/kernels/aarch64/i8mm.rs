@@ -65,8 +65,9 @@ impl Multiply for I8mm {
                     activations: [vdupq_n_s8(0); PAIRS],
                     weights: load_two_groups::<NEXT_COLUMNS>(&mut w),
                 };
-                for pair in 0..R.div_ceil(2) {
-                    operands.activations[pair] = load_two_rows(&mut rows[pair]);
+                let pairs = operands.activations.iter_mut().zip(&mut rows).take(R.div_ceil(2));
+                for (activations, rows) in pairs {
+                    *activations = load_two_rows(rows);
                 }
                 for _ in 1..twos {
                     two_groups::<R, true>(&mut rows, &mut w, &mut operands, &mut sums);
@@ -171,13 +172,16 @@ unsafe fn quarter<const R: usize, const QUARTER: usize, const MORE: bool>(
                 load_two_groups::<NEXT_COLUMNS>(w)
             };
         }
-        for pair in 0..R.div_ceil(2) {
-            smmla(&mut sums[pair][2 * QUARTER], operands.activations[pair], low);
+        let pairs = R.div_ceil(2);
+        for (sums, activations) in sums.iter_mut().zip(operands.activations).take(pairs) {
+            smmla(&mut sums[2 * QUARTER], activations, low);
         }
-        for pair in 0..R.div_ceil(2) {
-            smmla(&mut sums[pair][2 * QUARTER + 1], operands.activations[pair], high);
+        for ((sums, activations), rows) in
+            sums.iter_mut().zip(&mut operands.activations).zip(rows).take(pairs)
+        {
+            smmla(&mut sums[2 * QUARTER + 1], *activations, high);
             if MORE && QUARTER == 3 {
-                operands.activations[pair] = load_two_rows(&mut rows[pair]);
+                *activations = load_two_rows(rows);
             }
         }
     }
