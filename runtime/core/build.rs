@@ -1,4 +1,4 @@
-//! Tells the kernels what stable Rust does not: which instructions an Arm target without an operating system has.
+//! Tells the kernels what stable Rust does not: which instructions a 32-bit Arm target has.
 //!
 //! `target_feature = "dsp"` and `"mve"` are not visible on stable, so they are derived from what implies them:
 //! the target (Armv7E-M always has DSP) and the processor named by `-C target-cpu`.
@@ -11,7 +11,7 @@ const MVE: [&str; 3] = ["cortex-m52", "cortex-m55", "cortex-m85"];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rustc-check-cfg=cfg(arm_dsp, arm_mve)");
+    println!("cargo:rustc-check-cfg=cfg(arm_dsp, arm_mve, arm_v7a)");
     let target = env::var("TARGET").unwrap_or_default();
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     let cpu =
@@ -22,6 +22,10 @@ fn main() {
     }
     if mve {
         println!("cargo:rustc-cfg=arm_mve");
+    }
+    // Where the assembler may take NEON; whether the processor has it is asked at run time.
+    if target.starts_with("armv7") || target.starts_with("thumbv7neon") {
+        println!("cargo:rustc-cfg=arm_v7a");
     }
     // With either, the compiler makes vectors of floats, which on 32-bit Arm flush denormals to zero.
     if mve && !flags.contains("-mve.fp") {

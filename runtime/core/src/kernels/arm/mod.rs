@@ -8,7 +8,7 @@ use super::KernelSet;
 
 #[cfg(arm_mve)]
 mod mve;
-#[cfg(all(feature = "std", any(target_os = "linux", target_os = "android")))]
+#[cfg(all(feature = "std", arm_v7a, any(target_os = "linux", target_os = "android")))]
 mod neon;
 #[cfg(arm_dsp)]
 mod smlad;
@@ -20,7 +20,7 @@ pub(super) fn detect() -> impl IntoIterator<Item = Option<&'static dyn KernelSet
         mve::detect(),
         #[cfg(arm_dsp)]
         smlad::detect(),
-        #[cfg(all(feature = "std", any(target_os = "linux", target_os = "android")))]
+        #[cfg(all(feature = "std", arm_v7a, any(target_os = "linux", target_os = "android")))]
         neon::detect(),
         None,
     ]
