@@ -28,7 +28,7 @@ expect() { # WHAT FOUND EXPECTED
 }
 
 build() {
-  rustup target add "$target" >/dev/null 2>&1
+  rustup target add "$target" thumbv8m.main-none-eabihf >/dev/null 2>&1
   (cd host-logits && cargo build --quiet --release --locked -j 2)
   (cd sentiment-uart && cargo test --quiet --locked -j 2 --lib --target "$(rustc -vV | sed -n 's/^host: //p')")
   (cd sentiment-uart && cargo build --quiet --release --locked -j 2 --features provoke)
@@ -150,6 +150,15 @@ provoked() {
   expect "exit status when nobody ends the session" "$status" 124
 }
 
+# The kernels of both cores against plain loops, where the host's tests cannot run.
+kernels() { # TARGET MACHINE EXPECTED
+  local found program=$PWD/../target/firmware/$1/release/instruction-counts
+  (cd instruction-counts && cargo build --quiet --release --locked -j 2 --target "$1")
+  found=$(timeout 120 qemu-system-arm -machine "$2" -display none -monitor none -serial null \
+    -semihosting-config enable=on,target=native,arg=-,arg=check -kernel "$program" 2>&1) || true
+  expect "GEMM on $2" "$found" "$3"
+}
+
 build
 sizes
 no_allocator
@@ -157,5 +166,7 @@ sentences
 bad_lines
 bad_models
 provoked
+kernels "$target" mps2-an500 "smlad, scalar: 64032 sums are those of plain loops"
+kernels thumbv8m.main-none-eabihf mps3-an547 "mve, smlad, scalar: 96048 sums are those of plain loops"
 [ "$failures" = 0 ] || { echo "$failures checks failed" >&2; exit 1; }
 echo "all passed in $SECONDS s"

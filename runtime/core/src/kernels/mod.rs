@@ -11,6 +11,8 @@ use core::fmt;
 
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod aarch64;
+#[cfg(target_arch = "arm")]
+mod arm;
 mod generic;
 mod scalar;
 mod set;
@@ -50,7 +52,7 @@ impl Kernels {
     #[must_use]
     pub fn detect() -> Self {
         // `supported` ends with the portable set, so there is always a first.
-        supported().next().unwrap_or(Self(&scalar::Scalar))
+        supported().next().unwrap_or(Self(&scalar::SCALAR))
     }
 
     /// The set called `name`, for tests, for comparisons and for the environment variable `ELECTRA_KERNELS`.
@@ -78,6 +80,13 @@ impl Kernels {
         self.0.multiply_only(rounds)
     }
 
+    /// The int8 GEMM alone: `out` rows x columns = `a` rows x `depth` times packed `weights`, whose sums by column
+    /// are `sums`. `a` is in the encoding of this set.
+    #[cfg(feature = "internals")]
+    pub fn gemm(self, a: &[u8], depth: usize, weights: &[i8], sums: &[i32], out: &mut [i32]) {
+        self.0.gemm(Operand::Signed, a, depth, weights, sums, out, &[]);
+    }
+
     pub(crate) fn set(self) -> &'static dyn KernelSet {
         self.0
     }
@@ -94,9 +103,15 @@ fn supported() -> impl Iterator<Item = Kernels> {
     let native = x86_64::detect();
     #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
     let native = aarch64::detect();
-    #[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))))]
+    #[cfg(target_arch = "arm")]
+    let native = arm::detect();
+    #[cfg(not(any(
+        target_arch = "x86_64",
+        target_arch = "arm",
+        all(target_arch = "aarch64", target_feature = "neon")
+    )))]
     let native: [Option<&'static dyn KernelSet>; 0] = [];
-    native.into_iter().flatten().chain(core::iter::once(&scalar::Scalar as &dyn KernelSet)).map(Kernels)
+    native.into_iter().flatten().chain(core::iter::once(&scalar::SCALAR as &dyn KernelSet)).map(Kernels)
 }
 
 /// No set of kernels of the requested name runs on this processor.

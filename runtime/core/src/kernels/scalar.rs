@@ -3,18 +3,45 @@
 
 use super::simd::{LANES, Simd};
 
-/// Token of the portable kernels; needs no feature.
+/// Portable lanes around the int8 multiplication of a set of kernels; a token, if the multiplication is one.
 #[derive(Clone, Copy)]
-pub(crate) struct Scalar;
+pub(crate) struct Portable<M>(pub(super) M);
+
+/// The portable kernels; they need no feature.
+pub(crate) type Scalar = Portable<Plain>;
+pub(crate) const SCALAR: Scalar = Portable(Plain);
+
+/// Multiplication in plain Rust.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain;
+
+/// An int8 multiplication. Tiles are one block of sixteen columns wide.
+pub(crate) trait Multiply: Copy {
+    /// See [`Simd::TILE_ROWS`].
+    const TILE_ROWS: usize;
+
+    /// [`Simd::tile`] of one block: adds to `acc[r]` the products of row `r` with the block at `w`.
+    ///
+    /// # Safety
+    /// `a` points to `R` rows of `4 * groups` bytes, `a_stride` bytes apart; `w` to `64 * groups` bytes.
+    unsafe fn tile<const R: usize>(
+        self,
+        a: *const i8,
+        a_stride: usize,
+        w: *const i8,
+        groups: usize,
+        acc: &mut [[i32; LANES]; R],
+    );
+}
 
 /// 1.5 * 2^23: adding it to a small f32 leaves the rounded integer (ties to even) in the low mantissa bits.
 const ROUNDER: f32 = 12_582_912.0;
 
-impl Simd for Scalar {
+impl<M: Multiply> Simd for Portable<M> {
     type F = [f32; LANES];
     type I = [i32; LANES];
 
-    const TILE_ROWS: usize = 2;
+    const TILE_ROWS: usize = M::TILE_ROWS;
     const TILE_BLOCKS: usize = 1;
     const SIGNED_BIAS: i32 = 0;
     const UNSIGNED_BIAS: i32 = -128;
@@ -141,29 +168,45 @@ impl Simd for Scalar {
         a: *const u8,
         a_stride: usize,
         w: *const i8,
-        w_stride: usize,
+        _w_stride: usize,
         groups: usize,
         acc: &mut [[Self::I; B]; R],
     ) {
-        for b in 0..B {
-            let mut sums: [Self::I; R] = core::array::from_fn(|r| acc[r][b]);
-            for group in 0..groups {
-                // SAFETY: the caller promises `B` blocks of `64 * groups` bytes, `w_stride` apart.
-                let weights =
-                    unsafe { w.add(b * w_stride + group * 4 * LANES).cast::<[[i8; 4]; LANES]>().read() };
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    // SAFETY: the caller promises `R` rows of `4 * groups` bytes, `a_stride` apart.
-                    let row = unsafe { a.add(r * a_stride + group * 4).cast::<[i8; 4]>().read() };
-                    let [x0, x1, x2, x3] = row.map(i32::from);
-                    for (sum, weights) in sums.iter_mut().zip(&weights) {
-                        let [w0, w1, w2, w3] = weights.map(i32::from);
-                        *sum = sum.wrapping_add((x0 * w0 + x1 * w1) + (x2 * w2 + x3 * w3));
-                    }
+        // Tiles are one block wide, so that the blocks of all rows are one array of rows.
+        if let Some(acc) = acc.as_flattened_mut().first_chunk_mut() {
+            // SAFETY: the caller's promise.
+            unsafe { self.0.tile::<R>(a.cast(), a_stride, w, groups, acc) };
+        }
+    }
+}
+
+impl Multiply for Plain {
+    const TILE_ROWS: usize = 2;
+
+    #[inline(always)]
+    unsafe fn tile<const R: usize>(
+        self,
+        a: *const i8,
+        a_stride: usize,
+        w: *const i8,
+        groups: usize,
+        acc: &mut [[i32; LANES]; R],
+    ) {
+        // The compiler keeps a local copy in registers, but not what a reference points to.
+        let mut sums = *acc;
+        for group in 0..groups {
+            // SAFETY: the caller promises `64 * groups` bytes.
+            let weights = unsafe { w.add(group * 4 * LANES).cast::<[[i8; 4]; LANES]>().read() };
+            for (r, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: the caller promises `R` rows of `4 * groups` bytes, `a_stride` apart.
+                let row = unsafe { a.add(r * a_stride + group * 4).cast::<[i8; 4]>().read() };
+                let [x0, x1, x2, x3] = row.map(i32::from);
+                for (sum, weights) in sums.iter_mut().zip(&weights) {
+                    let [w0, w1, w2, w3] = weights.map(i32::from);
+                    *sum = sum.wrapping_add((x0 * w0 + x1 * w1) + (x2 * w2 + x3 * w3));
                 }
             }
-            for (acc, sums) in acc.iter_mut().zip(sums) {
-                acc[b] = sums;
-            }
         }
+        *acc = sums;
     }
 }

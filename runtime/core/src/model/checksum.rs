@@ -1,16 +1,17 @@
 //! CRC-32 (IEEE 802.3, as in zlib and PNG) of sections and of the whole file, in one pass over the bytes.
 
-use crc32fast::Hasher;
-
 use super::format::field;
+use hasher::Hasher;
 
 /// CRC-32 of `bytes`.
 #[must_use]
 pub fn crc32(bytes: &[u8]) -> u32 {
-    crc32fast::hash(bytes)
+    let mut hasher = Hasher::new();
+    hasher.update(bytes);
+    hasher.finish()
 }
 
-/// Checksums a file section by section; the whole file's checksum falls out by combination.
+/// Checksums a file section by section, and the whole file beside.
 pub struct FileChecksum(Hasher);
 
 impl FileChecksum {
@@ -27,15 +28,99 @@ impl FileChecksum {
 
     /// Adds the next section with its padding; returns the section's own checksum.
     pub fn section(&mut self, bytes: &[u8]) -> u32 {
-        let mut hasher = Hasher::new();
-        hasher.update(bytes);
-        self.0.combine(&hasher);
-        hasher.finalize()
+        self.0.append(bytes)
     }
 
     /// The whole file's checksum.
     #[must_use]
     pub fn finish(self) -> u32 {
-        self.0.finalize()
+        self.0.finish()
+    }
+}
+
+/// Sixteen tables or the processor's own instructions: several bytes a clock.
+#[cfg(feature = "std")]
+mod hasher {
+    pub(super) struct Hasher(crc32fast::Hasher);
+
+    impl Hasher {
+        pub(super) fn new() -> Self {
+            Self(crc32fast::Hasher::new())
+        }
+
+        pub(super) fn update(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+
+        /// Adds `bytes` and returns their own checksum. They are read once: checksums can be combined.
+        pub(super) fn append(&mut self, bytes: &[u8]) -> u32 {
+            let mut own = crc32fast::Hasher::new();
+            own.update(bytes);
+            self.0.combine(&own);
+            own.finalize()
+        }
+
+        pub(super) fn finish(self) -> u32 {
+            self.0.finalize()
+        }
+    }
+}
+
+/// One table of 1 KiB: a byte at a time, where flash is short.
+#[cfg(not(feature = "std"))]
+mod hasher {
+    use crc::{CRC_32_ISO_HDLC, Crc, Digest, Table};
+
+    static ALGORITHM: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+
+    pub(super) struct Hasher(Digest<'static, u32, Table<1>>);
+
+    impl Hasher {
+        pub(super) fn new() -> Self {
+            Self(ALGORITHM.digest())
+        }
+
+        pub(super) fn update(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+
+        /// Adds `bytes` and returns their own checksum. Slow memory is read once: a piece goes through both digests
+        /// while a cache has it.
+        pub(super) fn append(&mut self, bytes: &[u8]) -> u32 {
+            let mut own = Self::new();
+            for piece in bytes.chunks(1024) {
+                self.update(piece);
+                own.update(piece);
+            }
+            own.finish()
+        }
+
+        pub(super) fn finish(self) -> u32 {
+            self.0.finalize()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The check value that catalogues of CRCs give for this one.
+    #[test]
+    fn it_is_the_usual_crc32() {
+        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+    }
+
+    #[test]
+    fn sections_add_up_to_the_file() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let (head, rest) = bytes.split_at(64);
+        let mut file = FileChecksum::new(head);
+        for section in rest.chunks(60) {
+            assert_eq!(file.section(section), crc32(section));
+        }
+        let mut whole = bytes.clone();
+        whole[field::FILE_CRC..field::FILE_CRC + 4].fill(0);
+        assert_eq!(file.finish(), crc32(&whole));
     }
 }

@@ -1,6 +1,8 @@
 //! SDOT (Cortex-A55, Cortex-A76, Neoverse N1 and later): sixteen products an instruction, added by column.
 //!
-//! Its intrinsics are not stable, so the instruction is written as assembly.
+//! Its intrinsics are not stable, so the instruction is written as assembly. The assembly keeps its order: loads
+//! stand where their registers become free, at least four instructions before what needs them, so that a core
+//! that executes in order does not wait either.
 
 use core::arch::aarch64::*;
 use core::arch::asm;
@@ -8,9 +10,9 @@ use core::array::from_fn;
 
 use super::has_features;
 use super::lanes128::{I, Lanes128, Multiply};
+use super::load::{load, load_pair};
 use crate::kernels::KernelSet;
 use crate::kernels::set::kernel_set;
-use crate::kernels::simd::LANES;
 
 /// Token: exists only where FEAT_DotProd was detected.
 #[derive(Clone, Copy)]
@@ -23,11 +25,10 @@ pub(super) fn detect() -> Option<&'static dyn KernelSet> {
 
 kernel_set!(Lanes128<DotProd>, "neon-dotprod", "neon,dotprod");
 
-/// Bytes of one group of a block.
-const GROUP: usize = 4 * LANES;
-
 impl Multiply for DotProd {
-    const TILE_ROWS: usize = 4;
+    // Sums take 20 registers and activations 5, which leaves the weights at hand and the next ones 4; a sixth row
+    // would leave 2.
+    const TILE_ROWS: usize = 5;
 
     #[inline(always)]
     unsafe fn tile<const R: usize>(
@@ -51,64 +52,122 @@ impl Multiply for DotProd {
 pub(super) unsafe fn tile<const R: usize>(
     a: *const i8,
     a_stride: usize,
-    w: *const i8,
+    mut w: *const i8,
     groups: usize,
     acc: &mut [I; R],
 ) {
     // The compiler keeps a local copy in registers, but not what a reference points to.
     let mut sums = *acc;
-    let mut group = 0;
-    while group + 4 <= groups {
-        // SAFETY: the caller's promise: groups `group..group + 4` exist in every row and in the block.
-        unsafe {
-            let rows: [int8x16_t; R] = from_fn(|r| vld1q_s8(a.add(r * a_stride + 4 * group)));
-            let w = w.add(GROUP * group);
-            one_group::<R, 0>(&rows, w, &mut sums);
-            one_group::<R, 1>(&rows, w.add(GROUP), &mut sums);
-            one_group::<R, 2>(&rows, w.add(2 * GROUP), &mut sums);
-            one_group::<R, 3>(&rows, w.add(3 * GROUP), &mut sums);
+    // SAFETY: the caller's promise: `groups` groups exist in every row and in the block, and each is read once.
+    unsafe {
+        let mut rows: [*const i8; R] = from_fn(|r| a.add(r * a_stride));
+        let fours = groups / 4;
+        if fours > 0 {
+            let mut operands =
+                Operands { activations: from_fn(|r| load(&mut rows[r])), weights: load_pair::<32>(&mut w) };
+            for _ in 1..fours {
+                four_groups::<R, true>(&mut rows, &mut w, &mut operands, &mut sums);
+            }
+            four_groups::<R, false>(&mut rows, &mut w, &mut operands, &mut sums);
         }
-        group += 4;
-    }
-    while group < groups {
-        // SAFETY: the caller's promise: group `group` exists in every row and in the block.
-        unsafe {
-            let rows: [int8x16_t; R] = from_fn(|r| {
-                let row = a.add(r * a_stride + 4 * group).cast::<i32>().read_unaligned();
-                vreinterpretq_s8_s32(vdupq_n_s32(row))
+        for _ in 0..groups % 4 {
+            let activations = from_fn(|r| {
+                let group = rows[r].cast::<i32>().read_unaligned();
+                rows[r] = rows[r].add(4);
+                vreinterpretq_s8_s32(vdupq_n_s32(group))
             });
-            one_group::<R, 0>(&rows, w.add(GROUP * group), &mut sums);
+            let mut operands = Operands { activations, weights: load_pair::<32>(&mut w) };
+            let next = load_pair::<32>(&mut w);
+            half_group::<R, 0, 0>(&operands, &mut sums);
+            operands.weights = next;
+            half_group::<R, 0, 1>(&operands, &mut sums);
         }
-        group += 1;
     }
     *acc = sums;
 }
 
-/// Multiplies bytes `4 * LANE..4 * LANE + 4` of each row with the group at `w`.
+/// What is multiplied next: sixteen bytes of each row, and eight columns of a group.
+struct Operands<const R: usize> {
+    activations: [int8x16_t; R],
+    weights: [int8x16_t; 2],
+}
+
+/// Multiplies the four groups that begin at `operands`; loads what follows them if there is `MORE`.
 ///
 /// # Safety
-/// `w` points to one group; the processor has FEAT_DotProd.
+/// With `MORE`, `rows` point to 16 bytes each and `w` to 256 bytes, else `w` to 224; the processor has FEAT_DotProd.
 #[inline(always)]
-unsafe fn one_group<const R: usize, const LANE: usize>(
-    rows: &[int8x16_t; R],
-    w: *const i8,
+unsafe fn four_groups<const R: usize, const MORE: bool>(
+    rows: &mut [*const i8; R],
+    w: &mut *const i8,
+    operands: &mut Operands<R>,
     sums: &mut [I; R],
 ) {
-    for quarter in 0..4 {
-        // SAFETY: the caller's promise.
-        let weights = unsafe { vld1q_s8(w.add(16 * quarter)) };
-        for (sums, row) in sums.iter_mut().zip(rows) {
-            // SAFETY: the processor has the instruction, which touches nothing but its registers.
-            unsafe {
-                asm!(
-                    "sdot {sum:v}.4s, {weights:v}.16b, {row:v}.4b[{lane}]",
-                    sum = inlateout(vreg) sums[quarter],
-                    weights = in(vreg) weights,
-                    row = in(vreg) *row,
-                    lane = const LANE,
-                    options(pure, nomem, nostack, preserves_flags),
-                );
+    macro_rules! half {
+        ($lane:literal, $half:literal) => {
+            let next = load_pair::<32>(w);
+            half_group::<R, $lane, $half>(operands, sums);
+            operands.weights = next;
+        };
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        half!(0, 0);
+        half!(0, 1);
+        half!(1, 0);
+        half!(1, 1);
+        half!(2, 0);
+        half!(2, 1);
+        half!(3, 0);
+        if MORE {
+            let next = load_pair::<32>(w);
+            let [third, fourth] = operands.weights;
+            for (sums, activations) in sums.iter_mut().zip(operands.activations) {
+                sdot::<3>(&mut sums[2], third, activations);
             }
+            for ((sums, activations), row) in sums.iter_mut().zip(&mut operands.activations).zip(rows) {
+                sdot::<3>(&mut sums[3], fourth, *activations);
+                *activations = load(row);
+            }
+            operands.weights = next;
+        } else {
+            half_group::<R, 3, 1>(operands, sums);
         }
+    }
+}
+
+/// Multiplies bytes `4 * LANE..4 * LANE + 4` of each row with columns `8 * HALF..8 * HALF + 8`.
+///
+/// # Safety
+/// The processor has FEAT_DotProd.
+#[inline(always)]
+unsafe fn half_group<const R: usize, const LANE: usize, const HALF: usize>(
+    operands: &Operands<R>,
+    sums: &mut [I; R],
+) {
+    for (quarter, weights) in operands.weights.into_iter().enumerate() {
+        for (sums, row) in sums.iter_mut().zip(operands.activations) {
+            // SAFETY: the caller's promise.
+            unsafe { sdot::<LANE>(&mut sums[2 * HALF + quarter], weights, row) }
+        }
+    }
+}
+
+/// Adds the products of four columns with bytes `4 * LANE..4 * LANE + 4` of a row.
+///
+/// # Safety
+/// The processor has FEAT_DotProd.
+#[inline(always)]
+unsafe fn sdot<const LANE: usize>(sum: &mut int32x4_t, weights: int8x16_t, row: int8x16_t) {
+    // SAFETY: the processor has the instruction, which touches nothing but its registers.
+    unsafe {
+        asm!(
+            "sdot {sum:v}.4s, {weights:v}.16b, {row:v}.4b[{lane}]",
+            sum = inout(vreg) *sum,
+            weights = in(vreg) weights,
+            row = in(vreg) row,
+            lane = const LANE,
+            options(nostack, preserves_flags),
+        );
     }
 }

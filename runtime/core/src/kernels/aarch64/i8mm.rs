@@ -1,15 +1,18 @@
 //! SMMLA (Cortex-A510, Cortex-A710, Neoverse V1 and later): two rows by two columns by eight of depth.
 //!
 //! Two groups of four columns, interleaved, are two columns by eight of depth twice over; so eight bytes of two
-//! rows meet sixteen columns in eight instructions. A single row would waste half of each: it goes to SDOT.
+//! rows meet sixteen columns in eight instructions. Interleaving costs as many; fewer than four rows, which would not
+//! earn that back, go to SDOT.
 //!
-//! The intrinsics are not stable, so the instruction is written as assembly.
+//! The intrinsics are not stable, so the instruction is written as assembly, which keeps its order (see
+//! [`super::load`]).
 
 use core::arch::aarch64::*;
 use core::arch::asm;
 use core::array::from_fn;
 
 use super::lanes128::{I, Lanes128, Multiply};
+use super::load::{NEXT_COLUMNS, NEXT_GROUPS, load_two_groups, load_two_rows};
 use super::{dotprod, has_features};
 use crate::kernels::KernelSet;
 use crate::kernels::set::kernel_set;
@@ -26,9 +29,9 @@ pub(super) fn detect() -> Option<&'static dyn KernelSet> {
 
 kernel_set!(Lanes128<I8mm>, "neon-i8mm", "neon,dotprod,i8mm");
 
-/// Bytes of one group of a block.
-const GROUP: usize = 4 * LANES;
-const ROWS: usize = 4;
+/// Sums take 24 registers, activations 3, the weights at hand and the next ones 4, which leaves 1.
+const ROWS: usize = 6;
+const PAIRS: usize = ROWS / 2;
 
 /// The sums of two rows: element `i` is for columns `2 * i` and `2 * i + 1`, first row first.
 type PairSums = [int32x4_t; LANES / 2];
@@ -41,105 +44,208 @@ impl Multiply for I8mm {
         self,
         a: *const i8,
         a_stride: usize,
-        w: *const i8,
+        mut w: *const i8,
         groups: usize,
         acc: &mut [I; R],
     ) {
-        if R == 1 {
+        if R < 4 {
             // SAFETY: the token, and the caller's promise.
             return unsafe { dotprod::tile(a, a_stride, w, groups, acc) };
         }
-        // SAFETY: the token, and the caller's promise: the groups read exist in every row and in the block.
+        // SAFETY: the token, and the caller's promise: `groups` groups exist in every row and in the block, and each
+        // is read once, but for the last row of an odd number, which is read twice.
         unsafe {
             // Elements beyond the pairs of R are never touched, so they occupy no registers.
-            let mut sums: [PairSums; ROWS / 2] = [[vdupq_n_s32(0); LANES / 2]; ROWS / 2];
-            let mut group = 0;
-            while group + 4 <= groups {
-                let rows = pairs::<R, _>(|r| vreinterpretq_s64_s8(vld1q_s8(a.add(r * a_stride + 4 * group))));
-                let w = w.add(GROUP * group);
-                two_groups::<R>(&rows.map(|[a, b]| vzip1q_s64(a, b)), w, w.add(GROUP), &mut sums);
-                two_groups::<R>(
-                    &rows.map(|[a, b]| vzip2q_s64(a, b)),
-                    w.add(2 * GROUP),
-                    w.add(3 * GROUP),
-                    &mut sums,
-                );
-                group += 4;
+            let mut sums: [PairSums; PAIRS] = from_fn(|pair| join(acc[first(R, pair)], acc[second(R, pair)]));
+            let mut rows: [[*const i8; 2]; PAIRS] =
+                from_fn(|pair| [a.add(first(R, pair) * a_stride), a.add(second(R, pair) * a_stride)]);
+            let twos = groups / 2;
+            if twos > 0 {
+                let mut operands = Operands {
+                    activations: [vdupq_n_s8(0); PAIRS],
+                    weights: load_two_groups::<NEXT_COLUMNS>(&mut w),
+                };
+                let pairs = operands.activations.iter_mut().zip(&mut rows).take(R.div_ceil(2));
+                for (activations, rows) in pairs {
+                    *activations = load_two_rows(rows);
+                }
+                for _ in 1..twos {
+                    two_groups::<R, true>(&mut rows, &mut w, &mut operands, &mut sums);
+                }
+                two_groups::<R, false>(&mut rows, &mut w, &mut operands, &mut sums);
             }
-            while group < groups {
-                let rows = pairs::<R, _>(|r| {
-                    let row = a.add(r * a_stride + 4 * group).cast::<u32>().read_unaligned();
-                    u64::from(row)
-                });
-                // The upper half of these eight of depth is zeros in the activations: any weights will do.
-                let w = w.add(GROUP * group);
-                two_groups::<R>(
-                    &rows.map(|[a, b]| vcombine_s64(vcreate_s64(a), vcreate_s64(b))),
-                    w,
-                    w,
-                    &mut sums,
-                );
-                group += 1;
+            if groups % 2 == 1 {
+                one_group::<R>(&rows, w, &mut sums);
             }
-            add_pairs(&sums, acc);
-        }
-    }
-}
-
-/// Adds the sums of pairs to their rows.
-///
-/// # Safety
-/// The processor has Advanced SIMD.
-#[inline(always)]
-unsafe fn add_pairs<const R: usize>(sums: &[PairSums; ROWS / 2], acc: &mut [I; R]) {
-    for (acc, sums) in acc.chunks_mut(2).zip(sums) {
-        for (quarter, [low, high]) in sums.as_chunks::<2>().0.iter().enumerate() {
-            // SAFETY: the caller's promise.
-            unsafe {
-                let (low, high) = (vreinterpretq_s64_s32(*low), vreinterpretq_s64_s32(*high));
-                let rows = [vzip1q_s64(low, high), vzip2q_s64(low, high)];
-                for (acc, row) in acc.iter_mut().zip(rows) {
-                    acc[quarter] = vaddq_s32(acc[quarter], vreinterpretq_s32_s64(row));
+            for (acc, sums) in acc.chunks_mut(2).zip(&sums) {
+                for (acc, row) in acc.iter_mut().zip(separate(sums)) {
+                    *acc = row;
                 }
             }
         }
     }
 }
 
-/// What `row` gives for each pair of rows; an odd last row is paired with itself.
-#[inline(always)]
-fn pairs<const R: usize, T>(row: impl Fn(usize) -> T) -> [[T; 2]; ROWS / 2] {
-    from_fn(|pair| [2 * pair, 2 * pair + 1].map(|r| row(r.min(R - 1))))
+/// The rows of a pair; an odd last row is paired with itself.
+const fn first(rows: usize, pair: usize) -> usize {
+    if 2 * pair < rows { 2 * pair } else { rows - 1 }
+}
+const fn second(rows: usize, pair: usize) -> usize {
+    if 2 * pair + 1 < rows { 2 * pair + 1 } else { rows - 1 }
 }
 
-/// Multiplies eight bytes of each row with the groups at `first` and `second`.
-///
-/// # Safety
-/// `first` and `second` point to a group each; the processor has FEAT_I8MM.
+/// Sums of two rows as those of a pair.
 #[inline(always)]
-unsafe fn two_groups<const R: usize>(
-    rows: &[int64x2_t; ROWS / 2],
-    first: *const i8,
-    second: *const i8,
-    sums: &mut [PairSums; ROWS / 2],
-) {
-    for quarter in 0..4 {
-        // SAFETY: the caller's promise; the assembly touches nothing but its registers.
+fn join(first: I, second: I) -> PairSums {
+    from_fn(|i| {
+        // SAFETY: this module exists only where the compilation target has Advanced SIMD.
         unsafe {
-            let [first, second] =
-                [first, second].map(|w| vreinterpretq_s32_s8(vld1q_s8(w.add(16 * quarter))));
-            let columns = [vzip1q_s32(first, second), vzip2q_s32(first, second)];
-            for (half, columns) in columns.into_iter().enumerate() {
-                for (sums, rows) in sums.iter_mut().zip(rows).take(R.div_ceil(2)) {
-                    asm!(
-                        "smmla {sum:v}.4s, {rows:v}.16b, {columns:v}.16b",
-                        sum = inlateout(vreg) sums[2 * quarter + half],
-                        rows = in(vreg) *rows,
-                        columns = in(vreg) columns,
-                        options(pure, nomem, nostack, preserves_flags),
-                    );
-                }
+            let (first, second) = (vreinterpretq_s64_s32(first[i / 2]), vreinterpretq_s64_s32(second[i / 2]));
+            vreinterpretq_s32_s64(if i % 2 == 0 {
+                vzip1q_s64(first, second)
+            } else {
+                vzip2q_s64(first, second)
+            })
+        }
+    })
+}
+
+/// Sums of a pair as those of two rows.
+#[inline(always)]
+fn separate(sums: &PairSums) -> [I; 2] {
+    // SAFETY: this module exists only where the compilation target has Advanced SIMD.
+    unsafe {
+        let pair = |i: usize| (vreinterpretq_s64_s32(sums[2 * i]), vreinterpretq_s64_s32(sums[2 * i + 1]));
+        [
+            from_fn(|i| vreinterpretq_s32_s64(vzip1q_s64(pair(i).0, pair(i).1))),
+            from_fn(|i| vreinterpretq_s32_s64(vzip2q_s64(pair(i).0, pair(i).1))),
+        ]
+    }
+}
+
+/// What is multiplied next: eight bytes of each row, and four columns of two groups.
+struct Operands {
+    activations: [int8x16_t; PAIRS],
+    weights: [int8x16_t; 2],
+}
+
+/// Multiplies the two groups that begin at `operands`; loads what follows them if there is `MORE`.
+///
+/// # Safety
+/// `w` points to the second quarter of these groups; with `MORE`, two groups follow there and in `rows`. The processor
+/// has FEAT_I8MM.
+#[inline(always)]
+unsafe fn two_groups<const R: usize, const MORE: bool>(
+    rows: &mut [[*const i8; 2]; PAIRS],
+    w: &mut *const i8,
+    operands: &mut Operands,
+    sums: &mut [PairSums; PAIRS],
+) {
+    // SAFETY: the caller's promise: what follows is loaded by the last quarter, and only if there is more.
+    unsafe {
+        quarter::<R, 0, true>(rows, w, operands, sums);
+        quarter::<R, 1, true>(rows, w, operands, sums);
+        quarter::<R, 2, true>(rows, w, operands, sums);
+        quarter::<R, 3, MORE>(rows, w, operands, sums);
+    }
+}
+
+/// Multiplies columns `4 * QUARTER..4 * QUARTER + 4` of two groups; loads what follows them if there is `MORE`.
+///
+/// # Safety
+/// With `MORE`, `w` points to what follows in the block, and after the last quarter so do `rows`; the processor has
+/// FEAT_I8MM.
+#[inline(always)]
+unsafe fn quarter<const R: usize, const QUARTER: usize, const MORE: bool>(
+    rows: &mut [[*const i8; 2]; PAIRS],
+    w: &mut *const i8,
+    operands: &mut Operands,
+    sums: &mut [PairSums; PAIRS],
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let [low, high] = interleave(operands.weights);
+        if MORE {
+            operands.weights = if QUARTER == 2 {
+                load_two_groups::<NEXT_GROUPS>(w)
+            } else {
+                load_two_groups::<NEXT_COLUMNS>(w)
+            };
+        }
+        let pairs = R.div_ceil(2);
+        for (sums, activations) in sums.iter_mut().zip(operands.activations).take(pairs) {
+            smmla(&mut sums[2 * QUARTER], activations, low);
+        }
+        for ((sums, activations), rows) in
+            sums.iter_mut().zip(&mut operands.activations).zip(rows).take(pairs)
+        {
+            smmla(&mut sums[2 * QUARTER + 1], *activations, high);
+            if MORE && QUARTER == 3 {
+                *activations = load_two_rows(rows);
             }
         }
+    }
+}
+
+/// Multiplies the last group of an odd number, as the first of two of which the other is zeros in the activations.
+///
+/// # Safety
+/// `rows` point to 4 bytes each, `w` to one group; the processor has FEAT_I8MM.
+#[inline(always)]
+unsafe fn one_group<const R: usize>(
+    rows: &[[*const i8; 2]; PAIRS],
+    w: *const i8,
+    sums: &mut [PairSums; PAIRS],
+) {
+    for (sums, rows) in sums.iter_mut().zip(rows).take(R.div_ceil(2)) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let [a, b] = rows.map(|row| u64::from(row.cast::<u32>().read_unaligned()));
+            let activations = vreinterpretq_s8_u64(vcombine_u64(vcreate_u64(a), vcreate_u64(b)));
+            for quarter in 0..4 {
+                let weights = vld1q_s8(w.add(16 * quarter));
+                let columns = interleave([weights, weights]);
+                smmla(&mut sums[2 * quarter], activations, columns[0]);
+                smmla(&mut sums[2 * quarter + 1], activations, columns[1]);
+            }
+        }
+    }
+}
+
+/// Four columns of two groups as two columns by eight of depth, twice. Assembly, so that it takes place where its
+/// operands' registers become free.
+#[inline(always)]
+fn interleave([first, second]: [int8x16_t; 2]) -> [int8x16_t; 2] {
+    let (low, high);
+    // SAFETY: the instructions are of Advanced SIMD, which this module is compiled for, and touch nothing but their
+    // registers.
+    unsafe {
+        asm!(
+            "zip1 {low:v}.4s, {first:v}.4s, {second:v}.4s",
+            "zip2 {second:v}.4s, {first:v}.4s, {second:v}.4s",
+            low = out(vreg) low,
+            first = in(vreg) first,
+            second = inout(vreg) second => high,
+            options(nostack, preserves_flags),
+        );
+    }
+    [low, high]
+}
+
+/// Adds the products of two columns with eight bytes of two rows.
+///
+/// # Safety
+/// The processor has FEAT_I8MM.
+#[inline(always)]
+unsafe fn smmla(sums: &mut int32x4_t, rows: int8x16_t, columns: int8x16_t) {
+    // SAFETY: the processor has the instruction, which touches nothing but its registers.
+    unsafe {
+        asm!(
+            "smmla {sums:v}.4s, {rows:v}.16b, {columns:v}.16b",
+            sums = inout(vreg) *sums,
+            rows = in(vreg) rows,
+            columns = in(vreg) columns,
+            options(nostack, preserves_flags),
+        );
     }
 }

@@ -5,6 +5,7 @@ use super::KernelSet;
 mod dotprod;
 mod i8mm;
 mod lanes128;
+mod load;
 mod neon;
 
 /// The sets this processor has, the fastest first.

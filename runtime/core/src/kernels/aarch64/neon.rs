@@ -3,15 +3,18 @@
 //! SMULL and SMLAL add two products in 16 bits, at most 2 * 128 * 127 = 32,512, and SADALP adds neighbours to
 //! 32 bits: three instructions for sixteen products. A column's four products of a group are neighbours, so
 //! each column has two partial sums until the end of the tile.
+//!
+//! The instructions are assembly, which keeps its order: loads stand where their registers become free, so that a
+//! core that executes in order has them before it needs them.
 
 use core::arch::aarch64::*;
 use core::arch::asm;
 use core::array::from_fn;
 
 use super::lanes128::{I, Lanes128, Multiply};
+use super::load::{load_four, load_pair};
 use crate::kernels::KernelSet;
 use crate::kernels::set::kernel_set;
-use crate::kernels::simd::LANES;
 
 /// Token: this module exists only where the compilation target has Advanced SIMD.
 #[derive(Clone, Copy)]
@@ -24,14 +27,11 @@ pub(super) fn detect() -> Option<&'static dyn KernelSet> {
 
 kernel_set!(Lanes128<Neon>, "neon", "neon");
 
-/// Two partial sums a column: element `i` is for columns `2 * i` and `2 * i + 1`.
-type Partial = [int32x4_t; LANES / 2];
-
-/// Bytes of one group of a block.
-const GROUP: usize = 4 * LANES;
+/// Two partial sums a column, in two halves of eight columns: element `i` is for columns `2 * i` and `2 * i + 1`.
+type Partial = [[int32x4_t; 4]; 2];
 
 impl Multiply for Neon {
-    // Two rows of partial sums take half of the 32 registers; three would leave too few for operands.
+    // Partial sums of two rows take 16 registers, their activations 8, weights and products 4 each: all there are.
     const TILE_ROWS: usize = 2;
 
     #[inline(always)]
@@ -39,133 +39,247 @@ impl Multiply for Neon {
         self,
         a: *const i8,
         a_stride: usize,
-        w: *const i8,
+        mut w: *const i8,
         groups: usize,
         acc: &mut [I; R],
     ) {
-        // SAFETY: the token, and the caller's promise about `w` and `a`: no step reads beyond group `groups`.
+        // SAFETY: the token, and the caller's promise: `groups` groups exist in every row and in the block, and each
+        // is read once.
         unsafe {
-            let mut partial: [Partial; R] = [[vdupq_n_s32(0); LANES / 2]; R];
+            let mut partial: [Partial; R] = from_fn(|r| split(&acc[r]));
             let mut rows: [*const i8; R] = from_fn(|r| a.add(r * a_stride));
-            let mut w = w;
-            for _ in 0..groups / 4 {
-                let activations: [int32x4x4_t; R] = from_fn(|r| {
-                    let four = vld4q_dup_s32(rows[r].cast());
-                    rows[r] = rows[r].add(16);
-                    four
-                });
-                two_groups(&activations.map(|four| [four.0, four.1]), w, &mut partial);
-                two_groups(&activations.map(|four| [four.2, four.3]), w.add(2 * GROUP), &mut partial);
-                w = w.add(4 * GROUP);
+            let fours = groups / 4;
+            if fours > 0 {
+                let mut operands = Operands {
+                    activations: from_fn(|r| load_row(r, &mut rows[r])),
+                    weights: Weights {
+                        first: load_pair::<SECOND>(&mut w),
+                        second: load_pair::<OTHER_HALF>(&mut w),
+                    },
+                };
+                for _ in 1..fours {
+                    four_groups::<R, true>(&mut rows, &mut w, &mut operands, &mut partial);
+                }
+                four_groups::<R, false>(&mut rows, &mut w, &mut operands, &mut partial);
             }
-            if groups % 4 >= 2 {
-                let activations: [int32x4x2_t; R] = from_fn(|r| {
-                    let two = vld2q_dup_s32(rows[r].cast());
-                    rows[r] = rows[r].add(8);
-                    two
-                });
-                two_groups(&activations.map(|two| [two.0, two.1]), w, &mut partial);
-                w = w.add(2 * GROUP);
-            }
-            if groups % 2 == 1 {
-                one_group(&rows, w, &mut partial);
+            for _ in 0..groups % 4 {
+                one_group(&mut rows, &mut w, &mut partial);
             }
             for (acc, partial) in acc.iter_mut().zip(&partial) {
-                for (acc, [low, high]) in acc.iter_mut().zip(partial.as_chunks::<2>().0) {
-                    *acc = vaddq_s32(*acc, vpaddq_s32(*low, *high));
-                }
+                *acc = join(partial);
             }
         }
     }
 }
 
-/// Multiplies two groups; `activations` hold one row each, a group in every lane.
+/// Partial sums that add up to `sums`.
+#[inline(always)]
+fn split([a, b, c, d]: &I) -> Partial {
+    // SAFETY: this module exists only where the compilation target has Advanced SIMD.
+    unsafe {
+        let zero = vdupq_n_s32(0);
+        [
+            [vzip1q_s32(*a, zero), vzip2q_s32(*a, zero), vzip1q_s32(*b, zero), vzip2q_s32(*b, zero)],
+            [vzip1q_s32(*c, zero), vzip2q_s32(*c, zero), vzip1q_s32(*d, zero), vzip2q_s32(*d, zero)],
+        ]
+    }
+}
+
+/// The sums of which `partial` are parts.
+#[inline(always)]
+fn join([low, high]: &Partial) -> I {
+    // SAFETY: this module exists only where the compilation target has Advanced SIMD.
+    unsafe {
+        [
+            vpaddq_s32(low[0], low[1]),
+            vpaddq_s32(low[2], low[3]),
+            vpaddq_s32(high[0], high[1]),
+            vpaddq_s32(high[2], high[3]),
+        ]
+    }
+}
+
+/// Eight columns of two groups.
+struct Weights {
+    first: [int8x16_t; 2],
+    second: [int8x16_t; 2],
+}
+
+/// Steps through two groups of a block by halves: to the second group's half, to the other half of the first, to
+/// that of the second, to the next two groups.
+const SECOND: i32 = 64;
+const OTHER_HALF: i32 = -32;
+const NEXT: i32 = 32;
+
+/// What is multiplied next: four groups of each row, and eight columns of two groups.
+struct Operands<const R: usize> {
+    activations: [[int8x16_t; 4]; R],
+    weights: Weights,
+}
+
+/// Multiplies the four groups that begin at `operands`; loads what follows them if there is `MORE`.
 ///
 /// # Safety
-/// `w` points to two groups.
+/// `w` points to the second half of the first two groups; with `MORE`, four groups follow there and in `rows`.
 #[inline(always)]
-unsafe fn two_groups<const R: usize>(
-    activations: &[[int32x4_t; 2]; R],
-    w: *const i8,
+unsafe fn four_groups<const R: usize, const MORE: bool>(
+    rows: &mut [*const i8; R],
+    w: &mut *const i8,
+    operands: &mut Operands<R>,
     partial: &mut [Partial; R],
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's promise: what follows is loaded by the last half, and only if there is more.
     unsafe {
-        for half in 0..2 {
-            let w = w.add(32 * half);
-            let weights = [w, w.add(16), w.add(GROUP), w.add(GROUP + 16)].map(|w| vld1q_s8(w));
-            for (partial, activations) in partial.iter_mut().zip(activations) {
-                eight_columns(weights, activations, &mut partial.as_chunks_mut::<4>().0[half]);
+        half::<R, 0, 0, true>(rows, w, operands, partial);
+        half::<R, 0, 1, true>(rows, w, operands, partial);
+        half::<R, 2, 0, true>(rows, w, operands, partial);
+        half::<R, 2, 1, MORE>(rows, w, operands, partial);
+    }
+}
+
+/// Multiplies columns `8 * HALF..8 * HALF + 8` of groups `GROUP` and `GROUP + 1`; loads what follows them if there
+/// is `MORE`.
+///
+/// # Safety
+/// With `MORE`, `w` points to what follows in the block, and after the last half of four groups so do `rows`.
+#[inline(always)]
+unsafe fn half<const R: usize, const GROUP: usize, const HALF: usize, const MORE: bool>(
+    rows: &mut [*const i8; R],
+    w: &mut *const i8,
+    operands: &mut Operands<R>,
+    partial: &mut [Partial; R],
+) {
+    let Operands { activations, weights } = operands;
+    for r in 0..R {
+        let weights_are_free = MORE && r == R - 1;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let mut sums = products(weights.first, activations[r][GROUP]);
+            if weights_are_free {
+                weights.first = load_pair::<SECOND>(w);
             }
+            add_products(&mut sums, weights.second, activations[r][GROUP + 1]);
+            if weights_are_free {
+                weights.second = if HALF == 0 { load_pair::<NEXT>(w) } else { load_pair::<OTHER_HALF>(w) };
+            }
+            if MORE && GROUP == 2 && HALF == 1 {
+                activations[r] = load_row(r, &mut rows[r]);
+            }
+            add_neighbours(&mut partial[r][HALF], sums);
         }
     }
 }
 
-/// Eight columns of two groups: `weights` holds those of the first group, then those of the second.
+/// Four groups of row `r`.
 ///
-/// In assembly because the compiler, given intrinsics, loads so far ahead that it runs out of registers. For the
-/// same reason the assembly does not promise to leave memory alone: loads then stay where they are.
+/// # Safety
+/// `row` points to sixteen bytes.
+#[inline(always)]
+unsafe fn load_row(r: usize, row: &mut *const i8) -> [int8x16_t; 4] {
+    // SAFETY: the caller's promise.
+    unsafe { if r == 0 { load_four::<0>(row) } else { load_four::<1>(row) } }
+}
+
+/// 16-bit products of eight columns with a group that stands in each lane of `row`.
 ///
 /// # Safety
 /// The processor has Advanced SIMD.
 #[inline(always)]
-unsafe fn eight_columns(
-    weights: [int8x16_t; 4],
-    [first, second]: &[int32x4_t; 2],
-    partial: &mut [int32x4_t; 4],
-) {
+unsafe fn products([low, high]: [int8x16_t; 2], row: int8x16_t) -> [int16x8_t; 4] {
+    let (x0, x1, x2, x3);
     // SAFETY: the instructions touch nothing but their registers.
     unsafe {
         asm!(
-            "smull {x0:v}.8h, {w0:v}.8b, {first:v}.8b",
-            "smull2 {x1:v}.8h, {w0:v}.16b, {first:v}.16b",
-            "smull {x2:v}.8h, {w1:v}.8b, {first:v}.8b",
-            "smull2 {x3:v}.8h, {w1:v}.16b, {first:v}.16b",
-            "smlal {x0:v}.8h, {w2:v}.8b, {second:v}.8b",
-            "smlal2 {x1:v}.8h, {w2:v}.16b, {second:v}.16b",
-            "smlal {x2:v}.8h, {w3:v}.8b, {second:v}.8b",
-            "smlal2 {x3:v}.8h, {w3:v}.16b, {second:v}.16b",
-            "sadalp {p0:v}.4s, {x0:v}.8h",
-            "sadalp {p1:v}.4s, {x1:v}.8h",
-            "sadalp {p2:v}.4s, {x2:v}.8h",
-            "sadalp {p3:v}.4s, {x3:v}.8h",
-            w0 = in(vreg) weights[0],
-            w1 = in(vreg) weights[1],
-            w2 = in(vreg) weights[2],
-            w3 = in(vreg) weights[3],
-            first = in(vreg) *first,
-            second = in(vreg) *second,
-            p0 = inout(vreg) partial[0],
-            p1 = inout(vreg) partial[1],
-            p2 = inout(vreg) partial[2],
-            p3 = inout(vreg) partial[3],
-            x0 = out(vreg) _,
-            x1 = out(vreg) _,
-            x2 = out(vreg) _,
-            x3 = out(vreg) _,
+            "smull {x0:v}.8h, {low:v}.8b, {row:v}.8b",
+            "smull2 {x1:v}.8h, {low:v}.16b, {row:v}.16b",
+            "smull {x2:v}.8h, {high:v}.8b, {row:v}.8b",
+            "smull2 {x3:v}.8h, {high:v}.16b, {row:v}.16b",
+            low = in(vreg) low,
+            high = in(vreg) high,
+            row = in(vreg) row,
+            x0 = out(vreg) x0,
+            x1 = out(vreg) x1,
+            x2 = out(vreg) x2,
+            x3 = out(vreg) x3,
+            options(nostack, preserves_flags),
+        );
+    }
+    [x0, x1, x2, x3]
+}
+
+/// Adds the products of another group to those of a first.
+///
+/// # Safety
+/// The processor has Advanced SIMD.
+#[inline(always)]
+unsafe fn add_products(sums: &mut [int16x8_t; 4], [low, high]: [int8x16_t; 2], row: int8x16_t) {
+    // SAFETY: the instructions touch nothing but their registers.
+    unsafe {
+        asm!(
+            "smlal {x0:v}.8h, {low:v}.8b, {row:v}.8b",
+            "smlal2 {x1:v}.8h, {low:v}.16b, {row:v}.16b",
+            "smlal {x2:v}.8h, {high:v}.8b, {row:v}.8b",
+            "smlal2 {x3:v}.8h, {high:v}.16b, {row:v}.16b",
+            low = in(vreg) low,
+            high = in(vreg) high,
+            row = in(vreg) row,
+            x0 = inout(vreg) sums[0],
+            x1 = inout(vreg) sums[1],
+            x2 = inout(vreg) sums[2],
+            x3 = inout(vreg) sums[3],
             options(nostack, preserves_flags),
         );
     }
 }
 
-/// Multiplies the last group of an odd number.
+/// Adds neighbouring products to the partial sums of eight columns.
+///
+/// # Safety
+/// The processor has Advanced SIMD.
+#[inline(always)]
+unsafe fn add_neighbours(partial: &mut [int32x4_t; 4], sums: [int16x8_t; 4]) {
+    // SAFETY: the instructions touch nothing but their registers.
+    unsafe {
+        asm!(
+            "sadalp {p0:v}.4s, {x0:v}.8h",
+            "sadalp {p1:v}.4s, {x1:v}.8h",
+            "sadalp {p2:v}.4s, {x2:v}.8h",
+            "sadalp {p3:v}.4s, {x3:v}.8h",
+            p0 = inout(vreg) partial[0],
+            p1 = inout(vreg) partial[1],
+            p2 = inout(vreg) partial[2],
+            p3 = inout(vreg) partial[3],
+            x0 = in(vreg) sums[0],
+            x1 = in(vreg) sums[1],
+            x2 = in(vreg) sums[2],
+            x3 = in(vreg) sums[3],
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
+/// Multiplies the group at `rows` and `w`, which move behind it.
 ///
 /// # Safety
 /// `rows` point to 4 bytes each, `w` to one group.
 #[inline(always)]
-unsafe fn one_group<const R: usize>(rows: &[*const i8; R], w: *const i8, partial: &mut [Partial; R]) {
+unsafe fn one_group<const R: usize>(
+    rows: &mut [*const i8; R],
+    w: &mut *const i8,
+    partial: &mut [Partial; R],
+) {
     // SAFETY: the caller's promise.
     unsafe {
-        let rows: [int8x16_t; R] =
-            rows.map(|row| vreinterpretq_s8_s32(vdupq_n_s32(row.cast::<i32>().read_unaligned())));
-        for quarter in 0..4 {
-            let weights = vld1q_s8(w.add(16 * quarter));
-            for (partial, row) in partial.iter_mut().zip(rows) {
-                let low = vmull_s8(vget_low_s8(weights), vget_low_s8(row));
-                let high = vmull_high_s8(weights, row);
-                partial[2 * quarter] = vpadalq_s16(partial[2 * quarter], low);
-                partial[2 * quarter + 1] = vpadalq_s16(partial[2 * quarter + 1], high);
-            }
+        let activations: [int8x16_t; R] = from_fn(|r| {
+            let group = rows[r].cast::<i32>().read_unaligned();
+            rows[r] = rows[r].add(4);
+            vreinterpretq_s8_s32(vdupq_n_s32(group))
+        });
+        let weights = [load_pair::<NEXT>(w), load_pair::<NEXT>(w)];
+        for (partial, activations) in partial.iter_mut().zip(activations) {
+            let [low, high] = weights.map(|weights| products(weights, activations));
+            add_neighbours(&mut partial[0], low);
+            add_neighbours(&mut partial[1], high);
         }
     }
 }
