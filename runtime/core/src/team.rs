@@ -6,7 +6,7 @@
 use core::ops::Range;
 
 /// Most workers of a [`Team`]; without an operating system there is one.
-pub const MAX_WORKERS: usize = if cfg!(any(feature = "std", test)) { 16 } else { 1 };
+pub const MAX_WORKERS: usize = if cfg!(any(feature = "std", test)) { 8 } else { 1 };
 
 /// Workers that run tasks side by side.
 pub trait Team: Sync {

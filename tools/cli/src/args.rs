@@ -216,7 +216,7 @@ pub(crate) struct EngineArgs {
     /// Memory of each arena; refused if it is too small for --max-tokens [default: exactly what is needed]
     #[arg(long, value_name = "BYTES")]
     pub arena_bytes: Option<usize>,
-    /// Cores that share the work on each text, at most 16; the answers do not depend on it [default: 1]
+    /// Cores that share the work on each text, at most 8; the answers do not depend on it [default: 1]
     #[arg(long, value_name = "N")]
     pub split: Option<usize>,
     /// Pin the cores of --split

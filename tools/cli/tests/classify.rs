@@ -283,7 +283,7 @@ fn neither_threads_nor_neighbours_change_an_answer() {
             assert_eq!(found, expected, "{more:?}");
         }
     }
-    for wrong in ["0", "17"] {
+    for wrong in ["0", "9"] {
         expect_code(&run(&["classify", "x", "--split", wrong]), 1);
     }
 }

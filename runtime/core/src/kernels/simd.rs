@@ -150,6 +150,7 @@ impl<'a> Ahead<'a> {
     }
 
     /// Where the share begins; a step's lines may reach beyond its end, which a prefetch may.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn pointer(&self) -> *const i8 {
         self.bytes.as_ptr()
     }
