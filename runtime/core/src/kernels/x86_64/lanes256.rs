@@ -299,15 +299,13 @@ impl<M: Multiply> Simd for Lanes256<M> {
                     _mm_prefetch::<_MM_HINT_T0>(line);
                     line = line.wrapping_add(LINE);
                 }
-                let rows: [M::Row; R] = from_fn(|r| {
-                    let row = a.add(r * a_stride + group * 4).cast::<i32>().read_unaligned();
-                    self.0.prepare(_mm256_set1_epi32(row))
-                });
                 let weights: [I; B] = from_fn(|b| {
                     let block = w.add(b * w_stride + group * 4 * LANES);
                     [_mm256_loadu_si256(block.cast()), _mm256_loadu_si256(block.add(32).cast())]
                 });
-                for (sums, row) in sums.iter_mut().zip(rows) {
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let row = a.add(r * a_stride + group * 4).cast::<i32>().read_unaligned();
+                    let row = self.0.prepare(_mm256_set1_epi32(row));
                     for (sum, weights) in sums.iter_mut().zip(weights) {
                         sum[0] = self.0.multiply_add(sum[0], row, weights[0]);
                         sum[1] = self.0.multiply_add(sum[1], row, weights[1]);
