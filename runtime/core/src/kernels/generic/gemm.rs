@@ -1,7 +1,8 @@
 //! The int8 GEMM in tiles that stay in registers.
 
-use super::lanes;
-use super::lanes_mut;
+use core::ops::Range;
+
+use super::{lanes, lanes_mut};
 use crate::kernels::Operand;
 use crate::kernels::simd::{Ahead, LANES, Simd};
 
@@ -62,39 +63,67 @@ impl<S: Simd> Gemm<'_, S> {
         if B > S::TILE_BLOCKS {
             return;
         }
-        let mut row = 0;
-        while row < rows {
-            let tile_rows = (rows - row).min(S::TILE_ROWS);
-            match tile_rows {
-                6.. => self.tile::<6, B>(row, column, out),
-                5 => self.tile::<5, B>(row, column, out),
-                4 => self.tile::<4, B>(row, column, out),
-                3 => self.tile::<3, B>(row, column, out),
-                2 => self.tile::<2, B>(row, column, out),
-                _ => self.tile::<1, B>(row, column, out),
+        let mut first = 0;
+        while first < self.depth {
+            let part = first..self.depth.min(first.saturating_add(S::TILE_DEPTH));
+            let mut row = 0;
+            while row < rows {
+                let tile_rows = (rows - row).min(S::TILE_ROWS);
+                match tile_rows {
+                    6.. => self.tile::<6, B>(row, column, &part, out),
+                    5 => self.tile::<5, B>(row, column, &part, out),
+                    4 => self.tile::<4, B>(row, column, &part, out),
+                    3 => self.tile::<3, B>(row, column, &part, out),
+                    2 => self.tile::<2, B>(row, column, &part, out),
+                    _ => self.tile::<1, B>(row, column, &part, out),
+                }
+                row += tile_rows;
             }
-            row += tile_rows;
+            first = part.end;
         }
     }
 
+    /// Rows `row..row + R` of blocks from `column` on: the products of `part` of the depth, added to those before it.
     #[inline(always)]
-    fn tile<const R: usize, const B: usize>(&mut self, row: usize, column: usize, out: &mut [i32]) {
+    fn tile<const R: usize, const B: usize>(
+        &mut self,
+        row: usize,
+        column: usize,
+        part: &Range<usize>,
+        out: &mut [i32],
+    ) {
         // Both guards are known at compile time: tiles beyond the instruction set's are never compiled.
         if R > S::TILE_ROWS || B > S::TILE_BLOCKS {
             return;
         }
         let s = self.s;
         let sums = lanes(&self.sums[column..column + B * LANES]);
-        let undo = s.splat_i(-self.bias);
-        let start: [S::I; B] = core::array::from_fn(|b| s.mul_i(s.load_i(&sums[b]), undo));
-        let mut acc = [start; R];
-        let a = &self.a[row * self.depth..(row + R) * self.depth];
-        let weights = &self.weights[column * self.depth..(column + B * LANES) * self.depth];
-        let (depth, groups) = (self.depth, self.depth / 4);
+        let mut acc = [[s.splat_i(0); B]; R];
+        if part.start == 0 {
+            let undo = s.splat_i(-self.bias);
+            for b in 0..B {
+                let start = s.mul_i(s.load_i(&sums[b]), undo);
+                for acc in &mut acc {
+                    acc[b] = start;
+                }
+            }
+        } else {
+            for (r, acc) in acc.iter_mut().enumerate() {
+                let start = (row + r) * self.columns + column;
+                for (acc, before) in acc.iter_mut().zip(lanes(&out[start..start + B * LANES])) {
+                    *acc = s.load_i(before);
+                }
+            }
+        }
+        let (depth, groups) = (self.depth, part.len() / 4);
+        let a = &self.a[row * depth..(row + R) * depth];
+        let weights = &self.weights[column * depth..(column + B * LANES) * depth];
         let ahead = self.ahead.take(groups);
-        // SAFETY: `a` holds R rows of `depth` bytes and `weights` B blocks of 16 * depth bytes, as sliced above.
+        // SAFETY: `a` holds R rows of `depth` bytes and `weights` B blocks of 16 * depth bytes, as sliced above, of each of
+        // which `part` is within the depth.
         unsafe {
-            s.tile_fetching(a.as_ptr(), depth, weights.as_ptr(), depth * LANES, groups, &mut acc, ahead);
+            let (a, w) = (a.as_ptr().add(part.start), weights.as_ptr().add(part.start * LANES));
+            s.tile_fetching(a, depth, w, depth * LANES, groups, &mut acc, ahead);
         }
         for (r, acc) in acc.iter().enumerate() {
             let start = (row + r) * self.columns + column;

@@ -27,6 +27,7 @@ kernel_set!(Lanes256<Avx2>, "avx2", "avx2");
 impl Multiply for Avx2 {
     const TILE_ROWS: usize = 1;
     const TILE_BLOCKS: usize = 4;
+    const TILE_DEPTH: usize = 256;
     const SIGNED_BIAS: i32 = 0;
     const UNSIGNED_BIAS: i32 = -128;
 

@@ -21,6 +21,7 @@ kernel_set!(Lanes256<AvxVnni>, "avx-vnni", "avx2,avxvnni");
 impl Multiply for AvxVnni {
     const TILE_ROWS: usize = 6;
     const TILE_BLOCKS: usize = 1;
+    const TILE_DEPTH: usize = 1024;
     const SIGNED_BIAS: i32 = 128;
     const UNSIGNED_BIAS: i32 = 0;
 

@@ -12,6 +12,8 @@ pub(crate) trait Multiply: Copy {
     const TILE_ROWS: usize;
     /// See [`Simd::TILE_BLOCKS`].
     const TILE_BLOCKS: usize;
+    /// See [`Simd::TILE_DEPTH`].
+    const TILE_DEPTH: usize;
     /// See [`Simd::SIGNED_BIAS`].
     const SIGNED_BIAS: i32;
     /// See [`Simd::UNSIGNED_BIAS`].
@@ -55,6 +57,7 @@ impl<M: Multiply> Simd for Lanes256<M> {
 
     const TILE_ROWS: usize = M::TILE_ROWS;
     const TILE_BLOCKS: usize = M::TILE_BLOCKS;
+    const TILE_DEPTH: usize = M::TILE_DEPTH;
     const SIDE_BY_SIDE: usize = 2;
     const SIGNED_BIAS: i32 = M::SIGNED_BIAS;
     const UNSIGNED_BIAS: i32 = M::UNSIGNED_BIAS;
