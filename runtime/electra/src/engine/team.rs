@@ -221,3 +221,58 @@ impl Team for Threads {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::time::Duration;
+
+    use super::*;
+
+    fn threads(count: usize) -> Threads {
+        Threads::new(count, false).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Miri, which sees races and dangling references, is slow.
+    const ROUNDS: usize = if cfg!(miri) { 8 } else { 3000 };
+
+    #[test]
+    fn every_part_is_done_once() {
+        for count in [1, 2, 3, MAX_WORKERS] {
+            let team = threads(count);
+            assert_eq!(team.workers(), count);
+            for round in 0..ROUNDS {
+                let mut parts: Vec<(usize, usize)> = (0..1 + round % count).map(|part| (part, 0)).collect();
+                let step = vec![round];
+                team.for_each(&mut parts, |(part, sum)| *sum += *part + step[0]);
+                assert!(parts.iter().all(|(part, sum)| *sum == part + round), "{parts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_sleeps_is_woken() {
+        let team = threads(3);
+        for _ in 0..3 {
+            thread::sleep(Duration::from_millis(if cfg!(miri) { 1 } else { 30 }));
+            let mut parts = [0; 3];
+            team.for_each(&mut parts, |part| *part += 1);
+            assert_eq!(parts, [1; 3]);
+        }
+    }
+
+    #[test]
+    fn a_panic_is_the_callers_and_does_no_harm() {
+        let team = threads(3);
+        for culprit in 0..3 {
+            let mut parts = [0, 1, 2];
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                team.for_each(&mut parts, |part| assert_ne!(*part, culprit, "on purpose"));
+            }));
+            assert!(outcome.is_err());
+            let mut parts = [1; 3];
+            team.for_each(&mut parts, |part| *part += 1);
+            assert_eq!(parts, [2; 3]);
+        }
+    }
+}
