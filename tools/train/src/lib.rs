@@ -2,7 +2,11 @@
 #![deny(unsafe_code)]
 
 pub mod checkpoint;
+pub mod data;
 pub mod device;
 pub mod error;
 pub mod model;
+pub mod optimizer;
+pub mod pretrain;
 pub mod random;
+pub mod run;

@@ -1,0 +1,9 @@
+//! Text in: files, the tokenizer, the cache of token ids, labelled rows.
+
+mod id_cache;
+mod text;
+mod tokenizer;
+
+pub use id_cache::{IdCache, IdFile};
+pub use text::open_text;
+pub use tokenizer::{Special, WordPieceTokenizer};
