@@ -130,13 +130,17 @@ fn sync(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
+    fn write_text(file: &Path, text: &str) -> Result<()> {
+        fs::write(file, text).map_err(Error::write(file))
+    }
+
     #[test]
     fn the_last_two_are_kept_and_unfinished_ones_do_not_count() {
         let root = tempfile::tempdir().unwrap();
         let checkpoints = Checkpoints::new(root.path().join("checkpoints"));
         assert_eq!(checkpoints.last().unwrap(), None);
         for step in [5, 10, 9] {
-            checkpoints.write(step, |folder| Ok(fs::write(folder.join("state"), "x").unwrap())).unwrap();
+            checkpoints.write(step, |folder| write_text(&folder.join("state"), "x")).unwrap();
         }
         fs::create_dir(root.path().join("checkpoints/step-11.writing")).unwrap();
         let steps: Vec<u64> = checkpoints.all().unwrap().into_iter().map(|(step, _)| step).collect();
@@ -147,9 +151,9 @@ mod tests {
     fn a_failure_leaves_the_old_folder() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("model");
-        write_folder(&path, |folder| Ok(fs::write(folder.join("a"), "old").unwrap())).unwrap();
+        write_folder(&path, |folder| write_text(&folder.join("a"), "old")).unwrap();
         let failed = write_folder(&path, |folder| {
-            fs::write(folder.join("a"), "new").unwrap();
+            write_text(&folder.join("a"), "new")?;
             Err(Error::field(folder, "a", "nothing", "something"))
         });
         assert!(failed.is_err());

@@ -2,9 +2,13 @@
 #![deny(unsafe_code)]
 
 pub mod checkpoint;
+pub mod classification;
 pub mod data;
 pub mod device;
 pub mod error;
+pub mod evaluate;
+pub mod finetune;
+pub mod metrics;
 pub mod model;
 pub mod optimizer;
 pub mod pretrain;

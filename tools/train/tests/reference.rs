@@ -26,7 +26,7 @@ fn classification_logits() {
         let mut list = Encoder::parameters(&folder.config, "", false);
         list.extend(Classifier::parameters(&folder.config, labels.len()));
         let parameters = Parameters::new(list, Device::Cpu, Precision::F32, 0).unwrap();
-        assert!(folder.load_into(&parameters).unwrap().is_empty());
+        assert!(folder.load_into(&parameters, true).unwrap().is_empty());
         let encoder = Encoder::new(&parameters, &folder.config, "", None);
         let head = Classifier::new(&parameters, &folder.config);
         compare(name, &expected, |ids, present| {
@@ -42,7 +42,7 @@ fn replaced_token_logits() {
     let mut list = Encoder::parameters(&folder.config, "", false);
     list.extend(Discriminator::parameters(&folder.config));
     let parameters = Parameters::new(list, Device::Cpu, Precision::F32, 0).unwrap();
-    assert!(folder.load_into(&parameters).unwrap().is_empty());
+    assert!(folder.load_into(&parameters, true).unwrap().is_empty());
     let encoder = Encoder::new(&parameters, &folder.config, "", None);
     let head = Discriminator::new(&parameters);
     compare("tiny-rtd", &expected, |ids, present| {

@@ -52,21 +52,22 @@ impl Folder {
         self.path.join(VOCABULARY)
     }
 
-    /// Overwrites the encoder's parameters, all of which must be in the folder, and the head's where they are.
-    /// Returns the names of the head's parameters that were not.
+    /// Overwrites the encoder's parameters, all of which must be in the folder, and with `head` those of the head where
+    /// they are. Returns the names that were not overwritten.
     ///
     /// `BertModel` and `ElectraModel` save the encoder without its prefix; both forms are read.
-    pub fn load_into(&self, parameters: &Parameters) -> Result<Vec<String>> {
+    pub fn load_into(&self, parameters: &Parameters, head: bool) -> Result<Vec<String>> {
         let prefix = format!("{}.", self.config.family.prefix());
         let bare = !self.tensors.keys().any(|name| name.starts_with(&prefix));
         let name_in_file = |name: &str| match name.strip_prefix(&prefix) {
-            Some(rest) if bare => rest.to_owned(),
-            _ => name.to_owned(),
+            Some(rest) if bare => Some(rest.to_owned()),
+            None if !head => None,
+            _ => Some(name.to_owned()),
         };
         let file = self.path.join(WEIGHTS);
         let missing = parameters.load(&self.tensors, &file, name_in_file)?;
-        let of_encoder =
-            |name: &&String| name.starts_with(&prefix) && !name.starts_with(&format!("{prefix}pooler"));
+        let pooler = format!("{prefix}pooler.");
+        let of_encoder = |name: &&String| name.starts_with(&prefix) && !name.starts_with(&pooler);
         match missing.iter().find(of_encoder) {
             Some(name) => {
                 Err(Error::field(&file, name, "no such tensor", "one, as config.json has this layer"))

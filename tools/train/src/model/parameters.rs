@@ -160,18 +160,18 @@ impl Parameters {
     }
 
     /// Overwrites parameters with the tensors of a checkpoint wherever `name_in_file` gives a name that is there.
-    /// Returns the names that were not. `file` is for messages.
+    /// Returns the names of those that stay as they were. `file` is for messages.
     pub fn load(
         &self,
         tensors: &Tensors,
         file: &Path,
-        name_in_file: impl Fn(&str) -> String,
+        name_in_file: impl Fn(&str) -> Option<String>,
     ) -> Result<Vec<String>> {
         let mut missing = Vec::new();
         for placed in &self.layout {
             for (name, view) in self.tensors_of(placed)? {
-                let found = name_in_file(&name);
-                let Some(tensor) = tensors.get(&found) else {
+                let found = name_in_file(&name).and_then(|found| Some((tensors.get(&found)?, found)));
+                let Some((tensor, found)) = found else {
                     missing.push(name);
                     continue;
                 };
