@@ -142,12 +142,13 @@ mod tests {
     #[test]
     fn a_few_steps_by_hand() {
         let list = vec![
-            Parameter::new("a.weight", &[3], Initial::Normal(0.5)),
-            Parameter::new("a.bias", &[2], Initial::Ones),
+            Parameter::new("a.weight", &[100], Initial::Normal(0.5)),
+            Parameter::new("a.bias", &[70], Initial::Ones),
         ];
         let parameters = Parameters::new(list, Device::Cpu, Precision::F32, 3).unwrap();
         let mut expected = values(parameters.flat());
-        let (mut first, mut second) = ([0.0; 5], [0.0; 5]);
+        let length = expected.len();
+        let (mut first, mut second) = (vec![0.0; length], vec![0.0; length]);
         let settings =
             Settings { learning_rate: 0.1, weight_decay: 0.3, clip_norm: 2.0, ..Settings::default() };
         let mut optimizer = AdamW::new(&parameters, settings.clone()).unwrap();
@@ -156,14 +157,15 @@ mod tests {
             .iter()
             .flat_map(|group| group.elements.clone().map(|_| group.decays))
             .collect();
-        assert_eq!(decays.iter().filter(|&&it| it).count(), 3);
+        assert!(decays.contains(&true) && decays.contains(&false));
         for step in 1..=3_i32 {
-            let gradient: Vec<f64> = (0..5).map(|index| f64::from(step * (index - 2)) * 0.7).collect();
+            let gradient: Vec<f64> =
+                (0..length as i32).map(|index| f64::from(step * (index % 5 - 2)) * 0.7).collect();
             let norm = gradient.iter().map(|it| it * it).sum::<f64>().sqrt();
             let flat = Tensor::from_slice(&gradient).to_kind(Kind::Float);
             let found = optimizer.step(&parameters, &flat, step as u64, 0.5).unwrap();
-            assert!((found.double_value(&[]) - norm).abs() < 1e-5);
-            for index in 0..5 {
+            assert!((found.double_value(&[]) - norm).abs() < 1e-4);
+            for index in 0..length {
                 let g = gradient[index] * (2.0 / norm).min(1.0);
                 first[index] = 0.9 * first[index] + 0.1 * g;
                 second[index] = 0.999 * second[index] + 0.001 * g * g;

@@ -35,14 +35,14 @@ pub struct IdFile {
 }
 
 impl IdCache<'_> {
-    /// Opens the cache and makes it first where it does not exist. Its name depends on the names and sizes of the texts
+    /// Opens the cache and makes it first where it does not exist. Its name depends on the texts' paths, sizes and times
     /// and on the vocabulary, so a changed corpus makes another.
     pub fn open(&self) -> Result<IdFile> {
         let mut key = DefaultHasher::new();
         fs::read(self.tokenizer.file()).map_err(Error::read(self.tokenizer.file()))?.hash(&mut key);
         for text in self.texts {
-            let size = fs::metadata(text).map_err(Error::read(text))?.len();
-            (text.file_name(), size).hash(&mut key);
+            let metadata = fs::metadata(text).map_err(Error::read(text))?;
+            (text, metadata.len(), metadata.modified().map_err(Error::read(text))?).hash(&mut key);
         }
         let file = self.folder.join(format!("{:016x}.ids", key.finish()));
         if !file.exists() {

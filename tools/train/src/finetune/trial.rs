@@ -18,7 +18,7 @@ use crate::model::Mode;
 use crate::model::folder::{Folder, Tensors};
 use crate::optimizer::{AdamW, linear_schedule};
 use crate::random::seed_torch;
-use crate::run::{MetricsLog, Progress, load_state, save_state};
+use crate::run::{MetricsLog, Progress, check_weights, load_state, save_state};
 
 /// Log of a trial's figures, in its folder.
 pub const METRICS: &str = "metrics.jsonl";
@@ -243,6 +243,7 @@ impl<'a> Trial<'a> {
     }
 
     fn write_checkpoint(&self) -> Result<()> {
+        check_weights(&self.classifier.parameters, self.counters.step, &self.checkpoints)?;
         self.checkpoints.write(self.counters.step, |folder| {
             let best = [(BEST.to_owned(), self.best.shallow_clone())].into();
             save_state(folder, &self.classifier.parameters, &self.optimizer, &self.counters, best)

@@ -2,8 +2,8 @@
 
 use tch::{Kind, Tensor};
 
+use super::Config;
 use super::parameters::{Initial, Parameter, Parameters};
-use super::{Config, Family};
 use crate::error::Result;
 
 /// Whether values are dropped.
@@ -282,9 +282,4 @@ pub(super) fn dropout(input: &Tensor, share: f64, mode: Mode) -> Result<Tensor> 
         Mode::Train if share > 0.0 => Ok(input.f_dropout(share, true)?),
         _ => Ok(input.shallow_clone()),
     }
-}
-
-/// Whether a family projects `[CLS]` in a pooler of the encoder before the classifier.
-pub(super) fn has_pooler(family: Family) -> bool {
-    family == Family::Bert
 }

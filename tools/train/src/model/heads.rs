@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::encoder::{Encoder, LayerNorm, Linear, Mode, dropout, has_pooler};
+use super::encoder::{Encoder, LayerNorm, Linear, Mode, dropout};
 use super::parameters::{Initial, Parameter, Parameters};
 use super::{Config, Family};
 use crate::error::Result;
@@ -114,10 +114,9 @@ impl Classifier {
     /// Logits `[batch, labels]` of states `[batch, tokens, hidden]`.
     pub fn forward(&self, states: &Tensor, mode: Mode) -> Result<Tensor> {
         let first = states.f_select(1, 0)?;
-        let pooled = if has_pooler(self.family) {
-            self.dense.forward(&first)?.f_tanh()?
-        } else {
-            self.dense.forward(&dropout(&first, self.dropout, mode)?)?.f_gelu("none")?
+        let pooled = match self.family {
+            Family::Bert => self.dense.forward(&first)?.f_tanh()?,
+            Family::Electra => self.dense.forward(&dropout(&first, self.dropout, mode)?)?.f_gelu("none")?,
         };
         self.output.forward(&dropout(&pooled, self.dropout, mode)?)
     }

@@ -16,6 +16,10 @@ use crate::error::{Error, Result};
 use crate::model::folder::Tensors;
 use crate::random::{Purpose, Stream, seed_torch};
 
+/// Every parameter begins at a multiple of so many elements: matrix products on GPUs want 16 bytes, vector units 64.
+/// What lies between is zero, has a gradient of zero and stays zero.
+const ALIGNMENT: i64 = 64;
+
 /// What a parameter starts as.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Initial {
@@ -74,8 +78,12 @@ struct Placed {
 
 impl Parameters {
     /// Gives `parameters` memory and their initial values, which depend on `seed` and the names alone.
-    pub fn new(parameters: Vec<Parameter>, device: Device, precision: Precision, seed: u64) -> Result<Self> {
-        let mut parameters = parameters;
+    pub fn new(
+        mut parameters: Vec<Parameter>,
+        device: Device,
+        precision: Precision,
+        seed: u64,
+    ) -> Result<Self> {
         // Embeddings stay f32: their gradients are sums over whole batches, of which bf16 would lose the small terms.
         parameters.sort_by_key(|it| (!it.stays_f32(), it.depth, it.decays()));
         let mut layout = Vec::new();
@@ -84,7 +92,8 @@ impl Parameters {
         let (mut end, mut low_start) = (0, None);
         for parameter in parameters {
             let start = end;
-            end += parameter.shape.iter().product::<i64>();
+            let stop = start + parameter.shape.iter().product::<i64>();
+            end = aligned(stop);
             if !parameter.stays_f32() {
                 low_start.get_or_insert(start);
             }
@@ -101,7 +110,7 @@ impl Parameters {
             for name in &parameter.names {
                 by_name.insert(name.clone(), layout.len());
             }
-            layout.push(Placed { parameter, elements: start..end });
+            layout.push(Placed { parameter, elements: start..stop });
         }
         let low_start = low_start.unwrap_or(end);
         let flat = Tensor::f_zeros([end], (Kind::Float, device))?;
@@ -123,9 +132,14 @@ impl Parameters {
         }
     }
 
-    /// Number of elements.
+    /// Length of the flat buffer.
     pub fn elements(&self) -> i64 {
         self.flat.numel() as i64
+    }
+
+    /// Number of weights.
+    pub fn count(&self) -> i64 {
+        self.layout.iter().map(|placed| placed.elements.end - placed.elements.start).sum()
     }
 
     /// The flat f32 buffer, `[elements]`.
@@ -141,10 +155,16 @@ impl Parameters {
     /// Gradients of `loss` as a flat f32 tensor, `[elements]`; zero where the loss does not depend on a parameter.
     pub fn gradients(&self, loss: &Tensor) -> Result<Tensor> {
         let gradients = Tensor::f_run_backward(&[loss], &self.leaves, false, false)?;
+        let zeros = Tensor::f_zeros([ALIGNMENT], (Kind::Float, self.flat.device()))?;
         let mut flat = Vec::with_capacity(gradients.len());
-        for (gradient, leaf) in gradients.into_iter().zip(&self.leaves) {
+        for ((gradient, leaf), placed) in gradients.into_iter().zip(&self.leaves).zip(&self.layout) {
             let gradient = if gradient.defined() { gradient } else { leaf.f_zeros_like()? };
             flat.push(gradient.f_reshape([-1])?);
+            let stop = placed.elements.end;
+            let gap = aligned(stop) - stop;
+            if gap > 0 {
+                flat.push(zeros.f_narrow(0, 0, gap)?);
+            }
         }
         // Concatenation promotes bf16 to f32.
         Ok(Tensor::f_cat(&flat, 0)?.f_to_kind(Kind::Float)?)
@@ -256,6 +276,10 @@ impl Parameter {
     fn stays_f32(&self) -> bool {
         self.names[0].contains("embeddings.")
     }
+}
+
+fn aligned(element: i64) -> i64 {
+    (element + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT
 }
 
 /// A sample of the normal distribution between -2 and 2 standard deviations, from its inverse. Drawn on the CPU, for the

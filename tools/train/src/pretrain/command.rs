@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
 
 use super::batches::Batches;
-use super::objective::{Pretraining, figures, synchronize};
+use super::objective::{Pretraining, figures};
 use super::settings::{Objective, PretrainSettings};
 use crate::checkpoint::{Checkpoints, write_folder};
 use crate::data::{IdCache, WordPieceTokenizer};
@@ -18,7 +18,7 @@ use crate::model::folder::{self, Tensors};
 use crate::model::{GENERATOR, Mode, Parameters};
 use crate::optimizer::{AdamW, linear_schedule, zero_gradients};
 use crate::random::seed_torch;
-use crate::run::{MetricsLog, Progress, draw_curves, load_settings, load_state, save_state};
+use crate::run::{MetricsLog, Progress, check_weights, draw_curves, load_settings, load_state, save_state};
 
 /// Log of a run's figures, in its folder.
 const METRICS: &str = "metrics.jsonl";
@@ -107,7 +107,7 @@ impl Run {
         let mut progress = Progress::new("pretrain", steps, self.step);
         progress.note(&format!(
             "{} parameters, {} tokens an epoch, {:?}, from step {}",
-            self.parameters.elements(),
+            self.parameters.count(),
             self.batches.epoch_tokens(),
             self.device,
             self.step
@@ -231,7 +231,7 @@ impl Run {
     }
 
     fn write_checkpoint(&self) -> Result<()> {
-        synchronize(self.device);
+        check_weights(&self.parameters, self.step, &self.checkpoints)?;
         let counters = Counters { step: self.step };
         self.checkpoints.write(self.step, |folder| {
             save_state(folder, &self.parameters, &self.optimizer, &counters, Tensors::new())

@@ -1,6 +1,6 @@
 //! The losses of pre-training.
 
-use tch::{Device, Kind, Reduction, Tensor};
+use tch::{Kind, Reduction, Tensor};
 
 use super::batches::Batch;
 use super::settings::{Objective, PretrainSettings};
@@ -158,15 +158,10 @@ fn share(truths: &Tensor) -> Result<Tensor> {
     Ok(truths.f_mean(Kind::Float)?)
 }
 
-/// Whether a device has to be waited for.
-pub fn synchronize(device: Device) {
-    if let Device::Cuda(index) = device {
-        tch::Cuda::synchronize(index as i64);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use tch::Device;
+
     use super::*;
 
     #[test]

@@ -10,4 +10,4 @@ pub use curves::draw_curves;
 pub use log::MetricsLog;
 pub use progress::Progress;
 pub use settings::{SAVED_SETTINGS, Settings, load_settings};
-pub use state::{load_state, save_state};
+pub use state::{check_weights, load_state, save_state};

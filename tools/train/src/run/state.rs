@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tch::Tensor;
 
+use crate::checkpoint::Checkpoints;
 use crate::error::{Error, Result};
 use crate::model::Parameters;
 use crate::model::folder::{Tensors, read_tensors, write_tensors};
@@ -37,6 +38,15 @@ pub fn save_state(
     let text = serde_json::to_string(counters)
         .map_err(|error| Error::field(&file, "counters", error.to_string(), "JSON"))?;
     fs::write(&file, text).map_err(Error::write(&file))
+}
+
+/// Refuses weights that are no longer finite: the loss that would tell comes only after the next step.
+pub fn check_weights(parameters: &Parameters, step: u64, checkpoints: &Checkpoints) -> Result<()> {
+    let found = parameters.flat().f_norm()?.f_double_value(&[])?;
+    if found.is_finite() {
+        return Ok(());
+    }
+    Err(Error::NotFinite { step, what: "norm of the weights", found, kept: checkpoints.describe_last() })
 }
 
 /// Restores what [`save_state`] wrote; returns the counters and the further tensors.
