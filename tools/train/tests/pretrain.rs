@@ -4,6 +4,7 @@ mod common;
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -86,6 +87,28 @@ fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint() {
     assert!(step > 10 && message.contains(&format!("step {step}: the ")), "{message}");
     assert!(message.contains("the checkpoint of step 10 is kept: "), "{message}");
     assert!(output.join("checkpoints/step-10/state.safetensors").exists());
+}
+
+/// A limit on the size of files stands for a disk that is full: the write fails in the middle.
+#[test]
+fn a_disk_that_is_full_is_named_and_leaves_nothing_half_written() {
+    let root = tempfile::tempdir().unwrap();
+    write_language(root.path());
+    let settings = write_pretrain_settings(root.path(), 20);
+    let output = root.path().join("run");
+    let shell = "trap '' XFSZ; ulimit -f 500; exec \"$@\"";
+    let result = Command::new("sh")
+        .args(["-c", shell, "sh", env!("CARGO_BIN_EXE_electra-train"), "pretrain"])
+        .args([text(&settings), "-o", text(&output)])
+        .env("OMP_NUM_THREADS", "1")
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&result.stderr).into_owned();
+    assert_eq!(result.status.code(), Some(1), "{message}");
+    assert!(message.contains("state.safetensors: cannot be written: File too large"), "{message}");
+    assert_eq!(fs::read_dir(output.join("checkpoints")).unwrap().count(), 0);
+    // With room again, the same command finishes.
+    run(&["pretrain", text(&settings), "-o", text(&output)]);
 }
 
 #[test]
