@@ -1,0 +1,163 @@
+//! Folders that appear whole or not at all, and the checkpoints of a run among them.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Checkpoints kept in a run's folder; the one before the last guards against a disk that lost the last.
+const KEPT: usize = 2;
+const PREFIX: &str = "step-";
+
+/// Makes the folder `path` by filling a temporary one beside it and renaming that. A folder that was there before is
+/// replaced; whoever looks sees the old one, none for an instant, or the new one, never a part.
+pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let temporary = beside(path, "writing");
+    let replaced = beside(path, "replaced");
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(Error::write(parent))?;
+    }
+    for leftover in [&temporary, &replaced] {
+        remove(leftover)?;
+    }
+    fs::create_dir(&temporary).map_err(Error::write(&temporary))?;
+    let filled = fill(&temporary).and_then(|()| sync_files(&temporary));
+    if let Err(error) = filled {
+        // A disk that is full stays less full; the reason matters more than whether this works.
+        let _ = fs::remove_dir_all(&temporary);
+        return Err(error);
+    }
+    if path.exists() {
+        fs::rename(path, &replaced).map_err(Error::write(path))?;
+    }
+    fs::rename(&temporary, path).map_err(Error::write(path))?;
+    if let Some(parent) = path.parent() {
+        sync(parent)?;
+    }
+    remove(&replaced)
+}
+
+/// The checkpoints of one run: folders `step-N` in one folder.
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    folder: PathBuf,
+}
+
+impl Checkpoints {
+    /// Those in `folder`, which need not exist.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// The step and folder of the last one.
+    pub fn last(&self) -> Result<Option<(u64, PathBuf)>> {
+        Ok(self.all()?.pop())
+    }
+
+    /// Writes the one of `step` and removes those that are too old.
+    pub fn write(&self, step: u64, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        write_folder(&self.folder.join(format!("{PREFIX}{step}")), fill)?;
+        let all = self.all()?;
+        for (_, folder) in &all[..all.len().saturating_sub(KEPT)] {
+            remove(folder)?;
+        }
+        Ok(())
+    }
+
+    /// Which checkpoint is the last, for a message.
+    pub fn describe_last(&self) -> String {
+        match self.last() {
+            Ok(Some((step, folder))) => {
+                format!("the checkpoint of step {step} is kept: {}", folder.display())
+            }
+            _ => "no checkpoint had been written".to_owned(),
+        }
+    }
+
+    /// Whole checkpoints, by step.
+    fn all(&self) -> Result<Vec<(u64, PathBuf)>> {
+        if !self.folder.exists() {
+            return Ok(Vec::new());
+        }
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(Error::read(&self.folder))? {
+            let entry = entry.map_err(Error::read(&self.folder))?;
+            let name = entry.file_name();
+            let step =
+                name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|it| it.parse().ok());
+            if let Some(step) = step {
+                found.push((step, entry.path()));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+/// `path` with `.suffix` appended; [`Checkpoints::all`] does not take it for a checkpoint.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    name.into()
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::write(folder)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn sync_files(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).map_err(Error::read(folder))? {
+        let path = entry.map_err(Error::read(folder))?.path();
+        if path.is_dir() {
+            sync_files(&path)?;
+        } else {
+            sync(&path)?;
+        }
+    }
+    sync(folder)
+}
+
+fn sync(path: &Path) -> Result<()> {
+    let file = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    File::open(file).and_then(|file| file.sync_all()).map_err(Error::write(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write_text(file: &Path, text: &str) -> Result<()> {
+        fs::write(file, text).map_err(Error::write(file))
+    }
+
+    #[test]
+    fn the_last_two_are_kept_and_unfinished_ones_do_not_count() {
+        let root = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(root.path().join("checkpoints"));
+        assert_eq!(checkpoints.last().unwrap(), None);
+        for step in [5, 10, 9] {
+            checkpoints.write(step, |folder| write_text(&folder.join("state"), "x")).unwrap();
+        }
+        fs::create_dir(root.path().join("checkpoints/step-11.writing")).unwrap();
+        let steps: Vec<u64> = checkpoints.all().unwrap().into_iter().map(|(step, _)| step).collect();
+        assert_eq!(steps, [9, 10]);
+    }
+
+    #[test]
+    fn a_failure_leaves_the_old_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("model");
+        write_folder(&path, |folder| write_text(&folder.join("a"), "old")).unwrap();
+        let failed = write_folder(&path, |folder| {
+            write_text(&folder.join("a"), "new")?;
+            Err(Error::field(folder, "a", "nothing", "something"))
+        });
+        assert!(failed.is_err());
+        assert_eq!(fs::read_to_string(path.join("a")).unwrap(), "old");
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+}

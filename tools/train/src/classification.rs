@@ -1,0 +1,161 @@
+//! A classifier of texts: an encoder with its head, and the batches it reads.
+
+use std::cmp::Reverse;
+use std::path::Path;
+
+use rayon::prelude::*;
+use tch::{Device, Kind, Tensor};
+
+use crate::data::{Example, WordPieceTokenizer};
+use crate::device::Precision;
+use crate::error::{Error, Result};
+use crate::metrics::Metrics;
+use crate::model::config::Head;
+use crate::model::folder::{self, Folder};
+use crate::model::{Classifier, Config, Encoder, Mode, Parameters};
+
+/// Tokens of one forward pass without gradient: enough to keep a device busy.
+const EVALUATION_TOKENS: usize = 8192;
+
+/// Encoder and head over parameters of their own.
+#[derive(Debug)]
+pub struct TextClassifier {
+    /// Sizes of the encoder.
+    pub config: Config,
+    /// Names of the labels.
+    pub labels: Vec<String>,
+    /// All parameters.
+    pub parameters: Parameters,
+    encoder: Encoder,
+    head: Classifier,
+    device: Device,
+}
+
+/// A text as ids, `[CLS]` and `[SEP]` included, and its label.
+#[derive(Clone, Debug)]
+pub struct EncodedExample {
+    /// Token ids.
+    pub ids: Vec<u16>,
+    /// Index of the label.
+    pub label: usize,
+}
+
+/// Texts of one forward pass, on the device.
+#[derive(Debug)]
+pub struct LabelledBatch {
+    /// `[batch, tokens]`, i64.
+    pub ids: Tensor,
+    /// `[batch, tokens]`, bool, false at padding; none where there is none.
+    pub present: Option<Tensor>,
+    /// `[batch]`, i64.
+    pub labels: Tensor,
+}
+
+impl TextClassifier {
+    /// The encoder of `folder` with a head for `labels`: the folder's own where it has these labels, else a new one that
+    /// depends on `seed`.
+    pub fn new(
+        folder: &Folder,
+        labels: &[String],
+        device: Device,
+        precision: Precision,
+        seed: u64,
+    ) -> Result<Self> {
+        let config = folder.config.clone();
+        let mut list = Encoder::parameters(&config, "", false);
+        list.extend(Classifier::parameters(&config, labels.len()));
+        let parameters = Parameters::new(list, device, precision, seed)?;
+        let same = matches!(&folder.head, Head::Classification(names) if names == labels);
+        folder.load_into(&parameters, same)?;
+        let encoder = Encoder::new(&parameters, &config, "", None);
+        let head = Classifier::new(&parameters, &config);
+        Ok(Self { config, labels: labels.to_vec(), parameters, encoder, head, device })
+    }
+
+    /// Logits `[batch, labels]`, f32.
+    pub fn logits(&self, batch: &LabelledBatch, mode: Mode) -> Result<Tensor> {
+        let states = self.encoder.forward(&batch.ids, batch.present.as_ref(), mode)?;
+        Ok(self.head.forward(&states, mode)?.f_to_kind(Kind::Float)?)
+    }
+
+    /// Figures over `examples`, without dropout.
+    pub fn evaluate(&self, examples: &[EncodedExample], padding: u16) -> Result<Metrics> {
+        let _guard = tch::no_grad_guard();
+        let mut order: Vec<&EncodedExample> = examples.iter().collect();
+        order.sort_by_key(|example| Reverse(example.ids.len()));
+        let mut scores = Vec::with_capacity(order.len());
+        let mut rest = &order[..];
+        while let Some(longest) = rest.first() {
+            let count = (EVALUATION_TOKENS / longest.ids.len()).clamp(1, rest.len());
+            let (now, later) = rest.split_at(count);
+            rest = later;
+            let batch = LabelledBatch::new(now.iter().copied(), padding, self.device)?;
+            let probabilities = self.logits(&batch, Mode::Evaluate)?.f_softmax(-1, Kind::Double)?;
+            let flat: Vec<f64> = Vec::try_from(probabilities.f_flatten(0, -1)?)?;
+            scores.extend(flat.chunks(self.labels.len()).map(<[f64]>::to_vec));
+        }
+        let expected: Vec<usize> = order.iter().map(|it| it.label).collect();
+        Ok(Metrics::new(&scores, &expected))
+    }
+
+    /// Writes the Hugging Face folder; see [`folder::write`].
+    pub fn write(&self, path: &Path, vocabulary: &Path) -> Result<()> {
+        let head = Head::Classification(self.labels.clone());
+        folder::write(path, &self.config, &head, &self.parameters.tensors()?, vocabulary)
+    }
+}
+
+/// Tokenizes on all cores; texts longer than `longest` tokens are cut.
+pub fn encode(
+    examples: &[Example],
+    tokenizer: &WordPieceTokenizer,
+    longest: usize,
+) -> Result<Vec<EncodedExample>> {
+    let encode = |example: &Example| {
+        let ids = tokenizer.encode_framed(&example.text, longest)?;
+        Ok(EncodedExample { ids, label: example.label })
+    };
+    examples.par_iter().map(encode).collect()
+}
+
+/// The tokenizer of a folder, which must not know more tokens than the model.
+pub fn tokenizer_of(folder: &Folder) -> Result<WordPieceTokenizer> {
+    let tokenizer = WordPieceTokenizer::read(&folder.vocabulary())?;
+    if tokenizer.size as i64 > folder.config.vocab_size {
+        let found = format!("{} tokens", tokenizer.size);
+        let expected = format!("at most vocab_size of config.json, {}", folder.config.vocab_size);
+        return Err(Error::field(tokenizer.file(), "lines", found, expected));
+    }
+    Ok(tokenizer)
+}
+
+impl LabelledBatch {
+    /// Pads `examples` to the longest.
+    pub fn new<'a>(
+        examples: impl Iterator<Item = &'a EncodedExample> + Clone,
+        padding: u16,
+        device: Device,
+    ) -> Result<Self> {
+        let longest = examples.clone().map(|it| it.ids.len()).max().unwrap_or(0);
+        let (mut ids, mut present, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+        for example in examples {
+            let missing = longest - example.ids.len();
+            ids.extend(example.ids.iter().map(|&id| i64::from(id)));
+            ids.extend(std::iter::repeat_n(i64::from(padding), missing));
+            present.extend(std::iter::repeat_n(true, example.ids.len()));
+            present.extend(std::iter::repeat_n(false, missing));
+            labels.push(example.label as i64);
+        }
+        let shape = [labels.len() as i64, longest as i64];
+        let padded = present.contains(&false);
+        let on_device = |tensor: Tensor| Ok::<_, Error>(tensor.f_to_device(device)?);
+        Ok(Self {
+            ids: on_device(Tensor::f_from_slice(&ids)?.f_view(shape)?)?,
+            present: match padded {
+                true => Some(on_device(Tensor::f_from_slice(&present)?.f_view(shape)?)?),
+                false => None,
+            },
+            labels: on_device(Tensor::f_from_slice(&labels)?)?,
+        })
+    }
+}

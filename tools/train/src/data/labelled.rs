@@ -1,0 +1,248 @@
+//! Labelled texts in `.tsv`, `.csv` and `.jsonl` files, each also with `.zst` after it.
+
+use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::open_text;
+use crate::error::{Error, Result};
+
+/// A file and which of its fields mean what.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// The file. TSV is read without quoting, as the GLUE tasks write it; CSV with.
+    pub path: PathBuf,
+    /// Column or key of the text.
+    #[serde(default = "text_field")]
+    pub text: String,
+    /// Column or key of the label.
+    #[serde(default = "label_field")]
+    pub label: String,
+    /// What a value of the label's field means, where it is neither a label's name nor its number.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Values of the label's field whose rows are left out.
+    #[serde(default)]
+    pub skip: Vec<String>,
+    /// Rows are read only where these fields have these values: `{ split = "train" }`.
+    #[serde(default)]
+    pub only: BTreeMap<String, String>,
+}
+
+fn text_field() -> String {
+    "text".to_owned()
+}
+
+fn label_field() -> String {
+    "label".to_owned()
+}
+
+/// One row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Example {
+    /// The text.
+    pub text: String,
+    /// Index of its label.
+    pub label: usize,
+}
+
+impl Source {
+    /// `path` with the usual names of fields.
+    pub fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            text: text_field(),
+            label: label_field(),
+            labels: BTreeMap::new(),
+            skip: Vec::new(),
+            only: BTreeMap::new(),
+        }
+    }
+
+    /// All rows; `names` are the labels in the order of their numbers.
+    pub fn read(&self, names: &[String]) -> Result<Vec<Example>> {
+        let input = open_text(&self.path)?;
+        let name =
+            self.path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let examples = match Path::new(name.trim_end_matches(".zst")).extension().and_then(|it| it.to_str()) {
+            Some("tsv") => self.read_table(input, b'\t', false, names),
+            Some("csv") => self.read_table(input, b',', true, names),
+            Some("jsonl") => self.read_json_lines(input, names),
+            _ => Err(self.refuse("name".to_owned(), &name, ".tsv, .csv or .jsonl, and .zst after it or not")),
+        }?;
+        if examples.is_empty() {
+            return Err(self.refuse("rows".to_owned(), "none that count", "at least one"));
+        }
+        Ok(examples)
+    }
+
+    fn read_table(
+        &self,
+        input: Box<dyn BufRead + Send>,
+        delimiter: u8,
+        quoting: bool,
+        names: &[String],
+    ) -> Result<Vec<Example>> {
+        let mut reader =
+            csv::ReaderBuilder::new().delimiter(delimiter).quoting(quoting).flexible(true).from_reader(input);
+        let refuse = |error: csv::Error| match error.into_kind() {
+            csv::ErrorKind::Io(source) => Error::Read { file: self.path.clone(), source },
+            other => self.refuse("content".to_owned(), &format!("{other:?}"), "a table in UTF-8"),
+        };
+        let header = reader.headers().map_err(refuse)?.clone();
+        let column = |wanted: &str| {
+            header.iter().position(|name| name == wanted).ok_or_else(|| {
+                let columns: Vec<&str> = header.iter().collect();
+                let found = format!("the columns {}", columns.join(", "));
+                self.refuse("line 1".to_owned(), &found, &format!("a column {wanted}"))
+            })
+        };
+        let (text, label) = (column(&self.text)?, column(&self.label)?);
+        let conditions = self
+            .only
+            .iter()
+            .map(|(name, value)| Ok((column(name)?, value.as_str())))
+            .collect::<Result<Vec<_>>>()?;
+        let mut examples = Vec::new();
+        for record in reader.records() {
+            let record = record.map_err(refuse)?;
+            let line = record.position().map_or(0, csv::Position::line);
+            if record.len() != header.len() {
+                let found = format!("{} fields", record.len());
+                return Err(self.refuse(
+                    format!("line {line}"),
+                    &found,
+                    &format!("{} as in line 1", header.len()),
+                ));
+            }
+            if conditions.iter().all(|&(column, value)| &record[column] == value) {
+                examples.extend(self.example(&record[text], &record[label], line, names)?);
+            }
+        }
+        Ok(examples)
+    }
+
+    fn read_json_lines(&self, input: Box<dyn BufRead + Send>, names: &[String]) -> Result<Vec<Example>> {
+        let mut examples = Vec::new();
+        for (line, content) in (1..).zip(input.lines()) {
+            let content = content.map_err(Error::read(&self.path))?;
+            if content.trim().is_empty() {
+                continue;
+            }
+            let object: Value = serde_json::from_str(&content).map_err(|error| {
+                self.refuse(format!("line {line}"), &format!("no JSON ({error})"), "a JSON object")
+            })?;
+            let field = |name: &str| match object.get(name) {
+                Some(Value::String(text)) => Ok(text.clone()),
+                Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(value.to_string()),
+                other => {
+                    let found = other.map_or("nothing".to_owned(), Value::to_string);
+                    Err(self.refuse(format!("line {line}, {name}"), &found, "a text or a number"))
+                }
+            };
+            let mut counts = true;
+            for (name, value) in &self.only {
+                counts &= field(name)? == *value;
+            }
+            if counts {
+                examples.extend(self.example(&field(&self.text)?, &field(&self.label)?, line, names)?);
+            }
+        }
+        Ok(examples)
+    }
+
+    /// None for a row that is to be skipped.
+    fn example(&self, text: &str, value: &str, line: u64, names: &[String]) -> Result<Option<Example>> {
+        if self.skip.iter().any(|skipped| skipped == value) {
+            return Ok(None);
+        }
+        let name = self.labels.get(value).map_or(value, String::as_str);
+        let number = name.parse().ok().filter(|&number: &usize| number < names.len());
+        match names.iter().position(|it| it == name).or(number) {
+            Some(label) => Ok(Some(Example { text: text.to_owned(), label })),
+            None => {
+                let expected = format!("one of {} or its number from 0", names.join(", "));
+                Err(self.refuse(format!("line {line}, {}", self.label), value, &expected))
+            }
+        }
+    }
+
+    fn refuse(&self, field: String, found: &str, expected: &str) -> Error {
+        Error::field(&self.path, field, found, expected)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn names() -> Vec<String> {
+        vec!["NEGATIVE".to_owned(), "POSITIVE".to_owned()]
+    }
+
+    fn read(name: &str, content: &str, change: impl Fn(&mut Source)) -> Result<Vec<(String, usize)>> {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join(name);
+        let bytes = content.as_bytes();
+        let packed = name.ends_with(".zst").then(|| zstd::encode_all(bytes, 1).unwrap());
+        fs::write(&path, packed.as_deref().unwrap_or(bytes)).unwrap();
+        let mut source = Source::new(path);
+        change(&mut source);
+        Ok(source.read(&names())?.into_iter().map(|it| (it.text, it.label)).collect())
+    }
+
+    #[test]
+    fn every_format_gives_the_same_rows() {
+        let expected = vec![("it 's \"fine\"".to_owned(), 1), ("no".to_owned(), 0)];
+        let tsv = "text\tlabel\nit 's \"fine\"\t1\nno\tNEGATIVE\n";
+        let csv = "label,text\n1,\"it 's \"\"fine\"\"\"\n0,no\n";
+        let json =
+            "{\"text\": \"it 's \\\"fine\\\"\", \"label\": 1}\n\n{\"text\": \"no\", \"label\": \"0\"}\n";
+        for (name, content) in [("a.tsv", tsv), ("a.csv", csv), ("a.jsonl", json), ("a.tsv.zst", tsv)] {
+            assert_eq!(read(name, content, |_| {}).unwrap(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn five_classes_can_be_read_as_two_and_splits_apart() {
+        let content = "label5\tphrase\tsplit\n0\ta\ttrain\n2\tb\ttrain\n4\tc\tdev\n3\td\ttrain\n";
+        let rows = read("a.tsv", content, |source| {
+            (source.text, source.label) = ("phrase".to_owned(), "label5".to_owned());
+            source.labels = [("3", "POSITIVE"), ("4", "POSITIVE")].map(|(a, b)| (a.into(), b.into())).into();
+            source.skip = vec!["2".to_owned()];
+            source.only = [("split".to_owned(), "train".to_owned())].into();
+        });
+        assert_eq!(rows.unwrap(), [("a".to_owned(), 0), ("d".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn bad_rows_are_named() {
+        let cases = [
+            (
+                "a.tsv",
+                "sentence\tlabel\nx\t1\n",
+                "line 1: found the columns sentence, label, expected a column text",
+            ),
+            ("a.tsv", "text\tlabel\nx\t1\ny\n", "line 3: found 1 fields, expected 2 as in line 1"),
+            (
+                "a.tsv",
+                "text\tlabel\nx\t7\n",
+                "line 2, label: found 7, expected one of NEGATIVE, POSITIVE or its number",
+            ),
+            ("a.jsonl", "{\"label\": 1}\n", "line 1, text: found nothing, expected a text or a number"),
+            ("a.jsonl", "{\n", "line 1: found no JSON"),
+            ("a.txt", "x\n", "name: found a.txt, expected .tsv, .csv or .jsonl"),
+            ("a.tsv", "text\tlabel\n", "rows: found none that count, expected at least one"),
+        ];
+        for (name, content, expected) in cases {
+            let error = read(name, content, |_| {}).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Text in: files, the tokenizer, the cache of token ids, labelled rows.
+
+mod id_cache;
+mod labelled;
+mod text;
+mod tokenizer;
+
+pub use id_cache::{IdCache, IdFile};
+pub use labelled::{Example, Source};
+pub use text::open_text;
+pub use tokenizer::{Special, WordPieceTokenizer};

@@ -1,0 +1,87 @@
+//! BERT's uncased WordPiece tokenizer, as the `tokenizers` crate does it; the runtime's own gives the same ids.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::normalizers::BertNormalizer;
+use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
+use tokenizers::{Model, Tokenizer};
+
+use crate::error::{Error, Result};
+
+/// Turns text into ids, without `[CLS]` and `[SEP]`.
+#[derive(Debug)]
+pub struct WordPieceTokenizer {
+    file: PathBuf,
+    tokenizer: Tokenizer,
+    /// Ids of the tokens that have a meaning of their own.
+    pub special: Special,
+    /// Number of tokens.
+    pub size: usize,
+}
+
+/// Ids of special tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Special {
+    /// Fills short rows of a batch.
+    pub pad: u16,
+    /// First token of every input.
+    pub cls: u16,
+    /// Last token of every input, and what separates documents.
+    pub sep: u16,
+    /// Stands where a token is to be guessed.
+    pub mask: u16,
+}
+
+impl WordPieceTokenizer {
+    /// Reads `vocab.txt`.
+    pub fn read(file: &Path) -> Result<Self> {
+        let bytes = fs::read(file).map_err(Error::read(file))?;
+        let refuse =
+            |reason: &dyn ToString| Error::Tokenizer { file: file.to_path_buf(), reason: reason.to_string() };
+        let vocabulary = WordPiece::read_bytes(&bytes).map_err(|error| refuse(&error))?;
+        let model = WordPiece::builder().vocab(vocabulary).build().map_err(|error| refuse(&error))?;
+        let size = model.get_vocab_size();
+        if size > usize::from(u16::MAX) {
+            return Err(Error::field(file, "lines", size.to_string(), "at most 65535"));
+        }
+        let id = |token: &str| match model.token_to_id(token) {
+            Some(id) => Ok(id as u16),
+            None => Err(Error::field(file, token, "no such line", "one: every model needs this token")),
+        };
+        let special =
+            Special { pad: id("[PAD]")?, cls: id("[CLS]")?, sep: id("[SEP]")?, mask: id("[MASK]")? };
+        id("[UNK]")?;
+        let mut tokenizer = Tokenizer::new(model);
+        tokenizer
+            .with_normalizer(Some(BertNormalizer::new(true, true, None, true)))
+            .map_err(|error| refuse(&error))?
+            .with_pre_tokenizer(Some(BertPreTokenizer));
+        Ok(Self { file: file.to_path_buf(), tokenizer, special, size })
+    }
+
+    /// The file that was read.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Appends the ids of `text`.
+    pub fn encode_into(&self, text: &str, ids: &mut Vec<u16>) -> Result<()> {
+        let encoding = self
+            .tokenizer
+            .encode_fast(text, false)
+            .map_err(|error| Error::Tokenizer { file: self.file.clone(), reason: error.to_string() })?;
+        ids.extend(encoding.get_ids().iter().map(|&id| id as u16));
+        Ok(())
+    }
+
+    /// `[CLS] text [SEP]`, cut to `longest` tokens.
+    pub fn encode_framed(&self, text: &str, longest: usize) -> Result<Vec<u16>> {
+        let mut ids = vec![self.special.cls];
+        self.encode_into(text, &mut ids)?;
+        ids.truncate(longest.saturating_sub(1).max(1));
+        ids.push(self.special.sep);
+        Ok(ids)
+    }
+}

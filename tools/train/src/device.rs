@@ -1,0 +1,72 @@
+//! Where a command computes, and how precisely.
+
+use serde::{Deserialize, Serialize};
+use tch::{Cuda, Device, Kind};
+
+use crate::error::{Error, Result};
+
+/// Which device a command is to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceChoice {
+    /// CUDA where libtorch has it, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The first CUDA device, or an error.
+    Cuda,
+}
+
+/// What activations, gradients and the copies of the weights that compute are held in. The weights that the
+/// optimizer updates are f32 in either case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// binary32 throughout.
+    #[default]
+    F32,
+    /// bfloat16 in the encoder and the heads; embeddings and losses stay f32.
+    Bf16,
+}
+
+impl DeviceChoice {
+    /// Finds the device. The first call of the process loads CUDA.
+    pub fn find(self) -> Result<Device> {
+        if self == Self::Cpu {
+            return Ok(Device::Cpu);
+        }
+        load_cuda();
+        match (Cuda::is_available(), self) {
+            (true, _) => Ok(Device::Cuda(0)),
+            (false, Self::Cuda) => Err(Error::Device {
+                wanted: "cuda",
+                hint: "install libtorch with tools/train/setup --cuda, or use --device cpu",
+            }),
+            (false, _) => Ok(Device::Cpu),
+        }
+    }
+}
+
+impl Precision {
+    /// The kind of the tensors that compute.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::F32 => Kind::Float,
+            Self::Bf16 => Kind::BFloat16,
+        }
+    }
+}
+
+/// Loads libtorch_cuda, which registers its kernels with libtorch as it is loaded. The linker leaves it out, since no
+/// symbol of it is used, and linking it by force would break machines that have no CUDA.
+#[allow(unsafe_code)]
+fn load_cuda() {
+    // SAFETY: the library's initializers are those that any program linked to it runs; they are made to run once, before
+    // the first use of CUDA, and a failure to load leaves libtorch as it was.
+    let loaded = unsafe { libloading::Library::new("libtorch_cuda.so") };
+    if let Ok(library) = loaded {
+        // The registered kernels live in it: it must stay until the process ends.
+        std::mem::forget(library);
+    }
+}

@@ -1,0 +1,124 @@
+//! What can go wrong. Every message is one line that says where, what was found and what was expected.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Longest piece of a foreign file that a message repeats, in characters.
+const MAX_QUOTED: usize = 120;
+
+/// Why a command stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder could not be opened or read.
+    #[error("{}: cannot be read: {source}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// What the operating system answered.
+        source: io::Error,
+    },
+    /// A file or folder could not be written; a full disk ends here.
+    #[error("{}: cannot be written: {source}", file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// What the operating system answered.
+        source: io::Error,
+    },
+    /// A file is well-formed, but something in it is contradictory or unsupported.
+    #[error("{}: {field}: found {found}, expected {expected}", file.display())]
+    Field {
+        /// The file.
+        file: PathBuf,
+        /// The field, tensor, column or line at fault.
+        field: String,
+        /// What was found there.
+        found: String,
+        /// What would have been accepted.
+        expected: String,
+    },
+    /// The loss of a step is not a number, or infinite.
+    #[error("step {step}: the {what} is {found}, expected a finite number; {kept}")]
+    NotFinite {
+        /// The step, counted from 1.
+        step: u64,
+        /// Which loss or norm.
+        what: &'static str,
+        /// Its value.
+        found: f64,
+        /// Which checkpoint is still good, in words.
+        kept: String,
+    },
+    /// The chosen device does not exist.
+    #[error("device {wanted}: found none, expected one that libtorch can use ({hint})")]
+    Device {
+        /// The name asked for.
+        wanted: &'static str,
+        /// What to try.
+        hint: &'static str,
+    },
+    /// libtorch refused an operation; running out of GPU memory is one such case.
+    #[error("libtorch: {}", first_line(.0))]
+    Torch(#[from] tch::TchError),
+    /// The tokenizer refused a text or its own vocabulary.
+    #[error("{}: tokenizer: {reason}", file.display())]
+    Tokenizer {
+        /// The vocabulary.
+        file: PathBuf,
+        /// What the `tokenizers` crate said.
+        reason: String,
+    },
+}
+
+/// Shorthand for results of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    pub(crate) fn read(file: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| Self::Read { file: file.to_path_buf(), source }
+    }
+
+    pub(crate) fn write(file: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| Self::Write { file: file.to_path_buf(), source }
+    }
+
+    pub(crate) fn field(
+        file: &Path,
+        field: impl AsRef<str>,
+        found: impl AsRef<str>,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self::Field {
+            file: file.to_path_buf(),
+            field: quoted(field.as_ref()),
+            found: quoted(found.as_ref()),
+            expected: expected.into(),
+        }
+    }
+}
+
+/// Text from a foreign file made fit for a message of one line: control characters escaped, the end cut off.
+fn quoted(text: &str) -> String {
+    let mut result = String::new();
+    for (count, character) in text.chars().enumerate() {
+        if count == MAX_QUOTED {
+            result.push_str("...");
+            break;
+        }
+        if character.is_control() {
+            result.extend(character.escape_default());
+        } else {
+            result.push(character);
+        }
+    }
+    result
+}
+
+/// libtorch appends a C++ stack trace to its messages.
+fn first_line(error: &tch::TchError) -> String {
+    let text = match error {
+        tch::TchError::Torch(message) => message.clone(),
+        other => other.to_string(),
+    };
+    text.lines().next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,48 @@
+//! The order of labelled texts: random, yet texts of one batch are about as long, so that little is padding.
+
+use crate::classification::EncodedExample;
+use crate::random::{Purpose, Stream};
+
+/// Batches among which texts are sorted by length.
+const SORTED_TOGETHER: usize = 50;
+
+/// Indices of the examples of every batch of `epoch`.
+pub fn batches_of_epoch(
+    examples: &[EncodedExample],
+    batch_size: usize,
+    seed: u64,
+    epoch: u64,
+) -> Vec<Vec<usize>> {
+    let mut random = Stream::new(seed, Purpose::Order, epoch);
+    let mut order: Vec<usize> = (0..examples.len()).collect();
+    random.shuffle(&mut order);
+    let mut batches = Vec::new();
+    for together in order.chunks_mut(batch_size * SORTED_TOGETHER) {
+        together.sort_by_key(|&index| examples[index].ids.len());
+        batches.extend(together.chunks(batch_size).map(<[usize]>::to_vec));
+    }
+    random.shuffle(&mut batches);
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_example_once_in_batches_of_like_length() {
+        let examples: Vec<EncodedExample> =
+            (0..1000).map(|index| EncodedExample { ids: vec![0; 1 + index % 97], label: 0 }).collect();
+        let batches = batches_of_epoch(&examples, 8, 3, 0);
+        assert_eq!(batches.len(), 125);
+        let mut all: Vec<usize> = batches.concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..1000).collect::<Vec<_>>());
+        let spread = |batch: &Vec<usize>| {
+            let lengths = batch.iter().map(|&index| examples[index].ids.len());
+            lengths.clone().max().unwrap() - lengths.min().unwrap()
+        };
+        assert!(batches.iter().map(spread).sum::<usize>() < 8 * batches.len());
+        assert_ne!(batches, batches_of_epoch(&examples, 8, 3, 1));
+    }
+}

@@ -1,0 +1,82 @@
+//! The command `finetune`: every seed's trial, and what they come to together.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::settings::FinetuneSettings;
+use super::trial::{METRICS, MODEL, Outcome, Task, Trial};
+use crate::classification::{EncodedExample, encode, tokenizer_of};
+use crate::data::{Source, WordPieceTokenizer};
+use crate::error::{Error, Result};
+use crate::metrics::median;
+use crate::model::folder::Folder;
+use crate::run::{draw_curves, load_settings};
+
+const SUMMARY: &str = "summary.json";
+const CURVES: [&str; 4] = ["loss", "dev_accuracy", "dev_loss", "dev_calibration_error"];
+
+/// What the trials of a fine-tuning came to; written as `summary.json`.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    /// Best accuracy on dev of every seed, and where it was.
+    pub trials: Vec<Outcome>,
+    /// Median over the seeds: what to expect of one more.
+    pub median_accuracy: f64,
+    /// Smallest and largest.
+    pub range: (f64, f64),
+    /// Folder of the classifier that was best on dev.
+    pub best: PathBuf,
+}
+
+/// Fine-tunes into the folder `output`, or goes on where a run in that folder stopped.
+pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<Summary> {
+    let settings: FinetuneSettings = load_settings(settings, overrides, output)?;
+    let device = settings.run.device.find()?;
+    let folder = Folder::read(&settings.model.folder)?;
+    let tokenizer = tokenizer_of(&folder)?;
+    let train = read(&settings, &settings.data.train, &folder, &tokenizer)?;
+    let dev = read(&settings, &settings.data.dev, &folder, &tokenizer)?;
+    let task = Task { settings, folder, tokenizer, train, dev, device };
+    let mut trials = Vec::new();
+    for &seed in &task.settings.training.seeds {
+        let path = output.join(format!("seed-{seed}"));
+        trials.push(Trial::begin(&task, seed, path.clone())?.train()?);
+        draw_curves(&path.join(METRICS), &CURVES, &path.join("curves.svg"))?;
+    }
+    summarize(trials, output)
+}
+
+fn read(
+    settings: &FinetuneSettings,
+    sources: &[Source],
+    folder: &Folder,
+    tokenizer: &WordPieceTokenizer,
+) -> Result<Vec<EncodedExample>> {
+    let longest = settings.data.max_length.min(folder.config.max_position_embeddings as usize);
+    let mut examples = Vec::new();
+    for source in sources {
+        examples.extend(encode(&source.read(&settings.data.labels)?, tokenizer, longest)?);
+    }
+    Ok(examples)
+}
+
+fn summarize(trials: Vec<Outcome>, output: &Path) -> Result<Summary> {
+    let accuracies: Vec<f64> = trials.iter().map(|trial| trial.dev.accuracy).collect();
+    let better = |a: &&Outcome, b: &&Outcome| {
+        a.dev.accuracy.total_cmp(&b.dev.accuracy).then(b.dev.loss.total_cmp(&a.dev.loss))
+    };
+    let best = trials.iter().max_by(better).map_or(0, |trial| trial.seed);
+    let summary = Summary {
+        median_accuracy: median(&accuracies),
+        range: accuracies.iter().fold((1.0, 0.0), |(low, high), &it| (it.min(low), it.max(high))),
+        best: output.join(format!("seed-{best}")).join(MODEL),
+        trials,
+    };
+    let file = output.join(SUMMARY);
+    let text = serde_json::to_string_pretty(&summary)
+        .map_err(|error| Error::field(&file, "summary", error.to_string(), "JSON"))?;
+    fs::write(&file, text + "\n").map_err(Error::write(&file))?;
+    Ok(summary)
+}

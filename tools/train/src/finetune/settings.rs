@@ -1,0 +1,165 @@
+//! Settings of `finetune`.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::Source;
+use crate::device::{DeviceChoice, Precision};
+use crate::error::{Error, Result};
+use crate::optimizer;
+use crate::run::Settings;
+
+/// The TOML file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FinetuneSettings {
+    /// What to begin with.
+    pub model: Model,
+    /// Labelled texts.
+    pub data: Data,
+    /// For how long, and how.
+    pub training: Training,
+    /// The optimizer.
+    #[serde(default)]
+    pub optimizer: optimizer::Settings,
+    /// Where and how often.
+    #[serde(default)]
+    pub run: Run,
+}
+
+/// What to begin with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// An ELECTRA or BERT folder of the Hugging Face layout.
+    pub folder: PathBuf,
+}
+
+/// Labelled texts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    /// Names of the labels, in the order of the logits.
+    pub labels: Vec<String>,
+    /// Texts are cut to so many tokens.
+    #[serde(default = "defaults::max_length")]
+    pub max_length: usize,
+    /// What is learnt from.
+    pub train: Vec<Source>,
+    /// What decides when to stop and which seed is best. Never a test set.
+    pub dev: Vec<Source>,
+}
+
+/// How labels weigh in the loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClassWeights {
+    /// Every text alike.
+    #[default]
+    None,
+    /// Every label alike, however many texts it has.
+    Balanced,
+}
+
+/// For how long, and how.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// Passes over the texts, at most.
+    pub epochs: u64,
+    /// Texts of an update.
+    pub batch_size: usize,
+    /// Share of the updates until the learning rate is at its largest.
+    #[serde(default = "defaults::warmup_share")]
+    pub warmup_share: f64,
+    /// Looks at dev an epoch; a checkpoint is written at each.
+    #[serde(default = "defaults::evaluations_per_epoch")]
+    pub evaluations_per_epoch: u64,
+    /// Looks at dev without improvement after which a trial ends.
+    #[serde(default = "defaults::patience")]
+    pub patience: u64,
+    /// How labels weigh.
+    #[serde(default)]
+    pub class_weights: ClassWeights,
+    /// Share of the target that is spread over all labels.
+    #[serde(default)]
+    pub label_smoothing: f64,
+    /// One trial each: the seed decides the head's first weights, the order of the texts and dropout.
+    #[serde(default = "defaults::seeds")]
+    pub seeds: Vec<u64>,
+    /// Kind of the numbers that compute.
+    #[serde(default)]
+    pub precision: Precision,
+}
+
+/// Where and how often; may change when a run goes on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Run {
+    /// Where to compute.
+    pub device: DeviceChoice,
+    /// Updates between two lines of the log.
+    pub log_every: u64,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self { device: DeviceChoice::Auto, log_every: 50 }
+    }
+}
+
+mod defaults {
+    pub(super) fn max_length() -> usize {
+        128
+    }
+    pub(super) fn warmup_share() -> f64 {
+        0.1
+    }
+    pub(super) fn evaluations_per_epoch() -> u64 {
+        2
+    }
+    pub(super) fn patience() -> u64 {
+        4
+    }
+    pub(super) fn seeds() -> Vec<u64> {
+        vec![1, 2, 3]
+    }
+}
+
+impl Settings for FinetuneSettings {
+    fn check(&self, file: &Path) -> Result<()> {
+        let training = &self.training;
+        let counts = [
+            ("data.labels", self.data.labels.len() as u64, 2),
+            ("data.train", self.data.train.len() as u64, 1),
+            ("data.dev", self.data.dev.len() as u64, 1),
+            ("data.max_length", self.data.max_length as u64, 3),
+            ("training.epochs", training.epochs, 1),
+            ("training.batch_size", training.batch_size as u64, 1),
+            ("training.evaluations_per_epoch", training.evaluations_per_epoch, 1),
+            ("training.patience", training.patience, 1),
+            ("training.seeds", training.seeds.len() as u64, 1),
+            ("run.log_every", self.run.log_every, 1),
+        ];
+        for (field, found, least) in counts {
+            if found < least {
+                return Err(Error::field(file, field, found.to_string(), format!("at least {least}")));
+            }
+        }
+        for (field, found) in [
+            ("training.warmup_share", training.warmup_share),
+            ("training.label_smoothing", training.label_smoothing),
+        ] {
+            if !(0.0..1.0).contains(&found) {
+                return Err(Error::field(file, field, found.to_string(), "at least 0 and below 1"));
+            }
+        }
+        Ok(())
+    }
+
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        let sources = self.data.train.iter_mut().chain(&mut self.data.dev);
+        sources.map(|source| &mut source.path).chain([&mut self.model.folder]).collect()
+    }
+}

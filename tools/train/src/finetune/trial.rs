@@ -1,0 +1,296 @@
+//! One seed of a fine-tuning, from the pre-trained encoder to the best classifier seen.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tch::{Device, Kind, Reduction, Tensor};
+
+use super::batches::batches_of_epoch;
+use super::settings::{ClassWeights, FinetuneSettings};
+use crate::checkpoint::{Checkpoints, write_folder};
+use crate::classification::{EncodedExample, LabelledBatch, TextClassifier};
+use crate::data::WordPieceTokenizer;
+use crate::error::{Error, Result};
+use crate::metrics::Metrics;
+use crate::model::Mode;
+use crate::model::folder::{Folder, Tensors};
+use crate::optimizer::{AdamW, linear_schedule};
+use crate::random::seed_torch;
+use crate::run::{MetricsLog, Progress, check_weights, load_state, save_state};
+
+/// Log of a trial's figures, in its folder.
+pub const METRICS: &str = "metrics.jsonl";
+/// The best classifier of a trial, in its folder.
+pub const MODEL: &str = "model";
+const BEST: &str = "best_parameters";
+
+/// What all trials share.
+#[derive(Debug)]
+pub struct Task {
+    /// See there.
+    pub settings: FinetuneSettings,
+    /// What to begin with.
+    pub folder: Folder,
+    /// Of that folder.
+    pub tokenizer: WordPieceTokenizer,
+    /// What is learnt from.
+    pub train: Vec<EncodedExample>,
+    /// What decides.
+    pub dev: Vec<EncodedExample>,
+    /// Where to compute.
+    pub device: Device,
+}
+
+/// Where a trial was best on dev.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The trial's seed.
+    pub seed: u64,
+    /// Updates until then.
+    pub step: u64,
+    /// Figures on dev.
+    pub dev: Metrics,
+}
+
+/// What a checkpoint remembers besides tensors.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Counters {
+    step: u64,
+    best: Option<Outcome>,
+    /// Looks at dev since the best one.
+    without_improvement: u64,
+    finished: bool,
+}
+
+/// A trial under way.
+pub struct Trial<'a> {
+    task: &'a Task,
+    seed: u64,
+    output: PathBuf,
+    classifier: TextClassifier,
+    optimizer: AdamW,
+    checkpoints: Checkpoints,
+    log: MetricsLog,
+    weights: Option<Tensor>,
+    counters: Counters,
+    best: Tensor,
+    epoch: Option<(u64, Vec<Vec<usize>>)>,
+    /// Losses and gradient norms since the last line of the log, on the device.
+    unread: Vec<(u64, Tensor)>,
+    tokens: u64,
+    since: Instant,
+}
+
+impl<'a> Trial<'a> {
+    /// Begins with `seed` in the folder `output`, or goes on from the last checkpoint there.
+    pub fn begin(task: &'a Task, seed: u64, output: PathBuf) -> Result<Self> {
+        let settings = &task.settings;
+        let labels = &settings.data.labels;
+        let precision = settings.training.precision;
+        let classifier = TextClassifier::new(&task.folder, labels, task.device, precision, seed)?;
+        let mut optimizer = AdamW::new(&classifier.parameters, settings.optimizer.clone())?;
+        let checkpoints = Checkpoints::new(output.join("checkpoints"));
+        let mut counters = Counters { step: 0, best: None, without_improvement: 0, finished: false };
+        let mut best = classifier.parameters.flat().f_zeros_like()?;
+        if let Some((_, folder)) = checkpoints.last()? {
+            let (found, mut tensors): (Counters, Tensors) =
+                load_state(&folder, &classifier.parameters, &mut optimizer)?;
+            counters = found;
+            if let Some(tensor) = tensors.remove(BEST) {
+                best.f_copy_(&tensor)?;
+            }
+        }
+        std::fs::create_dir_all(&output).map_err(Error::write(&output))?;
+        let log = MetricsLog::open(&output.join(METRICS), counters.step)?;
+        let weights = class_weights(settings.training.class_weights, &task.train, labels.len(), task.device)?;
+        Ok(Self {
+            task,
+            seed,
+            output,
+            classifier,
+            optimizer,
+            checkpoints,
+            log,
+            weights,
+            counters,
+            best,
+            epoch: None,
+            unread: Vec::new(),
+            tokens: 0,
+            since: Instant::now(),
+        })
+    }
+
+    /// Trains until the end or until dev does not improve, and writes the best classifier.
+    pub fn train(mut self) -> Result<Outcome> {
+        let training = &self.task.settings.training;
+        let per_epoch = self.task.train.len().div_ceil(training.batch_size) as u64;
+        let steps = training.epochs * per_epoch;
+        let warmup = (steps as f64 * training.warmup_share) as u64;
+        let evaluate_every = per_epoch.div_ceil(training.evaluations_per_epoch);
+        let mut progress = Progress::new(&format!("finetune, seed {}", self.seed), steps, self.counters.step);
+        self.since = Instant::now();
+        while !self.counters.finished {
+            self.one_step(linear_schedule(self.counters.step + 1, warmup, steps), per_epoch)?;
+            let step = self.counters.step;
+            progress.step(step);
+            let evaluate = step == steps || step.is_multiple_of(evaluate_every);
+            if evaluate || step.is_multiple_of(self.task.settings.run.log_every) {
+                progress.report(step, &self.write_figures()?);
+            }
+            if evaluate {
+                progress.note(&self.look_at_dev(steps)?);
+                self.write_checkpoint()?;
+                self.since = Instant::now();
+            }
+        }
+        self.finish()
+    }
+
+    fn one_step(&mut self, rate: f64, per_epoch: u64) -> Result<()> {
+        let training = &self.task.settings.training;
+        let step = self.counters.step;
+        let epoch = step / per_epoch;
+        if self.epoch.as_ref().is_none_or(|(current, _)| *current != epoch) {
+            let batches = batches_of_epoch(&self.task.train, training.batch_size, self.seed, epoch);
+            self.epoch = Some((epoch, batches));
+        }
+        let indices = match &self.epoch {
+            Some((_, batches)) => &batches[(step % per_epoch) as usize],
+            None => unreachable!("the order was just made"),
+        };
+        let examples = indices.iter().map(|&index| &self.task.train[index]);
+        let batch = LabelledBatch::new(examples, self.task.tokenizer.special.pad, self.task.device)?;
+        self.tokens += batch.ids.numel() as u64;
+        seed_torch(self.seed, step);
+        let logits = self.classifier.logits(&batch, Mode::Train)?;
+        let loss = logits.f_cross_entropy_loss(
+            &batch.labels,
+            self.weights.as_ref(),
+            Reduction::Mean,
+            -100,
+            training.label_smoothing,
+        )?;
+        let parameters = &self.classifier.parameters;
+        let gradients = parameters.gradients(&loss)?;
+        self.counters.step += 1;
+        let norm = self.optimizer.step(parameters, &gradients, self.counters.step, rate)?;
+        self.unread.push((self.counters.step, Tensor::f_stack(&[loss.f_detach()?, norm], 0)?));
+        Ok(())
+    }
+
+    /// Reads the losses since the last line, refuses those that are not finite, and logs their mean.
+    fn write_figures(&mut self) -> Result<String> {
+        let unread = std::mem::take(&mut self.unread);
+        let (mut loss, mut norm) = (0.0, 0.0);
+        for (step, values) in &unread {
+            let values: Vec<f64> = Vec::try_from(values.f_to_kind(Kind::Double)?)?;
+            for (what, &found) in ["loss", "gradient_norm"].into_iter().zip(&values) {
+                if !found.is_finite() {
+                    let kept = self.checkpoints.describe_last();
+                    return Err(Error::NotFinite { step: *step, what, found, kept });
+                }
+            }
+            loss += values[0] / unread.len() as f64;
+            norm += values[1] / unread.len() as f64;
+        }
+        let speed = self.tokens as f64 / self.since.elapsed().as_secs_f64();
+        (self.tokens, self.since) = (0, Instant::now());
+        let line = json!({
+            "step": self.counters.step,
+            "loss": loss,
+            "gradient_norm": norm,
+            "tokens_per_second": speed.round(),
+        });
+        self.log.write(&line)?;
+        Ok(format!("loss {loss:.4}, {speed:.0} tokens/s"))
+    }
+
+    fn look_at_dev(&mut self, steps: u64) -> Result<String> {
+        let padding = self.task.tokenizer.special.pad;
+        let dev = self.classifier.evaluate(&self.task.dev, padding)?;
+        let step = self.counters.step;
+        self.log.write(&json!({
+            "step": step,
+            "dev_accuracy": dev.accuracy,
+            "dev_loss": dev.loss,
+            "dev_macro_f1": dev.macro_f1,
+            "dev_calibration_error": dev.calibration_error,
+        }))?;
+        let (low, high) = dev.interval;
+        let line = format!(
+            "seed {} step {step}: dev accuracy {:.2} % ({:.1} to {:.1}), loss {:.4}, calibration error {:.2} %",
+            self.seed,
+            dev.accuracy * 100.0,
+            low * 100.0,
+            high * 100.0,
+            dev.loss,
+            dev.calibration_error * 100.0
+        );
+        let better = |best: &Outcome| (dev.accuracy, -dev.loss) > (best.dev.accuracy, -best.dev.loss);
+        if self.counters.best.as_ref().is_none_or(better) {
+            self.counters.best = Some(Outcome { seed: self.seed, step, dev });
+            self.counters.without_improvement = 0;
+            self.best.f_copy_(self.classifier.parameters.flat())?;
+        } else {
+            self.counters.without_improvement += 1;
+        }
+        let patience = self.task.settings.training.patience;
+        self.counters.finished = step == steps || self.counters.without_improvement >= patience;
+        Ok(line)
+    }
+
+    fn write_checkpoint(&self) -> Result<()> {
+        check_weights(&self.classifier.parameters, self.counters.step, &self.checkpoints)?;
+        self.checkpoints.write(self.counters.step, |folder| {
+            let best = [(BEST.to_owned(), self.best.shallow_clone())].into();
+            save_state(folder, &self.classifier.parameters, &self.optimizer, &self.counters, best)
+        })
+    }
+
+    fn finish(self) -> Result<Outcome> {
+        self.classifier.parameters.flat().shallow_clone().f_copy_(&self.best)?;
+        self.classifier.parameters.refresh()?;
+        let vocabulary = self.task.tokenizer.file();
+        write_folder(&self.output.join(MODEL), |path| self.classifier.write(path, vocabulary))?;
+        match self.counters.best {
+            Some(best) => Ok(best),
+            None => unreachable!("a trial ends with a look at dev"),
+        }
+    }
+}
+
+/// Weights `[labels]` whose mean over the texts is 1, inverse to how often a label occurs.
+fn class_weights(
+    choice: ClassWeights,
+    examples: &[EncodedExample],
+    labels: usize,
+    device: Device,
+) -> Result<Option<Tensor>> {
+    if choice == ClassWeights::None {
+        return Ok(None);
+    }
+    let mut counts = vec![0_u32; labels];
+    for example in examples {
+        counts[example.label] += 1;
+    }
+    let weight = |&count: &u32| (examples.len() as f64 / (labels as f64 * f64::from(count.max(1)))) as f32;
+    let weights: Vec<f32> = counts.iter().map(weight).collect();
+    Ok(Some(Tensor::f_from_slice(&weights)?.f_to_device(device)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rare_labels_weigh_more() {
+        let examples: Vec<EncodedExample> =
+            [0, 0, 0, 1].map(|label| EncodedExample { ids: vec![1], label }).to_vec();
+        let weights = class_weights(ClassWeights::Balanced, &examples, 2, Device::Cpu).unwrap().unwrap();
+        let weights: Vec<f32> = Vec::try_from(weights).unwrap();
+        assert!((weights[0] - 2.0 / 3.0).abs() < 1e-6 && (weights[1] - 2.0).abs() < 1e-6, "{weights:?}");
+    }
+}

@@ -1,0 +1,16 @@
+//! Makes ELECTRA models on libtorch: see README.md beside this crate.
+#![deny(unsafe_code)]
+
+pub mod checkpoint;
+pub mod classification;
+pub mod data;
+pub mod device;
+pub mod error;
+pub mod evaluate;
+pub mod finetune;
+pub mod metrics;
+pub mod model;
+pub mod optimizer;
+pub mod pretrain;
+pub mod random;
+pub mod run;

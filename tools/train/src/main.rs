@@ -1,0 +1,119 @@
+//! The command `electra-train`.
+#![forbid(unsafe_code)]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use electra_train::data::Source;
+use electra_train::device::DeviceChoice;
+use electra_train::error::Result;
+use electra_train::metrics::Metrics;
+
+/// Makes ELECTRA models: pre-training, fine-tuning, evaluation.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Pre-train by replaced-token detection, or by masked language modelling for comparison.
+    Pretrain(RunArguments),
+    /// Make a classifier of a pre-trained ELECTRA or BERT folder, once for each seed.
+    Finetune(RunArguments),
+    /// Measure a classifier on a labelled file, in f32; texts are cut to what the model takes.
+    Evaluate(EvaluateArguments),
+}
+
+#[derive(Args)]
+struct RunArguments {
+    /// Settings of the run, TOML.
+    settings: PathBuf,
+    /// Folder of the run: settings, log, checkpoints, result. A run that was interrupted goes on from its last checkpoint.
+    #[arg(short, long)]
+    output: PathBuf,
+    /// Change one setting, for instance `training.steps=1000`.
+    #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+#[derive(Args)]
+struct EvaluateArguments {
+    /// Folder of the Hugging Face layout.
+    model: PathBuf,
+    /// Labelled texts: .tsv, .csv or .jsonl, and .zst after it or not.
+    file: PathBuf,
+    /// Column or key of the text.
+    #[arg(long, default_value = "text")]
+    text: String,
+    /// Column or key of the label.
+    #[arg(long, default_value = "label")]
+    label: String,
+    /// Cut texts to so many tokens.
+    #[arg(long)]
+    max_length: Option<usize>,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceChoice,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Pretrain(it) => {
+            for folder in electra_train::pretrain::pretrain(&it.settings, &it.overrides, &it.output)? {
+                println!("{}", folder.display());
+            }
+        }
+        Command::Finetune(it) => {
+            let summary = electra_train::finetune::finetune(&it.settings, &it.overrides, &it.output)?;
+            println!(
+                "dev accuracy: median of {} seeds {:.2} %, {:.2} to {:.2}; the best: {}",
+                summary.trials.len(),
+                summary.median_accuracy * 100.0,
+                summary.range.0 * 100.0,
+                summary.range.1 * 100.0,
+                summary.best.display()
+            );
+        }
+        Command::Evaluate(it) => {
+            let source = Source { text: it.text, label: it.label, ..Source::new(it.file) };
+            let metrics = electra_train::evaluate::evaluate(&it.model, &source, it.max_length, it.device)?;
+            print_metrics(&metrics, it.json);
+        }
+    }
+    Ok(())
+}
+
+fn print_metrics(metrics: &Metrics, json: bool) {
+    if json {
+        println!("{}", serde_json::json!(metrics));
+        return;
+    }
+    let (low, high) = metrics.interval;
+    println!("texts              {}", metrics.texts);
+    println!(
+        "accuracy           {:.2} % (95 %: {:.2} to {:.2})",
+        metrics.accuracy * 100.0,
+        low * 100.0,
+        high * 100.0
+    );
+    println!("macro F1           {:.2} %", metrics.macro_f1 * 100.0);
+    println!("calibration error  {:.2} %", metrics.calibration_error * 100.0);
+    println!("loss               {:.4}", metrics.loss);
+}

@@ -1,0 +1,113 @@
+//! How good a classifier is on labelled texts.
+
+use serde::{Deserialize, Serialize};
+
+/// Bins of the calibration error.
+const BINS: usize = 15;
+/// Quantile of the normal distribution for a two-sided 95 % interval.
+const Z: f64 = 1.959_964;
+
+/// Figures over some texts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// How many.
+    pub texts: usize,
+    /// Mean cross-entropy, in nats.
+    pub loss: f64,
+    /// Share with the right label.
+    pub accuracy: f64,
+    /// Wilson's score interval of the accuracy at 95 %.
+    pub interval: (f64, f64),
+    /// Mean of the labels' F1.
+    pub macro_f1: f64,
+    /// Expected calibration error (Naeini et al. 2015) over bins of equal width.
+    pub calibration_error: f64,
+}
+
+impl Metrics {
+    /// `scores` has the probabilities of every label for each text, `expected` its label.
+    pub fn new(scores: &[Vec<f64>], expected: &[usize]) -> Self {
+        let labels = scores.first().map_or(0, Vec::len);
+        let texts = expected.len();
+        let mut confusion = vec![vec![0_usize; labels]; labels];
+        let mut bins = [(0.0, 0.0); BINS];
+        let mut loss = 0.0;
+        for (scores, &expected) in scores.iter().zip(expected) {
+            let best = |best: usize, label: usize| if scores[label] > scores[best] { label } else { best };
+            let predicted = (0..labels).fold(0, best);
+            confusion[expected][predicted] += 1;
+            loss -= scores[expected].max(f64::MIN_POSITIVE).ln();
+            let bin = &mut bins[((scores[predicted] * BINS as f64) as usize).min(BINS - 1)];
+            bin.0 += scores[predicted];
+            bin.1 += f64::from(u8::from(predicted == expected));
+        }
+        let right: usize = (0..labels).map(|label| confusion[label][label]).sum();
+        let count = texts.max(1) as f64;
+        Self {
+            texts,
+            loss: loss / count,
+            accuracy: right as f64 / count,
+            interval: wilson(right, texts),
+            macro_f1: (0..labels).map(|label| f1(&confusion, label)).sum::<f64>() / labels.max(1) as f64,
+            calibration_error: bins.iter().map(|(scores, right)| (scores - right).abs()).sum::<f64>() / count,
+        }
+    }
+}
+
+/// Middle of `values`; the mean of the middle two where their number is even.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    match sorted.len() {
+        0 => 0.0,
+        count if count % 2 == 1 => sorted[count / 2],
+        count => (sorted[count / 2 - 1] + sorted[count / 2]) / 2.0,
+    }
+}
+
+fn wilson(right: usize, texts: usize) -> (f64, f64) {
+    if texts == 0 {
+        return (0.0, 1.0);
+    }
+    let (n, p) = (texts as f64, right as f64 / texts as f64);
+    let centre = p + Z * Z / (2.0 * n);
+    let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let scale = 1.0 + Z * Z / n;
+    ((centre - half) / scale, (centre + half) / scale)
+}
+
+fn f1(confusion: &[Vec<usize>], label: usize) -> f64 {
+    let predicted: usize = confusion.iter().map(|row| row[label]).sum();
+    let actual: usize = confusion[label].iter().sum();
+    if predicted + actual == 0 {
+        0.0
+    } else {
+        2.0 * confusion[label][label] as f64 / (predicted + actual) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_texts_by_hand() {
+        let scores = [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]].map(|it| it.to_vec());
+        let metrics = Metrics::new(&scores, &[0, 1, 1, 1]);
+        assert_eq!((metrics.texts, metrics.accuracy), (4, 0.75));
+        let loss = -(0.9_f64.ln() + 0.8_f64.ln() + 0.4_f64.ln() + 0.7_f64.ln()) / 4.0;
+        assert!((metrics.loss - loss).abs() < 1e-12);
+        // F1: NEGATIVE 2/3, POSITIVE 4/5.
+        assert!((metrics.macro_f1 - (2.0 / 3.0 + 0.8) / 2.0).abs() < 1e-12);
+        // Every text is in a bin of its own: 0.1, 0.2, 0.6 and 0.3 away from its outcome.
+        assert!((metrics.calibration_error - 0.3).abs() < 1e-12);
+        // Wilson's interval for 3 of 4, from its formula in exact numbers.
+        assert!((metrics.interval.0 - 0.3006).abs() < 1e-4 && (metrics.interval.1 - 0.9544).abs() < 1e-4);
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+}

@@ -1,0 +1,278 @@
+//! The sizes of an encoder, as in Hugging Face's `config.json`.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::error::{Error, Result};
+
+/// Which of the two related encoders a model is. They compute the same; ELECTRA may have embeddings narrower than the
+/// encoder, and the heads differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// Clark et al., "ELECTRA: Pre-training Text Encoders as Discriminators Rather Than Generators", 2020.
+    #[default]
+    Electra,
+    /// Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers", 2018.
+    Bert,
+}
+
+impl Family {
+    /// What the names of the encoder's tensors begin with.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Electra => "electra",
+            Self::Bert => "bert",
+        }
+    }
+}
+
+/// Sizes and constants of an encoder. The defaults are those of ELECTRA-Small.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// ELECTRA or BERT.
+    pub family: Family,
+    /// Rows of the word embeddings.
+    pub vocab_size: i64,
+    /// Width of the embeddings; projected to `hidden_size` where they differ.
+    pub embedding_size: i64,
+    /// Width of the encoder.
+    pub hidden_size: i64,
+    /// Encoder layers.
+    pub num_hidden_layers: i64,
+    /// Attention heads a layer; each is `hidden_size / num_attention_heads` wide.
+    pub num_attention_heads: i64,
+    /// Width of the feed-forward blocks.
+    pub intermediate_size: i64,
+    /// Longest input in tokens.
+    pub max_position_embeddings: i64,
+    /// Rows of the token type embeddings.
+    pub type_vocab_size: i64,
+    /// Added to the variance in every LayerNorm.
+    pub layer_norm_eps: f64,
+    /// Share of the hidden values dropped in training.
+    pub hidden_dropout_prob: f64,
+    /// Share of the attention probabilities dropped in training.
+    pub attention_probs_dropout_prob: f64,
+    /// Standard deviation of the initial weights.
+    pub initializer_range: f64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            family: Family::Electra,
+            vocab_size: 30_522,
+            embedding_size: 128,
+            hidden_size: 256,
+            num_hidden_layers: 12,
+            num_attention_heads: 4,
+            intermediate_size: 1024,
+            max_position_embeddings: 512,
+            type_vocab_size: 2,
+            layer_norm_eps: 1e-12,
+            hidden_dropout_prob: 0.1,
+            attention_probs_dropout_prob: 0.1,
+            initializer_range: 0.02,
+        }
+    }
+}
+
+/// What a folder's model predicts; decides `architectures` and the names of the head's tensors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// One label a text, from `[CLS]`; the names are in the order of the logits.
+    Classification(Vec<String>),
+    /// One logit a token, positive where it was replaced.
+    ReplacedTokenDetection,
+    /// Logits over the vocabulary at masked positions.
+    MaskedLanguageModel,
+    /// Only the encoder, or a head that nothing here reads.
+    None,
+}
+
+impl Config {
+    /// Reads a parsed `config.json`; a field that is absent has the default of the family's class in `transformers`.
+    /// `file` is for messages.
+    pub fn from_json(document: &Value, file: &Path) -> Result<(Self, Head)> {
+        let fields = Fields { document, file };
+        let family = match fields.text("model_type")? {
+            Some("electra") => Family::Electra,
+            Some("bert") => Family::Bert,
+            other => {
+                let found = other.unwrap_or("nothing");
+                return Err(Error::field(file, "model_type", found, "electra or bert"));
+            }
+        };
+        for (name, only) in [("hidden_act", "gelu"), ("position_embedding_type", "absolute")] {
+            if let Some(found) = fields.text(name)?.filter(|&found| found != only) {
+                return Err(Error::field(file, name, found, only));
+            }
+        }
+        let small = Self::default();
+        let (hidden, heads, intermediate) = match family {
+            Family::Electra => (small.hidden_size, small.num_attention_heads, small.intermediate_size),
+            Family::Bert => (768, 12, 3072),
+        };
+        let hidden_size = fields.size("hidden_size", hidden)?;
+        let config = Self {
+            family,
+            vocab_size: fields.size("vocab_size", small.vocab_size)?,
+            embedding_size: match family {
+                Family::Electra => fields.size("embedding_size", small.embedding_size)?,
+                Family::Bert => hidden_size,
+            },
+            hidden_size,
+            num_hidden_layers: fields.size("num_hidden_layers", small.num_hidden_layers)?,
+            num_attention_heads: fields.size("num_attention_heads", heads)?,
+            intermediate_size: fields.size("intermediate_size", intermediate)?,
+            max_position_embeddings: fields.size("max_position_embeddings", small.max_position_embeddings)?,
+            type_vocab_size: fields.size("type_vocab_size", small.type_vocab_size)?,
+            layer_norm_eps: fields.number("layer_norm_eps", small.layer_norm_eps)?,
+            hidden_dropout_prob: fields.number("hidden_dropout_prob", small.hidden_dropout_prob)?,
+            attention_probs_dropout_prob: fields
+                .number("attention_probs_dropout_prob", small.attention_probs_dropout_prob)?,
+            initializer_range: fields.number("initializer_range", small.initializer_range)?,
+        };
+        config.check(file)?;
+        let head = fields.head()?;
+        Ok((config, head))
+    }
+
+    /// Refuses sizes that no model can have; `file` is for messages.
+    pub fn check(&self, file: &Path) -> Result<()> {
+        let sizes = [
+            ("vocab_size", self.vocab_size, 65_535),
+            ("embedding_size", self.embedding_size, 16_384),
+            ("hidden_size", self.hidden_size, 16_384),
+            ("num_hidden_layers", self.num_hidden_layers, 255),
+            ("num_attention_heads", self.num_attention_heads, self.hidden_size),
+            ("intermediate_size", self.intermediate_size, 65_536),
+            ("max_position_embeddings", self.max_position_embeddings, 65_535),
+            ("type_vocab_size", self.type_vocab_size, 255),
+        ];
+        for (name, value, largest) in sizes {
+            if !(1..=largest).contains(&value) {
+                return Err(Error::field(file, name, value.to_string(), format!("1 to {largest}")));
+            }
+        }
+        if self.hidden_size % self.num_attention_heads != 0 {
+            let found = self.num_attention_heads.to_string();
+            let expected = format!("a divisor of hidden_size, {}", self.hidden_size);
+            return Err(Error::field(file, "num_attention_heads", found, expected));
+        }
+        let shares = [
+            ("hidden_dropout_prob", self.hidden_dropout_prob),
+            ("attention_probs_dropout_prob", self.attention_probs_dropout_prob),
+            ("layer_norm_eps", self.layer_norm_eps),
+            ("initializer_range", self.initializer_range),
+        ];
+        for (name, value) in shares {
+            if !(0.0..1.0).contains(&value) {
+                return Err(Error::field(file, name, value.to_string(), "at least 0 and below 1"));
+            }
+        }
+        if self.family == Family::Bert && self.embedding_size != self.hidden_size {
+            let found = self.embedding_size.to_string();
+            return Err(Error::field(file, "embedding_size", found, format!("{} (BERT)", self.hidden_size)));
+        }
+        Ok(())
+    }
+
+    /// The `config.json` of a model with this encoder and `head`.
+    pub fn to_json(&self, head: &Head) -> Value {
+        let class = match self.family {
+            Family::Electra => "Electra",
+            Family::Bert => "Bert",
+        };
+        let architecture = match head {
+            Head::Classification(_) => format!("{class}ForSequenceClassification"),
+            Head::ReplacedTokenDetection => format!("{class}ForPreTraining"),
+            Head::MaskedLanguageModel => format!("{class}ForMaskedLM"),
+            Head::None => format!("{class}Model"),
+        };
+        let mut document = json!({
+            "architectures": [architecture],
+            "model_type": self.family.prefix(),
+            "vocab_size": self.vocab_size,
+            "embedding_size": self.embedding_size,
+            "hidden_size": self.hidden_size,
+            "num_hidden_layers": self.num_hidden_layers,
+            "num_attention_heads": self.num_attention_heads,
+            "intermediate_size": self.intermediate_size,
+            "max_position_embeddings": self.max_position_embeddings,
+            "type_vocab_size": self.type_vocab_size,
+            "layer_norm_eps": self.layer_norm_eps,
+            "hidden_dropout_prob": self.hidden_dropout_prob,
+            "attention_probs_dropout_prob": self.attention_probs_dropout_prob,
+            "initializer_range": self.initializer_range,
+            "hidden_act": "gelu",
+            "pad_token_id": 0,
+            "tie_word_embeddings": true,
+            "dtype": "float32",
+        });
+        if let Head::Classification(labels) = head {
+            document["problem_type"] = json!("single_label_classification");
+            document["id2label"] =
+                labels.iter().enumerate().map(|(id, label)| (id.to_string(), json!(label))).collect();
+            document["label2id"] =
+                labels.iter().enumerate().map(|(id, label)| (label.clone(), json!(id))).collect();
+        }
+        document
+    }
+}
+
+struct Fields<'a> {
+    document: &'a Value,
+    file: &'a Path,
+}
+
+impl Fields<'_> {
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.document.get(name).filter(|value| !value.is_null())
+    }
+
+    fn text(&self, name: &str) -> Result<Option<&str>> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let text = value.as_str().ok_or_else(|| Error::field(self.file, name, value.to_string(), "a string"));
+        text.map(Some)
+    }
+
+    fn size(&self, name: &str, default: i64) -> Result<i64> {
+        let Some(value) = self.get(name) else { return Ok(default) };
+        value.as_i64().ok_or_else(|| Error::field(self.file, name, value.to_string(), "a whole number"))
+    }
+
+    fn number(&self, name: &str, default: f64) -> Result<f64> {
+        let Some(value) = self.get(name) else { return Ok(default) };
+        value.as_f64().ok_or_else(|| Error::field(self.file, name, value.to_string(), "a number"))
+    }
+
+    fn head(&self) -> Result<Head> {
+        let architecture = self.get("architectures").and_then(|list| list.get(0)).and_then(Value::as_str);
+        Ok(match architecture {
+            Some(name) if name.ends_with("ForSequenceClassification") => Head::Classification(self.labels()?),
+            Some("ElectraForPreTraining") => Head::ReplacedTokenDetection,
+            Some("ElectraForMaskedLM") => Head::MaskedLanguageModel,
+            _ => Head::None,
+        })
+    }
+
+    /// `transformers` leaves `id2label` out where it equals the default of two labels.
+    fn labels(&self) -> Result<Vec<String>> {
+        let Some(names) = self.get("id2label").and_then(Value::as_object) else {
+            return Ok(vec!["LABEL_0".to_owned(), "LABEL_1".to_owned()]);
+        };
+        let name = |id: usize| match names.get(&id.to_string()).and_then(Value::as_str) {
+            Some(name) => Ok(name.to_owned()),
+            None => {
+                let expected = format!("a name for each id from 0 to {}", names.len().saturating_sub(1));
+                Err(Error::field(self.file, format!("id2label.{id}"), "none", expected))
+            }
+        };
+        (0..names.len()).map(name).collect()
+    }
+}

@@ -1,0 +1,285 @@
+//! Embeddings and the encoder's layers.
+
+use tch::{Kind, Tensor};
+
+use super::Config;
+use super::parameters::{Initial, Parameter, Parameters};
+use crate::error::Result;
+
+/// Whether values are dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// With dropout.
+    Train,
+    /// Without.
+    Evaluate,
+}
+
+/// Embeddings and layers, as views of [`Parameters`].
+#[derive(Debug)]
+pub struct Encoder {
+    config: Config,
+    compute: Kind,
+    embeddings: Embeddings,
+    projection: Option<Linear>,
+    layers: Vec<Layer>,
+}
+
+impl Encoder {
+    /// The parameters of an encoder. With `shared_embeddings` the embeddings themselves are left out: a generator uses
+    /// those of the discriminator. `namespace` is put before every name.
+    pub fn parameters(config: &Config, namespace: &str, shared_embeddings: bool) -> Vec<Parameter> {
+        let normal = Initial::Normal(config.initializer_range);
+        let base = format!("{namespace}{}", config.family.prefix());
+        let (embedding, hidden) = (config.embedding_size, config.hidden_size);
+        let mut list = Vec::new();
+        if !shared_embeddings {
+            let tables = [
+                ("word", config.vocab_size),
+                ("position", config.max_position_embeddings),
+                ("token_type", config.type_vocab_size),
+            ];
+            for (name, rows) in tables {
+                let name = format!("{base}.embeddings.{name}_embeddings.weight");
+                list.push(Parameter::new(name, &[rows, embedding], normal));
+            }
+            list.extend(LayerNorm::parameters(&format!("{base}.embeddings.LayerNorm"), embedding));
+        }
+        if embedding != hidden {
+            list.extend(Linear::parameters(&format!("{base}.embeddings_project"), hidden, embedding, normal));
+        }
+        for layer in 0..config.num_hidden_layers {
+            let name = format!("{base}.encoder.layer.{layer}");
+            list.extend(Layer::parameters(&name, config, normal).into_iter().map(|mut it| {
+                it.depth = layer + 1;
+                it
+            }));
+        }
+        list
+    }
+
+    /// The encoder whose parameters are those of [`Self::parameters`] with the same arguments; `shared` is the encoder
+    /// whose embeddings it uses.
+    pub fn new(parameters: &Parameters, config: &Config, namespace: &str, shared: Option<&Self>) -> Self {
+        let base = format!("{namespace}{}", config.family.prefix());
+        let layer = |index| Layer::new(parameters, &format!("{base}.encoder.layer.{index}"));
+        let layers: Vec<Layer> = (0..config.num_hidden_layers).map(layer).collect();
+        Self {
+            config: config.clone(),
+            compute: layers[0].query_key_value.weight.kind(),
+            embeddings: match shared {
+                Some(encoder) => encoder.embeddings.share(),
+                None => Embeddings::new(parameters, &format!("{base}.embeddings")),
+            },
+            projection: (config.embedding_size != config.hidden_size)
+                .then(|| Linear::new(parameters, &format!("{base}.embeddings_project"))),
+            layers,
+        }
+    }
+
+    /// Hidden states `[batch, tokens, hidden]` of `ids` `[batch, tokens]` (i64). `present` `[batch, tokens]` (bool) is
+    /// false at padding; without it nothing is padding.
+    pub fn forward(&self, ids: &Tensor, present: Option<&Tensor>, mode: Mode) -> Result<Tensor> {
+        let states = self.embeddings.forward(ids, self.config.layer_norm_eps)?;
+        let states = dropout(&states, self.config.hidden_dropout_prob, mode)?.f_to_kind(self.compute)?;
+        let mut states = match &self.projection {
+            Some(projection) => projection.forward(&states)?,
+            None => states,
+        };
+        // [batch, 1, 1, tokens], spread over heads and queries.
+        let mask = match present {
+            Some(present) => Some(present.f_unsqueeze(1)?.f_unsqueeze(1)?),
+            None => None,
+        };
+        for layer in &self.layers {
+            states = layer.forward(&states, mask.as_ref(), &self.config, mode)?;
+        }
+        Ok(states)
+    }
+
+    /// Word embeddings `[vocabulary, embedding]` in f32, for heads that are tied to them.
+    pub(super) fn word_embeddings(&self) -> &Tensor {
+        &self.embeddings.words
+    }
+}
+
+#[derive(Debug)]
+struct Embeddings {
+    words: Tensor,
+    positions: Tensor,
+    types: Tensor,
+    norm: LayerNorm,
+}
+
+impl Embeddings {
+    fn new(parameters: &Parameters, name: &str) -> Self {
+        let table = |table: &str| parameters.get(&format!("{name}.{table}_embeddings.weight"));
+        Self {
+            words: table("word"),
+            positions: table("position"),
+            types: table("token_type"),
+            norm: LayerNorm::new(parameters, &format!("{name}.LayerNorm")),
+        }
+    }
+
+    fn share(&self) -> Self {
+        Self {
+            words: self.words.shallow_clone(),
+            positions: self.positions.shallow_clone(),
+            types: self.types.shallow_clone(),
+            norm: LayerNorm {
+                weight: self.norm.weight.shallow_clone(),
+                bias: self.norm.bias.shallow_clone(),
+            },
+        }
+    }
+
+    /// Every token is of type 0: texts here are never pairs.
+    fn forward(&self, ids: &Tensor, epsilon: f64) -> Result<Tensor> {
+        let words = Tensor::f_embedding(&self.words, ids, -1, false, false)?;
+        let rest = self.positions.f_narrow(0, 0, ids.size()[1])?.f_add(&self.types.f_narrow(0, 0, 1)?)?;
+        self.norm.forward(&words.f_add(&rest)?, epsilon)
+    }
+}
+
+/// One layer: self-attention and feed-forward, each with a residual and LayerNorm after it.
+#[derive(Debug)]
+struct Layer {
+    query_key_value: Linear,
+    attention_output: Linear,
+    attention_norm: LayerNorm,
+    intermediate: Linear,
+    output: Linear,
+    output_norm: LayerNorm,
+}
+
+impl Layer {
+    fn parameters(name: &str, config: &Config, normal: Initial) -> Vec<Parameter> {
+        let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
+        let stack = |end: &str| {
+            ["query", "key", "value"].map(|it| format!("{name}.attention.self.{it}.{end}")).to_vec()
+        };
+        let mut list = vec![
+            Parameter { names: stack("weight"), shape: vec![3 * hidden, hidden], initial: normal, depth: 0 },
+            Parameter { names: stack("bias"), shape: vec![3 * hidden], initial: Initial::Zeros, depth: 0 },
+        ];
+        list.extend(Linear::parameters(&format!("{name}.attention.output.dense"), hidden, hidden, normal));
+        list.extend(LayerNorm::parameters(&format!("{name}.attention.output.LayerNorm"), hidden));
+        list.extend(Linear::parameters(&format!("{name}.intermediate.dense"), intermediate, hidden, normal));
+        list.extend(Linear::parameters(&format!("{name}.output.dense"), hidden, intermediate, normal));
+        list.extend(LayerNorm::parameters(&format!("{name}.output.LayerNorm"), hidden));
+        list
+    }
+
+    fn new(parameters: &Parameters, name: &str) -> Self {
+        let linear = |part: &str| Linear::new(parameters, &format!("{name}.{part}"));
+        let norm = |part: &str| LayerNorm::new(parameters, &format!("{name}.{part}"));
+        Self {
+            // The parameter that holds the query matrix holds keys and values too.
+            query_key_value: linear("attention.self.query"),
+            attention_output: linear("attention.output.dense"),
+            attention_norm: norm("attention.output.LayerNorm"),
+            intermediate: linear("intermediate.dense"),
+            output: linear("output.dense"),
+            output_norm: norm("output.LayerNorm"),
+        }
+    }
+
+    fn forward(&self, states: &Tensor, mask: Option<&Tensor>, config: &Config, mode: Mode) -> Result<Tensor> {
+        let context = self.attention(states, mask, config, mode)?;
+        let attended = dropout(&self.attention_output.forward(&context)?, config.hidden_dropout_prob, mode)?;
+        let attended = self.attention_norm.forward(&states.f_add(&attended)?, config.layer_norm_eps)?;
+        let wide = self.intermediate.forward(&attended)?.f_gelu("none")?;
+        let narrow = dropout(&self.output.forward(&wide)?, config.hidden_dropout_prob, mode)?;
+        self.output_norm.forward(&attended.f_add(&narrow)?, config.layer_norm_eps)
+    }
+
+    /// Scaled dot-product attention; `[batch, tokens, hidden]` in and out.
+    fn attention(
+        &self,
+        states: &Tensor,
+        mask: Option<&Tensor>,
+        config: &Config,
+        mode: Mode,
+    ) -> Result<Tensor> {
+        let (batch, tokens) = (states.size()[0], states.size()[1]);
+        let (heads, width) = (config.num_attention_heads, config.hidden_size / config.num_attention_heads);
+        // [3, batch, heads, tokens, width]
+        let stacked = self
+            .query_key_value
+            .forward(states)?
+            .f_view([batch, tokens, 3, heads, width])?
+            .f_permute([2, 0, 3, 1, 4])?;
+        let dropped = if mode == Mode::Train { config.attention_probs_dropout_prob } else { 0.0 };
+        let context = Tensor::f_scaled_dot_product_attention(
+            &stacked.f_select(0, 0)?,
+            &stacked.f_select(0, 1)?,
+            &stacked.f_select(0, 2)?,
+            mask,
+            dropped,
+            false,
+            None,
+            false,
+        )?;
+        Ok(context.f_transpose(1, 2)?.f_reshape([batch, tokens, config.hidden_size])?)
+    }
+}
+
+/// `x Wᵀ + b`.
+#[derive(Debug)]
+pub(super) struct Linear {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Linear {
+    pub(super) fn parameters(name: &str, outputs: i64, inputs: i64, initial: Initial) -> [Parameter; 2] {
+        [
+            Parameter::new(format!("{name}.weight"), &[outputs, inputs], initial),
+            Parameter::new(format!("{name}.bias"), &[outputs], Initial::Zeros),
+        ]
+    }
+
+    pub(super) fn new(parameters: &Parameters, name: &str) -> Self {
+        Self {
+            weight: parameters.get(&format!("{name}.weight")),
+            bias: parameters.get(&format!("{name}.bias")),
+        }
+    }
+
+    pub(super) fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        Ok(input.f_linear(&self.weight, Some(&self.bias))?)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct LayerNorm {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl LayerNorm {
+    pub(super) fn parameters(name: &str, width: i64) -> [Parameter; 2] {
+        [
+            Parameter::new(format!("{name}.weight"), &[width], Initial::Ones),
+            Parameter::new(format!("{name}.bias"), &[width], Initial::Zeros),
+        ]
+    }
+
+    pub(super) fn new(parameters: &Parameters, name: &str) -> Self {
+        let Linear { weight, bias } = Linear::new(parameters, name);
+        Self { weight, bias }
+    }
+
+    pub(super) fn forward(&self, input: &Tensor, epsilon: f64) -> Result<Tensor> {
+        let width = self.weight.size();
+        Ok(input.f_layer_norm(width, Some(&self.weight), Some(&self.bias), epsilon, false)?)
+    }
+}
+
+pub(super) fn dropout(input: &Tensor, share: f64, mode: Mode) -> Result<Tensor> {
+    match mode {
+        Mode::Train if share > 0.0 => Ok(input.f_dropout(share, true)?),
+        _ => Ok(input.shallow_clone()),
+    }
+}

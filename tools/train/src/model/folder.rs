@@ -1,0 +1,141 @@
+//! The Hugging Face folder: `config.json`, `model.safetensors`, `vocab.txt`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde_json::Value;
+use tch::{Device, Kind, Tensor};
+
+use super::config::{Config, Head};
+use super::parameters::Parameters;
+use crate::error::{Error, Result};
+
+/// Names of the three files.
+pub const CONFIG: &str = "config.json";
+/// The weights.
+pub const WEIGHTS: &str = "model.safetensors";
+/// One WordPiece token a line; the line is the id.
+pub const VOCABULARY: &str = "vocab.txt";
+
+/// Tensors by name, on the CPU.
+pub type Tensors = BTreeMap<String, Tensor>;
+
+/// A folder read into memory.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    /// The encoder's sizes.
+    pub config: Config,
+    /// What the folder says it predicts.
+    pub head: Head,
+    tensors: Tensors,
+}
+
+impl Folder {
+    /// Reads `path`.
+    pub fn read(path: &Path) -> Result<Self> {
+        let file = path.join(CONFIG);
+        let text = fs::read_to_string(&file).map_err(Error::read(&file))?;
+        let document: Value = serde_json::from_str(&text).map_err(|error| {
+            Error::field(&file, "content", format!("no valid JSON ({error})"), "a JSON object")
+        })?;
+        let (config, head) = Config::from_json(&document, &file)?;
+        let tensors = read_tensors(&path.join(WEIGHTS))?;
+        Ok(Self { path: path.to_path_buf(), config, head, tensors })
+    }
+
+    /// The vocabulary's file.
+    pub fn vocabulary(&self) -> PathBuf {
+        self.path.join(VOCABULARY)
+    }
+
+    /// Overwrites the encoder's parameters, all of which must be in the folder, and with `head` those of the head where
+    /// they are. Returns the names that were not overwritten.
+    ///
+    /// `BertModel` and `ElectraModel` save the encoder without its prefix; both forms are read.
+    pub fn load_into(&self, parameters: &Parameters, head: bool) -> Result<Vec<String>> {
+        let prefix = format!("{}.", self.config.family.prefix());
+        let bare = !self.tensors.keys().any(|name| name.starts_with(&prefix));
+        let name_in_file = |name: &str| match name.strip_prefix(&prefix) {
+            Some(rest) if bare => Some(rest.to_owned()),
+            None if !head => None,
+            _ => Some(name.to_owned()),
+        };
+        let file = self.path.join(WEIGHTS);
+        let missing = parameters.load(&self.tensors, &file, name_in_file)?;
+        let pooler = format!("{prefix}pooler.");
+        let of_encoder = |name: &&String| name.starts_with(&prefix) && !name.starts_with(&pooler);
+        match missing.iter().find(of_encoder) {
+            Some(name) => {
+                Err(Error::field(&file, name, "no such tensor", "one, as config.json has this layer"))
+            }
+            None => Ok(missing),
+        }
+    }
+}
+
+/// Writes a folder. The caller makes it appear whole, see [`crate::checkpoint::write_folder`].
+pub fn write(path: &Path, config: &Config, head: &Head, tensors: &Tensors, vocabulary: &Path) -> Result<()> {
+    let file = path.join(CONFIG);
+    let text = format!("{:#}\n", config.to_json(head));
+    fs::write(&file, text).map_err(Error::write(&file))?;
+    write_tensors(&path.join(WEIGHTS), tensors)?;
+    let file = path.join(VOCABULARY);
+    let bytes = fs::read(vocabulary).map_err(Error::read(vocabulary))?;
+    fs::write(&file, bytes).map_err(Error::write(&file))
+}
+
+/// Reads a safetensors file into f32 (integers stay as they are).
+pub fn read_tensors(file: &Path) -> Result<Tensors> {
+    let bytes = fs::read(file).map_err(Error::read(file))?;
+    let views = SafeTensors::deserialize(&bytes).map_err(|error| {
+        let found = format!("no valid safetensors file ({error})");
+        Error::field(file, "content", found, "one that is complete")
+    })?;
+    let mut tensors = Tensors::new();
+    for (name, view) in views.iter() {
+        let kind = match view.dtype() {
+            Dtype::F32 => Kind::Float,
+            Dtype::F16 => Kind::Half,
+            Dtype::BF16 => Kind::BFloat16,
+            // Positions and the like, which older checkpoints carry; no parameter is an integer.
+            Dtype::I64 => Kind::Int64,
+            other => {
+                return Err(Error::field(file, name, format!("{other:?}"), "F32, F16 or BF16"));
+            }
+        };
+        let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
+        let tensor = Tensor::f_from_data_size(view.data(), &shape, kind)?;
+        let tensor = if kind == Kind::Int64 { tensor } else { tensor.f_to_kind(Kind::Float)? };
+        tensors.insert(name.to_owned(), tensor);
+    }
+    Ok(tensors)
+}
+
+/// Writes f32 tensors that lie on the CPU.
+pub fn write_tensors(file: &Path, tensors: &Tensors) -> Result<()> {
+    let mut bytes = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        let tensor = tensor.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+        let mut data = vec![0; tensor.numel() * size_of::<f32>()];
+        tensor.f_copy_data_u8(&mut data, tensor.numel())?;
+        let shape: Vec<usize> = tensor.size().iter().map(|&size| size as usize).collect();
+        bytes.push((name, shape, data));
+    }
+    let refuse = |error: safetensors::SafeTensorError| Error::Write {
+        file: file.into(),
+        source: std::io::Error::other(error),
+    };
+    let views = bytes
+        .iter()
+        .map(|(name, shape, data)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), data)?)))
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(refuse)?;
+    // transformers wants to know which framework's conventions the tensors follow.
+    let metadata = [("format".to_owned(), "pt".to_owned())].into();
+    let bytes = safetensors::serialize(views, Some(metadata)).map_err(refuse)?;
+    fs::write(file, bytes).map_err(Error::write(file))
+}

@@ -1,0 +1,15 @@
+//! ELECTRA and BERT on libtorch: sizes, parameters, the encoder, its heads, and the Hugging Face folder they live in.
+
+pub mod config;
+mod encoder;
+pub mod folder;
+mod heads;
+mod parameters;
+
+pub use config::{Config, Family};
+pub use encoder::{Encoder, Mode};
+pub use heads::{Classifier, Discriminator, MaskedLanguageModel};
+pub use parameters::{Initial, Parameter, Parameters};
+
+/// Puts a parameter of the generator into a namespace of its own: both encoders use the names of one ELECTRA model.
+pub const GENERATOR: &str = "generator/";

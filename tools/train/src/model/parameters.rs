@@ -1,0 +1,295 @@
+//! All parameters of a run in one flat f32 buffer, so that a step of the optimizer is a handful of operations however
+//! many parameters there are.
+//!
+//! A model this small is bound by the number of kernels that are launched. Therefore parameters are views into the
+//! buffer, those that get the same learning rate and decay lie side by side, and the query, key and value matrices of a
+//! layer are one parameter.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::Path;
+
+use tch::{Device, Kind, Tensor};
+
+use crate::device::Precision;
+use crate::error::{Error, Result};
+use crate::model::folder::Tensors;
+use crate::random::{Purpose, Stream, seed_torch};
+
+/// Every parameter begins at a multiple of so many elements: matrix products on GPUs want 16 bytes, vector units 64.
+/// What lies between is zero, has a gradient of zero and stays zero.
+const ALIGNMENT: i64 = 64;
+
+/// What a parameter starts as.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Initial {
+    /// Normal with this standard deviation, cut off at two of them, as in the papers' code.
+    Normal(f64),
+    /// All zeros: biases.
+    Zeros,
+    /// All ones: LayerNorm's scale.
+    Ones,
+}
+
+/// One parameter before it has memory.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Hugging Face names of the tensors that it stacks along the first dimension; one except for query, key, value.
+    pub names: Vec<String>,
+    /// Shape of the stack.
+    pub shape: Vec<i64>,
+    /// First values.
+    pub initial: Initial,
+    /// Distance from the input: 0 for embeddings, then a layer each, then the head. For layer-wise learning rates.
+    pub depth: i64,
+}
+
+/// Parameters that share a learning rate and a decay.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Elements of the flat buffer.
+    pub elements: Range<i64>,
+    /// See [`Parameter::depth`].
+    pub depth: i64,
+    /// Whether weight decay applies: not to biases and LayerNorm.
+    pub decays: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Parameters {
+    layout: Vec<Placed>,
+    by_name: HashMap<String, usize>,
+    groups: Vec<Group>,
+    /// `[elements]`, f32: what the optimizer updates.
+    flat: Tensor,
+    /// `[elements - low_start]` in the kind that computes, where that is not f32.
+    low: Option<Tensor>,
+    low_start: i64,
+    /// What the model computes with and what gradients are taken of, in the order of `layout`.
+    leaves: Vec<Tensor>,
+}
+
+#[derive(Debug)]
+struct Placed {
+    parameter: Parameter,
+    elements: Range<i64>,
+}
+
+impl Parameters {
+    /// Gives `parameters` memory and their initial values, which depend on `seed` and the names alone.
+    pub fn new(
+        mut parameters: Vec<Parameter>,
+        device: Device,
+        precision: Precision,
+        seed: u64,
+    ) -> Result<Self> {
+        // Embeddings stay f32: their gradients are sums over whole batches, of which bf16 would lose the small terms.
+        parameters.sort_by_key(|it| (!it.stays_f32(), it.depth, it.decays()));
+        let mut layout = Vec::new();
+        let mut by_name = HashMap::new();
+        let mut groups: Vec<Group> = Vec::new();
+        let (mut end, mut low_start) = (0, None);
+        for parameter in parameters {
+            let start = end;
+            let stop = start + parameter.shape.iter().product::<i64>();
+            end = aligned(stop);
+            if !parameter.stays_f32() {
+                low_start.get_or_insert(start);
+            }
+            match groups.last_mut() {
+                Some(group) if (group.depth, group.decays) == (parameter.depth, parameter.decays()) => {
+                    group.elements.end = end;
+                }
+                _ => groups.push(Group {
+                    elements: start..end,
+                    depth: parameter.depth,
+                    decays: parameter.decays(),
+                }),
+            }
+            for name in &parameter.names {
+                by_name.insert(name.clone(), layout.len());
+            }
+            layout.push(Placed { parameter, elements: start..stop });
+        }
+        let low_start = low_start.unwrap_or(end);
+        let flat = Tensor::f_zeros([end], (Kind::Float, device))?;
+        let low = match precision {
+            Precision::F32 => None,
+            Precision::Bf16 => Some(Tensor::f_zeros([end - low_start], (precision.kind(), device))?),
+        };
+        let mut result = Self { layout, by_name, groups, flat, low, low_start, leaves: Vec::new() };
+        result.leaves = result.layout.iter().map(|it| result.leaf(it)).collect::<Result<_>>()?;
+        result.initialize(seed)?;
+        Ok(result)
+    }
+
+    /// The parameter that holds the tensor `name`. It is an error of the program to ask for one that does not exist.
+    pub fn get(&self, name: &str) -> Tensor {
+        match self.by_name.get(name) {
+            Some(&index) => self.leaves[index].shallow_clone(),
+            None => unreachable!("no parameter {name}"),
+        }
+    }
+
+    /// Length of the flat buffer.
+    pub fn elements(&self) -> i64 {
+        self.flat.numel() as i64
+    }
+
+    /// Number of weights.
+    pub fn count(&self) -> i64 {
+        self.layout.iter().map(|placed| placed.elements.end - placed.elements.start).sum()
+    }
+
+    /// The flat f32 buffer, `[elements]`.
+    pub fn flat(&self) -> &Tensor {
+        &self.flat
+    }
+
+    /// Ranges of the flat buffer that are updated alike.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// Gradients of `loss` as a flat f32 tensor, `[elements]`; zero where the loss does not depend on a parameter.
+    pub fn gradients(&self, loss: &Tensor) -> Result<Tensor> {
+        let gradients = Tensor::f_run_backward(&[loss], &self.leaves, false, false)?;
+        let zeros = Tensor::f_zeros([ALIGNMENT], (Kind::Float, self.flat.device()))?;
+        let mut flat = Vec::with_capacity(gradients.len());
+        for ((gradient, leaf), placed) in gradients.into_iter().zip(&self.leaves).zip(&self.layout) {
+            let gradient = if gradient.defined() { gradient } else { leaf.f_zeros_like()? };
+            flat.push(gradient.f_reshape([-1])?);
+            let stop = placed.elements.end;
+            let gap = aligned(stop) - stop;
+            if gap > 0 {
+                flat.push(zeros.f_narrow(0, 0, gap)?);
+            }
+        }
+        // Concatenation promotes bf16 to f32.
+        Ok(Tensor::f_cat(&flat, 0)?.f_to_kind(Kind::Float)?)
+    }
+
+    /// Brings the copy that computes up to date after a change of the flat buffer.
+    pub fn refresh(&self) -> Result<()> {
+        if let Some(low) = &self.low {
+            let (start, length) = (self.low_start, self.elements() - self.low_start);
+            low.shallow_clone().f_copy_(&self.flat.f_narrow(0, start, length)?)?;
+        }
+        Ok(())
+    }
+
+    /// Overwrites parameters with the tensors of a checkpoint wherever `name_in_file` gives a name that is there.
+    /// Returns the names of those that stay as they were. `file` is for messages.
+    pub fn load(
+        &self,
+        tensors: &Tensors,
+        file: &Path,
+        name_in_file: impl Fn(&str) -> Option<String>,
+    ) -> Result<Vec<String>> {
+        let mut missing = Vec::new();
+        for placed in &self.layout {
+            for (name, view) in self.tensors_of(placed)? {
+                let found = name_in_file(&name).and_then(|found| Some((tensors.get(&found)?, found)));
+                let Some((tensor, found)) = found else {
+                    missing.push(name);
+                    continue;
+                };
+                if tensor.size() != view.size() {
+                    let (found_shape, expected) =
+                        (format!("{:?}", tensor.size()), format!("{:?}", view.size()));
+                    return Err(Error::field(file, found, found_shape, expected));
+                }
+                view.shallow_clone().f_copy_(tensor)?;
+            }
+        }
+        self.refresh()?;
+        Ok(missing)
+    }
+
+    /// Copies on the CPU, in f32, of every tensor, by name.
+    pub fn tensors(&self) -> Result<Tensors> {
+        let mut result = Tensors::new();
+        for placed in &self.layout {
+            for (name, view) in self.tensors_of(placed)? {
+                let copy = view.f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?;
+                result.insert(name, copy.f_clone(&copy.f_empty_like()?)?);
+            }
+        }
+        Ok(result)
+    }
+
+    fn leaf(&self, placed: &Placed) -> Result<Tensor> {
+        let Range { start, end } = placed.elements;
+        let memory = match &self.low {
+            Some(low) if start >= self.low_start => low.f_narrow(0, start - self.low_start, end - start)?,
+            _ => self.flat.f_narrow(0, start, end - start)?,
+        };
+        Ok(memory.f_view(&placed.parameter.shape[..])?.f_detach()?.f_set_requires_grad(true)?)
+    }
+
+    /// The f32 views of the tensors that a parameter stacks.
+    fn tensors_of(&self, placed: &Placed) -> Result<Vec<(String, Tensor)>> {
+        let Range { start, end } = placed.elements;
+        let parameter = &placed.parameter;
+        let whole = self.flat.f_narrow(0, start, end - start)?.f_view(&parameter.shape[..])?;
+        let rows = parameter.shape[0] / parameter.names.len() as i64;
+        let mut views = Vec::new();
+        for (name, first) in parameter.names.iter().zip((0..).step_by(rows.max(1) as usize)) {
+            views.push((name.clone(), whole.f_narrow(0, first, rows)?));
+        }
+        Ok(views)
+    }
+
+    fn initialize(&self, seed: u64) -> Result<()> {
+        for placed in &self.layout {
+            for (name, view) in self.tensors_of(placed)? {
+                let mut view = view;
+                match placed.parameter.initial {
+                    Initial::Zeros => _ = view.f_zero_()?,
+                    Initial::Ones => _ = view.f_fill_(1.0)?,
+                    Initial::Normal(deviation) => {
+                        // By name: adding a head leaves the encoder as it was.
+                        let index = name.bytes().fold(0_u64, |hash, byte| {
+                            hash.wrapping_mul(0x0100_0000_01b3).wrapping_add(u64::from(byte))
+                        });
+                        seed_torch(Stream::new(seed, Purpose::Weights, index).next_u64(), 0);
+                        view.f_copy_(&truncated_normal(&view.size(), deviation)?)?;
+                    }
+                }
+            }
+        }
+        self.refresh()
+    }
+}
+
+impl Parameter {
+    /// One tensor; its depth is set later.
+    pub fn new(name: impl Into<String>, shape: &[i64], initial: Initial) -> Self {
+        Self { names: vec![name.into()], shape: shape.to_vec(), initial, depth: 0 }
+    }
+
+    fn decays(&self) -> bool {
+        matches!(self.initial, Initial::Normal(_))
+    }
+
+    fn stays_f32(&self) -> bool {
+        self.names[0].contains("embeddings.")
+    }
+}
+
+fn aligned(element: i64) -> i64 {
+    (element + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT
+}
+
+/// A sample of the normal distribution between -2 and 2 standard deviations, from its inverse. Drawn on the CPU, for the
+/// same values on every device.
+fn truncated_normal(shape: &[i64], deviation: f64) -> Result<Tensor> {
+    /// Probability of lying below -2 standard deviations.
+    const TAIL: f64 = 0.022_750_131_948_179_2;
+    let uniform = Tensor::f_rand(shape, (Kind::Double, Device::Cpu))?;
+    let probability = uniform.f_mul_scalar(1.0 - 2.0 * TAIL)?.f_add_scalar(TAIL)?;
+    // Inverse of the distribution function: sqrt(2) erfinv(2 p - 1).
+    let normal = probability.f_mul_scalar(2.0)?.f_sub_scalar(1.0)?.f_erfinv()?;
+    Ok(normal.f_mul_scalar(deviation * std::f64::consts::SQRT_2)?.f_to_kind(Kind::Float)?)
+}

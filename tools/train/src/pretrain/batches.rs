@@ -1,0 +1,142 @@
+//! Inputs of pre-training: consecutive pieces of the text, in an order that depends on the seed and the epoch.
+
+use std::path::Path;
+
+use tch::{Device, Tensor};
+
+use super::settings::PretrainSettings;
+use crate::data::{IdFile, Special};
+use crate::error::{Error, Result};
+use crate::random::{Purpose, Stream};
+
+/// One forward pass's inputs, on the device.
+#[derive(Debug)]
+pub struct Batch {
+    /// `[batch, tokens]`, i64.
+    pub ids: Tensor,
+    /// `[batch, masked]`, i64: positions to be guessed, none of them twice in a row.
+    pub positions: Tensor,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Batches {
+    ids: IdFile,
+    special: Special,
+    seed: u64,
+    device: Device,
+    /// Tokens of an input without `[CLS]` and `[SEP]`.
+    inner: usize,
+    masked: usize,
+    batch_size: usize,
+    /// Pieces to train on; those after them are held out.
+    pieces: usize,
+    held_out: usize,
+    epoch: Option<(u64, Vec<u32>)>,
+}
+
+impl Batches {
+    /// Cuts `ids`; `vocabulary` is for messages.
+    pub fn new(
+        ids: IdFile,
+        special: Special,
+        settings: &PretrainSettings,
+        device: Device,
+        vocabulary: &Path,
+    ) -> Result<Self> {
+        let inner = settings.data.sequence_length - 2;
+        let held_out = settings.data.validation;
+        let pieces = ids.len() / inner;
+        if pieces <= held_out || u32::try_from(pieces).is_err() {
+            let found = format!("{pieces} inputs of {inner} tokens");
+            let expected = format!("more than the {held_out} of data.validation, and fewer than 2^32");
+            return Err(Error::field(vocabulary, "data.texts", found, expected));
+        }
+        Ok(Self {
+            ids,
+            special,
+            seed: settings.training.seed,
+            device,
+            inner,
+            masked: settings.masked_positions(),
+            batch_size: settings.training.batch_size,
+            pieces: pieces - held_out,
+            held_out,
+            epoch: None,
+        })
+    }
+
+    /// Inputs of forward pass `pass`, counted from 0 over the whole run.
+    pub fn training(&mut self, pass: u64) -> Result<Batch> {
+        let first = pass * self.batch_size as u64;
+        let pieces: Vec<usize> =
+            (first..first + self.batch_size as u64).map(|index| self.piece(index)).collect();
+        self.batch(&pieces, Stream::new(self.seed, Purpose::Masking, pass))
+    }
+
+    /// The inputs that are held out, with the same masks at every call.
+    pub fn validation(&self) -> impl Iterator<Item = Result<Batch>> + '_ {
+        let all: Vec<usize> = (self.pieces..self.pieces + self.held_out).collect();
+        let count = self.held_out.div_ceil(self.batch_size);
+        (0..count).map(move |index| {
+            let range = index * self.batch_size..self.held_out.min((index + 1) * self.batch_size);
+            self.batch(&all[range], Stream::new(self.seed, Purpose::Selection, index as u64))
+        })
+    }
+
+    /// Tokens of one forward pass.
+    pub fn tokens(&self) -> u64 {
+        (self.batch_size * (self.inner + 2)) as u64
+    }
+
+    /// Tokens of one epoch.
+    pub fn epoch_tokens(&self) -> u64 {
+        (self.pieces * (self.inner + 2)) as u64
+    }
+
+    fn piece(&mut self, index: u64) -> usize {
+        let (epoch, place) = (index / self.pieces as u64, index % self.pieces as u64);
+        if self.epoch.as_ref().is_none_or(|(current, _)| *current != epoch) {
+            let mut order: Vec<u32> = (0..self.pieces as u32).collect();
+            Stream::new(self.seed, Purpose::Order, epoch).shuffle(&mut order);
+            self.epoch = Some((epoch, order));
+        }
+        match &self.epoch {
+            Some((_, order)) => order[place as usize] as usize,
+            None => unreachable!("the order was just made"),
+        }
+    }
+
+    fn batch(&self, pieces: &[usize], mut random: Stream) -> Result<Batch> {
+        let length = self.inner + 2;
+        let mut ids = Vec::with_capacity(pieces.len() * length);
+        let mut positions = Vec::with_capacity(pieces.len() * self.masked);
+        for &piece in pieces {
+            let row = ids.len();
+            ids.push(i64::from(self.special.cls));
+            ids.extend(self.ids.ids(piece * self.inner, self.inner).map(i64::from));
+            ids.push(i64::from(self.special.sep));
+            positions.extend(self.choose(&ids[row..], &mut random));
+        }
+        let shape = |columns: usize| [pieces.len() as i64, columns as i64];
+        Ok(Batch {
+            ids: Tensor::f_from_slice(&ids)?.f_view(shape(length))?.f_to_device(self.device)?,
+            positions: Tensor::f_from_slice(&positions)?
+                .f_view(shape(self.masked))?
+                .f_to_device(self.device)?,
+        })
+    }
+
+    /// As many positions in every row, so that batches keep one shape. Separators are guessed only in a row that has too
+    /// little else.
+    fn choose(&self, row: &[i64], random: &mut Stream) -> Vec<i64> {
+        let separator = i64::from(self.special.sep);
+        let inner = 1..row.len() - 1;
+        let (mut words, separators): (Vec<i64>, Vec<i64>) =
+            inner.map(|position| position as i64).partition(|&position| row[position as usize] != separator);
+        random.choose(&mut words, self.masked);
+        words.extend(separators);
+        words.truncate(self.masked);
+        words
+    }
+}

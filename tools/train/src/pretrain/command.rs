@@ -1,0 +1,274 @@
+//! The command `pretrain`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tch::{Device, Kind, Tensor};
+
+use super::batches::Batches;
+use super::objective::{Pretraining, figures};
+use super::settings::{Objective, PretrainSettings};
+use crate::checkpoint::{Checkpoints, write_folder};
+use crate::data::{IdCache, WordPieceTokenizer};
+use crate::error::{Error, Result};
+use crate::model::config::Head;
+use crate::model::folder::{self, Tensors};
+use crate::model::{GENERATOR, Mode, Parameters};
+use crate::optimizer::{AdamW, linear_schedule, zero_gradients};
+use crate::random::seed_torch;
+use crate::run::{MetricsLog, Progress, check_weights, draw_curves, load_settings, load_state, save_state};
+
+/// Log of a run's figures, in its folder.
+const METRICS: &str = "metrics.jsonl";
+
+/// Pre-trains into the folder `output`, or goes on where a run in that folder stopped. Returns the folders of the models
+/// that were written.
+pub fn pretrain(settings: &Path, overrides: &[String], output: &Path) -> Result<Vec<PathBuf>> {
+    let settings: PretrainSettings = load_settings(settings, overrides, output)?;
+    let mut run = Run::begin(settings, output)?;
+    run.train()?;
+    let models = run.write_models()?;
+    let svg = output.join("curves.svg");
+    draw_curves(&output.join(METRICS), &CURVES, &svg)?;
+    Ok(models)
+}
+
+const CURVES: [&str; 6] =
+    ["mlm_loss", "rtd_loss", "rtd_accuracy", "validation_mlm_loss", "validation_rtd_loss", "learning_rate"];
+
+/// What a checkpoint remembers besides tensors.
+#[derive(Serialize, Deserialize)]
+struct Counters {
+    step: u64,
+}
+
+struct Run {
+    settings: PretrainSettings,
+    output: PathBuf,
+    device: Device,
+    parameters: Parameters,
+    models: Pretraining,
+    optimizer: AdamW,
+    batches: Batches,
+    checkpoints: Checkpoints,
+    log: MetricsLog,
+    /// Steps done.
+    step: u64,
+    /// Figures of the steps since the last line of the log, and the norms of their gradients, on the device: reading
+    /// them would make the CPU wait.
+    unread: Vec<(u64, Tensor)>,
+    since: Instant,
+}
+
+impl Run {
+    fn begin(settings: PretrainSettings, output: &Path) -> Result<Self> {
+        let device = settings.run.device.find()?;
+        let tokenizer = WordPieceTokenizer::read(&settings.data.vocabulary)?;
+        if tokenizer.size as i64 > settings.model.vocab_size {
+            let found = format!("{} tokens", tokenizer.size);
+            let expected = format!("at most model.vocab_size, {}", settings.model.vocab_size);
+            return Err(Error::field(&settings.data.vocabulary, "lines", found, expected));
+        }
+        let data = &settings.data;
+        let cache = IdCache { folder: &data.cache, texts: &data.texts, tokenizer: &tokenizer };
+        let batches = Batches::new(cache.open()?, tokenizer.special, &settings, device, &data.texts[0])?;
+        let training = &settings.training;
+        let list = Pretraining::parameters(&settings);
+        let parameters = Parameters::new(list, device, training.precision, training.seed)?;
+        let models = Pretraining::new(&parameters, &settings, tokenizer.special.mask);
+        let mut optimizer = AdamW::new(&parameters, settings.optimizer.clone())?;
+        let checkpoints = Checkpoints::new(output.join("checkpoints"));
+        let mut step = 0;
+        if let Some((_, folder)) = checkpoints.last()? {
+            let (counters, _): (Counters, _) = load_state(&folder, &parameters, &mut optimizer)?;
+            step = counters.step;
+        }
+        let log = MetricsLog::open(&output.join(METRICS), step)?;
+        Ok(Self {
+            output: output.to_path_buf(),
+            device,
+            parameters,
+            models,
+            optimizer,
+            batches,
+            checkpoints,
+            log,
+            step,
+            unread: Vec::new(),
+            since: Instant::now(),
+            settings,
+        })
+    }
+
+    fn train(&mut self) -> Result<()> {
+        let steps = self.settings.training.steps;
+        let mut progress = Progress::new("pretrain", steps, self.step);
+        progress.note(&format!(
+            "{} parameters, {} tokens an epoch, {:?}, from step {}",
+            self.parameters.count(),
+            self.batches.epoch_tokens(),
+            self.device,
+            self.step
+        ));
+        self.since = Instant::now();
+        let run = self.settings.run.clone();
+        while self.step < steps {
+            self.one_step()?;
+            progress.step(self.step);
+            let last = self.step == steps;
+            let checkpoint = last || self.step.is_multiple_of(run.checkpoint_every);
+            let validate = last || self.step.is_multiple_of(run.validate_every);
+            if checkpoint || validate || self.step.is_multiple_of(run.log_every) {
+                let line = self.write_figures(validate)?;
+                progress.report(self.step, &line);
+            }
+            if checkpoint {
+                self.write_checkpoint()?;
+                self.since = Instant::now();
+            }
+        }
+        Ok(())
+    }
+
+    /// One update of the parameters.
+    fn one_step(&mut self) -> Result<()> {
+        let training = &self.settings.training;
+        let (accumulate, seed) = (training.accumulate, training.seed);
+        let rate = linear_schedule(self.step + 1, training.warmup_steps, training.steps);
+        let mut gradients = zero_gradients(&self.parameters)?;
+        let mut sum: Option<Tensor> = None;
+        for pass in self.step * accumulate..(self.step + 1) * accumulate {
+            let batch = self.batches.training(pass)?;
+            seed_torch(seed, pass);
+            let (loss, figures) = self.models.losses(&batch, Mode::Train)?;
+            gradients = gradients.f_add_(&self.parameters.gradients(&loss)?)?;
+            sum = Some(match sum {
+                Some(sum) => sum.f_add(&figures)?,
+                None => figures,
+            });
+        }
+        if accumulate > 1 {
+            gradients = gradients.f_mul_scalar_(1.0 / accumulate as f64)?;
+        }
+        self.step += 1;
+        let norm = self.optimizer.step(&self.parameters, &gradients, self.step, rate)?;
+        if let Some(sum) = sum {
+            let mean = sum.f_mul_scalar(1.0 / accumulate as f64)?;
+            self.unread.push((self.step, Tensor::f_cat(&[mean, norm.f_unsqueeze(0)?], 0)?));
+        }
+        Ok(())
+    }
+
+    /// Reads the figures of the steps since the last line, refuses those that are not finite, and logs their means.
+    fn write_figures(&mut self, validate: bool) -> Result<String> {
+        let names = figures(self.settings.training.objective);
+        let mut means = vec![0.0; names.len() + 1];
+        let unread = std::mem::take(&mut self.unread);
+        for (step, values) in &unread {
+            let values = read(values)?;
+            let losses = names.iter().copied().chain(["gradient_norm"]).zip(&values);
+            for (what, &found) in losses {
+                if !found.is_finite() {
+                    let kept = self.checkpoints.describe_last();
+                    return Err(Error::NotFinite { step: *step, what, found, kept });
+                }
+            }
+            for (mean, value) in means.iter_mut().zip(&values) {
+                *mean += value / unread.len() as f64;
+            }
+        }
+        let training = &self.settings.training;
+        let tokens = unread.len() as u64 * training.accumulate * self.batches.tokens();
+        let speed = tokens as f64 / self.since.elapsed().as_secs_f64();
+        let mut line = Map::new();
+        line.insert("step".to_owned(), json!(self.step));
+        for (name, mean) in names.iter().zip(&means) {
+            line.insert((*name).to_owned(), json!(mean));
+        }
+        line.insert("gradient_norm".to_owned(), json!(means[names.len()]));
+        let rate = linear_schedule(self.step, training.warmup_steps, training.steps);
+        line.insert("learning_rate".to_owned(), json!(rate * self.settings.optimizer.learning_rate));
+        line.insert("tokens".to_owned(), json!(self.step * training.accumulate * self.batches.tokens()));
+        line.insert("tokens_per_second".to_owned(), json!(speed.round()));
+        if validate {
+            for (name, value) in names.iter().zip(self.validate()?) {
+                line.insert(format!("validation_{name}"), json!(value));
+            }
+        }
+        self.log.write(&Value::Object(line))?;
+        self.since = Instant::now();
+        Ok(match training.objective {
+            Objective::Mlm => format!("loss {:.3}, {speed:.0} tokens/s", means[0]),
+            _ => format!(
+                "loss {:.3} (mlm {:.3}, rtd {:.4}), {:.1} % right, {speed:.0} tokens/s",
+                means[0],
+                means[1],
+                means[3],
+                means[4] * 100.0
+            ),
+        })
+    }
+
+    /// Means of the figures over the inputs held out; they say nothing where none are.
+    fn validate(&self) -> Result<Vec<f64>> {
+        let _guard = tch::no_grad_guard();
+        let mut means = vec![0.0; figures(self.settings.training.objective).len()];
+        let mut inputs = 0.0;
+        for (index, batch) in self.batches.validation().enumerate() {
+            let batch = batch?;
+            // The generator samples here, too; the same numbers at every look.
+            seed_torch(self.settings.training.seed, u64::MAX - index as u64);
+            let (_, values) = self.models.losses(&batch, Mode::Evaluate)?;
+            let rows = batch.ids.size()[0] as f64;
+            for (mean, value) in means.iter_mut().zip(read(&values)?) {
+                *mean += value * rows;
+            }
+            inputs += rows;
+        }
+        Ok(if inputs == 0.0 { Vec::new() } else { means.into_iter().map(|mean| mean / inputs).collect() })
+    }
+
+    fn write_checkpoint(&self) -> Result<()> {
+        check_weights(&self.parameters, self.step, &self.checkpoints)?;
+        let counters = Counters { step: self.step };
+        self.checkpoints.write(self.step, |folder| {
+            save_state(folder, &self.parameters, &self.optimizer, &counters, Tensors::new())
+        })
+    }
+
+    /// The models in the Hugging Face layout.
+    fn write_models(&self) -> Result<Vec<PathBuf>> {
+        let all = self.parameters.tensors()?;
+        let vocabulary = &self.settings.data.vocabulary;
+        let write = |name: &str, config, head: Head, tensors: Tensors| -> Result<PathBuf> {
+            let path = self.output.join(name);
+            write_folder(&path, |path| folder::write(path, config, &head, &tensors, vocabulary))?;
+            Ok(path)
+        };
+        if self.settings.training.objective == Objective::Mlm {
+            let path = write("language-model", &self.settings.model, Head::MaskedLanguageModel, all)?;
+            return Ok(vec![path]);
+        }
+        let (mut discriminator, mut generator) = (Tensors::new(), Tensors::new());
+        for (name, tensor) in all {
+            if let Some(name) = name.strip_prefix(GENERATOR) {
+                generator.insert(name.to_owned(), tensor);
+                continue;
+            }
+            if name.starts_with("electra.embeddings.") {
+                generator.insert(name.clone(), tensor.shallow_clone());
+            }
+            discriminator.insert(name, tensor);
+        }
+        Ok(vec![
+            write("discriminator", &self.settings.model, Head::ReplacedTokenDetection, discriminator)?,
+            write("generator", &self.settings.generator(), Head::MaskedLanguageModel, generator)?,
+        ])
+    }
+}
+
+fn read(values: &Tensor) -> Result<Vec<f64>> {
+    Ok(Vec::try_from(values.f_to_kind(Kind::Double)?)?)
+}

@@ -1,0 +1,66 @@
+//! `metrics.jsonl`: one JSON object a line, each with its `step`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+
+/// A log that is appended to.
+#[derive(Debug)]
+pub struct MetricsLog {
+    path: PathBuf,
+    file: File,
+}
+
+impl MetricsLog {
+    /// Opens the log at `path`. Lines after `step` are of a run that was interrupted after its last checkpoint; they are
+    /// dropped, since these steps come again.
+    pub fn open(path: &Path, step: u64) -> Result<Self> {
+        let kept: String = Self::read(path)?
+            .into_iter()
+            .filter(|line| line.get("step").and_then(Value::as_u64).is_some_and(|it| it <= step))
+            .map(|line| format!("{}\n", Value::Object(line)))
+            .collect();
+        let unfinished = path.with_extension("jsonl.writing");
+        fs::write(&unfinished, kept).map_err(Error::write(&unfinished))?;
+        fs::rename(&unfinished, path).map_err(Error::write(path))?;
+        let file = OpenOptions::new().append(true).open(path).map_err(Error::write(path))?;
+        Ok(Self { path: path.to_path_buf(), file })
+    }
+
+    /// Appends one line.
+    pub fn write(&mut self, line: &Value) -> Result<()> {
+        let text = format!("{line}\n");
+        self.file.write_all(text.as_bytes()).map_err(Error::write(&self.path))
+    }
+
+    /// The whole lines of a log; a last one that was cut off is left out. None where there is no file.
+    pub fn read(path: &Path) -> Result<Vec<Map<String, Value>>> {
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let text = fs::read_to_string(path).map_err(Error::read(path))?;
+        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn lines_after_the_checkpoint_are_dropped() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("metrics.jsonl");
+        fs::write(&path, "{\"step\":1,\"loss\":3.0}\n{\"step\":2}\n{\"step\":3}\n{\"st").unwrap();
+        let mut log = MetricsLog::open(&path, 2).unwrap();
+        log.write(&json!({"step": 3, "loss": 1.5})).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "{\"loss\":3.0,\"step\":1}\n{\"step\":2}\n{\"loss\":1.5,\"step\":3}\n");
+    }
+}

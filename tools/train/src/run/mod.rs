@@ -1,0 +1,13 @@
+//! What every long command needs: its settings, a display, a log, curves.
+
+mod curves;
+mod log;
+mod progress;
+mod settings;
+mod state;
+
+pub use curves::draw_curves;
+pub use log::MetricsLog;
+pub use progress::Progress;
+pub use settings::{SAVED_SETTINGS, Settings, load_settings};
+pub use state::{check_weights, load_state, save_state};

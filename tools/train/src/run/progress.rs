@@ -1,0 +1,62 @@
+//! The display of a run: a bar on a terminal, a line now and then elsewhere.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Least time between two lines where there is no terminal.
+const BETWEEN_LINES: Duration = Duration::from_secs(30);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Progress {
+    bar: ProgressBar,
+    title: String,
+    steps: u64,
+    last_line: Option<Instant>,
+}
+
+impl Progress {
+    /// For `steps` steps of which `done` are done.
+    pub fn new(title: &str, steps: u64, done: u64) -> Self {
+        let bar = ProgressBar::new(steps).with_position(done);
+        let style = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg} [{elapsed} < {eta}]");
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        bar.set_prefix(title.to_owned());
+        bar.reset_eta();
+        Self { bar, title: title.to_owned(), steps, last_line: None }
+    }
+
+    /// A step is done.
+    pub fn step(&self, step: u64) {
+        self.bar.set_position(step);
+    }
+
+    /// New figures.
+    pub fn report(&mut self, step: u64, figures: &str) {
+        self.bar.set_message(figures.to_owned());
+        let due = step == self.steps || self.last_line.is_none_or(|last| last.elapsed() >= BETWEEN_LINES);
+        if self.bar.is_hidden() && due {
+            let left = self.bar.eta().as_secs();
+            eprintln!("{} {step}/{} {figures} [{left} s left]", self.title, self.steps);
+            self.last_line = Some(Instant::now());
+        }
+    }
+
+    /// Something to keep on the screen.
+    pub fn note(&self, line: &str) {
+        if self.bar.is_hidden() {
+            eprintln!("{line}");
+        } else {
+            self.bar.println(line);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.abandon();
+    }
+}

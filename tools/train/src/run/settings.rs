@@ -1,0 +1,167 @@
+//! The TOML file of a run, its overrides from the command line, and the copy saved with the result.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+use crate::error::{Error, Result};
+
+/// Name of the copy in a run's folder.
+pub const SAVED_SETTINGS: &str = "settings.toml";
+/// The table that may differ when a run goes on: where and how often, not what is computed.
+const FREE_TABLE: &str = "run";
+
+/// Settings of a command, as its TOML file has them.
+pub trait Settings: Serialize + DeserializeOwned {
+    /// Refuses what cannot be run; `file` is for messages.
+    fn check(&self, file: &Path) -> Result<()>;
+    /// Every path in it, to be resolved against the file's folder.
+    fn paths(&mut self) -> Vec<&mut PathBuf>;
+}
+
+/// Reads `file`, applies `overrides` of the form `table.key=value`, and saves the result in `output`, from where a run
+/// goes on only with the same settings.
+pub fn load_settings<T: Settings>(file: &Path, overrides: &[String], output: &Path) -> Result<T> {
+    let text = fs::read_to_string(file).map_err(Error::read(file))?;
+    let mut table: Table = text.parse().map_err(|error| not_toml(file, &error))?;
+    for change in overrides {
+        apply(&mut table, change)?;
+    }
+    let mut settings: T = table.try_into().map_err(|error| not_toml(file, &error))?;
+    let base = file.parent().unwrap_or(Path::new(""));
+    for path in settings.paths() {
+        *path = std::path::absolute(base.join(&path)).map_err(Error::read(path))?;
+    }
+    settings.check(file)?;
+    save(&settings, output)?;
+    Ok(settings)
+}
+
+fn not_toml(file: &Path, error: &toml::de::Error) -> Error {
+    // The message spans lines; the first says where and the last what.
+    let text = error.to_string();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let found = match lines[..] {
+        [first, .., last] => format!("{first}: {last}"),
+        _ => text.trim().to_owned(),
+    };
+    Error::field(file, "settings", found, "a table as in the README")
+}
+
+/// `value` is TOML; what is no TOML is taken as a string.
+fn apply(table: &mut Table, change: &str) -> Result<()> {
+    let refuse = || Error::field(Path::new("--set"), change, "no such form", "table.key=value");
+    let (path, value) = change.split_once('=').ok_or_else(refuse)?;
+    let value = match format!("value = {value}").parse::<Table>() {
+        Ok(mut parsed) => parsed.remove("value").ok_or_else(refuse)?,
+        Err(_) => Value::String(value.to_owned()),
+    };
+    let mut target = table;
+    let mut keys: Vec<&str> = path.split('.').collect();
+    let last = keys.pop().ok_or_else(refuse)?;
+    for key in keys {
+        let next = target.entry(key).or_insert_with(|| Value::Table(Table::new()));
+        target = next.as_table_mut().ok_or_else(refuse)?;
+    }
+    target.insert(last.to_owned(), value);
+    Ok(())
+}
+
+fn save<T: Settings>(settings: &T, output: &Path) -> Result<()> {
+    let file = output.join(SAVED_SETTINGS);
+    let refuse = |error: &dyn ToString| Error::field(&file, "settings", error.to_string(), "TOML");
+    let table = Table::try_from(settings).map_err(|error| refuse(&error))?;
+    if file.exists() {
+        let text = fs::read_to_string(&file).map_err(Error::read(&file))?;
+        let before: Table = text.parse().map_err(|error| not_toml(&file, &error))?;
+        compare(&before, &table, "", &file)?;
+    }
+    fs::create_dir_all(output).map_err(Error::write(output))?;
+    let text = toml::to_string(&table).map_err(|error| refuse(&error))?;
+    let unfinished = file.with_extension("toml.writing");
+    fs::write(&unfinished, text).map_err(Error::write(&unfinished))?;
+    fs::rename(&unfinished, &file).map_err(Error::write(&file))
+}
+
+/// Names the first setting that differs from those the run began with.
+fn compare(before: &Table, now: &Table, path: &str, file: &Path) -> Result<()> {
+    let keys = before.keys().chain(now.keys().filter(|key| !before.contains_key(*key)));
+    for key in keys {
+        let name = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        if name == FREE_TABLE {
+            continue;
+        }
+        match (before.get(key), now.get(key)) {
+            (Some(Value::Table(before)), Some(Value::Table(now))) => compare(before, now, &name, file)?,
+            (before, now) if before == now => {}
+            (before, now) => {
+                let show = |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
+                let expected = format!("{}, with which the run began, or another --output", show(before));
+                return Err(Error::field(file, name, show(now), expected));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Example {
+        steps: u32,
+        data: Data,
+        run: Run,
+    }
+
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Data {
+        text: PathBuf,
+    }
+
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Run {
+        device: String,
+    }
+
+    impl Settings for Example {
+        fn check(&self, _: &Path) -> Result<()> {
+            Ok(())
+        }
+        fn paths(&mut self) -> Vec<&mut PathBuf> {
+            vec![&mut self.data.text]
+        }
+    }
+
+    #[test]
+    fn a_run_goes_on_only_with_the_settings_it_began_with() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("a.toml");
+        fs::write(&file, "steps = 3\n[data]\ntext = \"a.txt\"\n[run]\ndevice = \"cpu\"\n").unwrap();
+        let output = root.path().join("out");
+        let load = |changes: &[&str]| {
+            let changes: Vec<String> = changes.iter().map(|&it| it.to_owned()).collect();
+            load_settings::<Example>(&file, &changes, &output)
+        };
+        let first = load(&["steps=4"]).unwrap();
+        assert_eq!((first.steps, first.data.text), (4, root.path().join("a.txt")));
+        assert_eq!(load(&["steps=4", "run.device=cuda"]).unwrap().run.device, "cuda");
+        let error = load(&["steps=5"]).unwrap_err().to_string();
+        assert!(
+            error.contains("settings.toml: steps: found 5, expected 4, with which the run began"),
+            "{error}"
+        );
+        let error = load(&["stepps=5"]).unwrap_err().to_string();
+        assert!(
+            error.contains("a.toml: settings: found") && error.contains("unknown field `stepps`"),
+            "{error}"
+        );
+    }
+}

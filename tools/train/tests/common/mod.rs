@@ -1,0 +1,103 @@
+//! A small language to train on, and runs of the command.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use electra_train::random::{Purpose, Stream};
+use serde_json::Value;
+
+pub const GOOD: [&str; 6] = ["good", "fine", "great", "lovely", "bright", "warm"];
+pub const BAD: [&str; 6] = ["bad", "poor", "awful", "dull", "cold", "grim"];
+const THINGS: [&str; 8] = ["meal", "film", "book", "song", "chef", "room", "walk", "play"];
+
+/// A sentence about something, and whether it is praise.
+pub fn sentence(random: &mut Stream) -> (String, bool) {
+    let praise = random.below(2) == 1;
+    let words = if praise { GOOD } else { BAD };
+    let mut word = || words[random.below(words.len())];
+    let (first, second) = (word(), word());
+    let thing = THINGS[random.below(THINGS.len())];
+    let text = match random.below(3) {
+        0 => format!("The {thing} was {first} and {second}."),
+        1 => format!("It was a {first} {thing}, so {second}!"),
+        _ => format!("A {first} {thing}."),
+    };
+    (text, praise)
+}
+
+/// Writes a vocabulary and a text of paragraphs into `folder`.
+pub fn write_language(folder: &Path) {
+    let mut vocabulary: Vec<&str> = vec!["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+    vocabulary.extend([".", ",", "!", "the", "was", "and", "it", "a", "so"]);
+    vocabulary.extend(GOOD.iter().chain(&BAD).chain(&THINGS));
+    fs::write(folder.join("vocab.txt"), vocabulary.join("\n") + "\n").unwrap();
+    let mut random = Stream::new(1, Purpose::Selection, 0);
+    let mut text = String::new();
+    for _ in 0..400 {
+        for _ in 0..8 {
+            text.push_str(&sentence(&mut random).0);
+            text.push(' ');
+        }
+        text.push_str("\n\n");
+    }
+    fs::write(folder.join("text.txt"), text).unwrap();
+}
+
+/// Settings of a tiny pre-training in `folder`.
+pub fn write_pretrain_settings(folder: &Path, steps: u32) -> PathBuf {
+    let file = folder.join("pretrain.toml");
+    let text = format!(
+        "[data]\ntexts = [\"text.txt\"]\nvocabulary = \"vocab.txt\"\ncache = \"cache\"\n\
+         sequence_length = 32\nvalidation = 16\n\
+         [model]\nvocab_size = 64\nembedding_size = 32\nhidden_size = 64\nnum_hidden_layers = 2\n\
+         num_attention_heads = 2\nintermediate_size = 128\nmax_position_embeddings = 64\n\
+         [generator]\nhidden_size = 64\n\
+         [training]\nsteps = {steps}\nwarmup_steps = 10\nbatch_size = 16\nseed = 7\n\
+         [optimizer]\nlearning_rate = 2e-3\n\
+         [run]\ndevice = \"cpu\"\nlog_every = 5\nvalidate_every = 20\ncheckpoint_every = 10\n"
+    );
+    fs::write(&file, text).unwrap();
+    file
+}
+
+/// The command, with one thread: the tests run beside each other.
+pub fn electra_train(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_electra-train"));
+    command.args(arguments).env("OMP_NUM_THREADS", "1");
+    command
+}
+
+/// Runs the command to its end; it must succeed.
+pub fn run(arguments: &[&str]) -> String {
+    let output = electra_train(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs the command to its end; it must fail with exit code 1. Returns its message.
+pub fn refused(arguments: &[&str]) -> String {
+    let output = electra_train(arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", stderr(&output));
+    stderr(&output).lines().filter(|line| line.starts_with("error: ")).collect()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The lines of a log without what depends on the clock.
+pub fn metrics(run: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let lines = text.lines().map(|line| {
+        let mut line: Value = serde_json::from_str(line).unwrap();
+        line.as_object_mut().unwrap().remove("tokens_per_second");
+        line
+    });
+    lines.collect()
+}
+
+/// A path as text.
+pub fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}

@@ -1,0 +1,93 @@
+//! Gradients of whole models against finite differences: whether the flat buffer, its views and what autograd returns
+//! belong together.
+
+use electra_train::device::Precision;
+use electra_train::model::{Classifier, Config, Discriminator, Encoder, Mode, Parameter, Parameters};
+use tch::{Device, Kind, Reduction, Tensor};
+
+const LABELS: usize = 3;
+
+#[test]
+fn a_classifier_along_random_directions() {
+    let config = config();
+    let mut list = Encoder::parameters(&config, "", false);
+    list.extend(Classifier::parameters(&config, LABELS));
+    let parameters = parameters(list);
+    let encoder = Encoder::new(&parameters, &config, "", None);
+    let head = Classifier::new(&parameters, &config);
+    compare(&parameters, || {
+        let states = encoder.forward(&ids(), Some(&ids().not_equal(0)), Mode::Evaluate).unwrap();
+        let logits = head.forward(&states, Mode::Evaluate).unwrap();
+        logits.cross_entropy_for_logits(&Tensor::from_slice(&[2_i64, 0]))
+    });
+}
+
+#[test]
+fn a_discriminator_along_random_directions() {
+    let config = config();
+    let mut list = Encoder::parameters(&config, "", false);
+    list.extend(Discriminator::parameters(&config));
+    let parameters = parameters(list);
+    let encoder = Encoder::new(&parameters, &config, "", None);
+    let head = Discriminator::new(&parameters);
+    compare(&parameters, || {
+        let states = encoder.forward(&ids(), None, Mode::Evaluate).unwrap();
+        let truth = ids().remainder(2).to_kind(Kind::Float);
+        head.forward(&states).unwrap().binary_cross_entropy_with_logits::<Tensor>(
+            &truth,
+            None,
+            None,
+            Reduction::Mean,
+        )
+    });
+}
+
+fn config() -> Config {
+    Config {
+        vocab_size: 20,
+        embedding_size: 8,
+        hidden_size: 16,
+        num_hidden_layers: 2,
+        num_attention_heads: 2,
+        intermediate_size: 32,
+        max_position_embeddings: 8,
+        // Far from zero, so that attention and GELU are not nearly linear.
+        initializer_range: 0.3,
+        ..Config::default()
+    }
+}
+
+fn parameters(list: Vec<Parameter>) -> Parameters {
+    Parameters::new(list, Device::Cpu, Precision::F32, 5).unwrap()
+}
+
+fn ids() -> Tensor {
+    Tensor::from_slice(&[2_i64, 7, 12, 3, 0, 2, 9, 5, 5, 3]).view([2, 5])
+}
+
+/// Moves every group of parameters along a random direction of its own, so that one which is exchanged for another of
+/// the same shape cannot hide.
+fn compare(parameters: &Parameters, loss: impl Fn() -> Tensor) {
+    const STEP: f64 = 2e-3;
+    let gradient = parameters.gradients(&loss()).unwrap();
+    let mut flat = parameters.flat().shallow_clone();
+    let start = flat.copy();
+    for (index, group) in parameters.groups().iter().enumerate() {
+        let (first, length) = (group.elements.start, group.elements.end - group.elements.start);
+        tch::manual_seed(index as i64);
+        let direction = Tensor::zeros_like(&start);
+        let part = Tensor::randn([length], (Kind::Float, Device::Cpu));
+        direction.narrow(0, first, length).copy_(&(&part / part.norm()));
+        let mut at = |distance: f64| {
+            flat.copy_(&(&start + &direction * distance));
+            loss().double_value(&[])
+        };
+        let slope = (at(STEP) - at(-STEP)) / (2.0 * STEP);
+        let expected = gradient.dot(&direction).double_value(&[]);
+        flat.copy_(&start);
+        // A loss near 1 is exact to about 1e-7, its difference quotient therefore to about 1e-4.
+        let tolerance = 3e-4 + 0.01 * expected.abs();
+        assert!((slope - expected).abs() < tolerance, "{group:?}: {slope}, by autograd {expected}");
+    }
+    assert!(gradient.abs().max().double_value(&[]) > 1e-2);
+}

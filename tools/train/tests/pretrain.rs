@@ -1,0 +1,150 @@
+//! `pretrain` as a user runs it, on a small made-up language.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
+
+use common::{electra_train, metrics, refused, run, text, write_language, write_pretrain_settings};
+
+#[test]
+fn a_run_killed_twice_gives_the_losses_of_one_that_was_not() {
+    let root = tempfile::tempdir().unwrap();
+    write_language(root.path());
+    let settings = write_pretrain_settings(root.path(), 80);
+    let (whole, killed) = (root.path().join("whole"), root.path().join("killed"));
+    run(&["pretrain", text(&settings), "-o", text(&whole)]);
+    for step in [20, 50] {
+        kill_after(&settings, &killed, step);
+    }
+    run(&["pretrain", text(&settings), "-o", text(&killed)]);
+    assert_eq!(metrics(&whole), metrics(&killed));
+    for model in ["discriminator", "generator"] {
+        let weights = |run: &Path| fs::read(run.join(model).join("model.safetensors")).unwrap();
+        assert!(weights(&whole) == weights(&killed), "{model} differs");
+    }
+    assert_eq!(metrics(&whole).last().unwrap()["step"], 80);
+    assert_falls(&whole, "validation_mlm_loss", 0.2);
+    assert_falls(&whole, "rtd_loss", 0.1);
+    assert!(fs::read_to_string(whole.join("curves.svg")).unwrap().contains("rtd_accuracy"));
+}
+
+/// Ends a run with SIGKILL as soon as the checkpoint of `step` is there, in the middle of what comes then.
+fn kill_after(settings: &Path, output: &Path, step: u64) {
+    let mut child = electra_train(&["pretrain", text(settings), "-o", text(output)]).spawn().unwrap();
+    let checkpoint = output.join(format!("checkpoints/step-{step}"));
+    while !checkpoint.exists() {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended before step {step}");
+        sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!output.join("discriminator").exists(), "it had ended by itself");
+}
+
+#[test]
+fn every_objective_learns() {
+    let root = tempfile::tempdir().unwrap();
+    write_language(root.path());
+    let settings = write_pretrain_settings(root.path(), 60);
+    let variants: [(&str, &[&str], &str); 4] = [
+        ("rtd-15", &[], "discriminator"),
+        ("mlm", &[], "language-model"),
+        ("rtd", &["--set", "training.precision=bf16"], "discriminator"),
+        ("rtd", &["--set", "training.accumulate=2", "--set", "training.batch_size=8"], "discriminator"),
+    ];
+    for (index, (objective, more, model)) in variants.into_iter().enumerate() {
+        let output = root.path().join(index.to_string());
+        let objective = format!("training.objective={objective}");
+        let mut arguments = vec!["pretrain", text(&settings), "-o", text(&output), "--set", &objective];
+        arguments.extend(more);
+        let written = run(&arguments);
+        assert!(written.lines().any(|line| line.ends_with(model)), "{written}");
+        assert_falls(&output, "mlm_loss", 0.5);
+    }
+}
+
+/// The last value of a figure lies at least `least` below its first.
+fn assert_falls(run: &Path, figure: &str, least: f64) {
+    let values: Vec<f64> = metrics(run).iter().filter_map(|line| line[figure].as_f64()).collect();
+    assert!(values[values.len() - 1] < values[0] - least, "{figure} of {}: {values:?}", run.display());
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint() {
+    let root = tempfile::tempdir().unwrap();
+    write_language(root.path());
+    let settings = write_pretrain_settings(root.path(), 200);
+    let output = root.path().join("run");
+    // A negative decay makes the weights grow until they overflow, some steps after the first checkpoint.
+    let explode = ["--set", "optimizer.weight_decay=-2000.0"];
+    let message = refused(&[&["pretrain", text(&settings), "-o", text(&output)][..], &explode].concat());
+    assert!(message.contains("expected a finite number"), "{message}");
+    let step: u64 = message.split([' ', ':']).find_map(|word| word.parse().ok()).unwrap();
+    assert!(step > 10 && message.contains(&format!("step {step}: the ")), "{message}");
+    assert!(message.contains("the checkpoint of step 10 is kept: "), "{message}");
+    assert!(output.join("checkpoints/step-10/state.safetensors").exists());
+}
+
+/// A limit on the size of files stands for a disk that is full: the write fails in the middle.
+#[test]
+fn a_disk_that_is_full_is_named_and_leaves_nothing_half_written() {
+    let root = tempfile::tempdir().unwrap();
+    write_language(root.path());
+    let settings = write_pretrain_settings(root.path(), 20);
+    let output = root.path().join("run");
+    let shell = "trap '' XFSZ; ulimit -f 500; exec \"$@\"";
+    let result = Command::new("sh")
+        .args(["-c", shell, "sh", env!("CARGO_BIN_EXE_electra-train"), "pretrain"])
+        .args([text(&settings), "-o", text(&output)])
+        .env("OMP_NUM_THREADS", "1")
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&result.stderr).into_owned();
+    assert_eq!(result.status.code(), Some(1), "{message}");
+    assert!(message.contains("state.safetensors: cannot be written: File too large"), "{message}");
+    assert_eq!(fs::read_dir(output.join("checkpoints")).unwrap().count(), 0);
+    // With room again, the same command finishes.
+    run(&["pretrain", text(&settings), "-o", text(&output)]);
+}
+
+#[test]
+fn bad_inputs_are_named() {
+    let root = tempfile::tempdir().unwrap();
+    write_language(root.path());
+    let settings = write_pretrain_settings(root.path(), 20);
+    let output = root.path().join("run");
+    let with = |changes: &[&str]| {
+        let mut arguments = vec!["pretrain", text(&settings), "-o", text(&output)];
+        for change in changes {
+            arguments.extend(["--set", change]);
+        }
+        let message = refused(&arguments);
+        // Settings are saved before they are used.
+        let _ = fs::remove_dir_all(&output);
+        message
+    };
+    let cases: [(&[&str], &[&str]); 8] = [
+        (&["data.texts=[\"none.txt\"]"], &["none.txt: cannot be read"]),
+        (&["data.vocabulary=none.txt"], &["none.txt: cannot be read"]),
+        (&["data.vocabulary=text.txt"], &["text.txt: [PAD]: found no such line"]),
+        (
+            &["model.vocab_size=20"],
+            &["vocab.txt: lines: found 34 tokens, expected at most model.vocab_size, 20"],
+        ),
+        (&["data.validation=100000"], &["text.txt: data.texts: found", "expected more than the 100000"]),
+        (&["training.steps=0"], &["training.steps: found 0, expected 1 to"]),
+        (
+            &["model.num_attention_heads=5"],
+            &["num_attention_heads: found 5, expected a divisor of hidden_size, 64"],
+        ),
+        (&["training.objective=rdt"], &["unknown variant `rdt`"]),
+    ];
+    for (changes, expected) in cases {
+        let message = with(changes);
+        assert!(expected.iter().all(|part| message.contains(part)), "{changes:?}: {message}");
+    }
+}
