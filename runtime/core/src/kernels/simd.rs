@@ -24,7 +24,7 @@ pub(crate) trait Simd: Copy {
     const TILE_BLOCKS: usize;
     /// Depth that a tile goes through before the next rows do: as much as keeps its weights in the first-level cache, where
     /// its rows are too few for the second level to keep up. A multiple of four.
-    const TILE_DEPTH: usize = usize::MAX - 3;
+    const TILE_DEPTH: usize = usize::MAX;
     /// Vectors that element-wise kernels work on side by side: 1, 2 or 4, as the registers hold.
     const SIDE_BY_SIDE: usize = 1;
     /// Bias added to a signed activation to encode it as this instruction set wants it: 128 where the

@@ -63,8 +63,8 @@ impl<S: Simd> Gemm<'_, S> {
         if B > S::TILE_BLOCKS {
             return;
         }
-        let mut first = 0;
-        while first < self.depth {
+        let mut first = 0usize;
+        loop {
             let part = first..self.depth.min(first.saturating_add(S::TILE_DEPTH));
             let mut row = 0;
             while row < rows {
@@ -80,6 +80,9 @@ impl<S: Simd> Gemm<'_, S> {
                 row += tile_rows;
             }
             first = part.end;
+            if S::TILE_DEPTH == usize::MAX || first == self.depth {
+                return;
+            }
         }
     }
 
@@ -98,16 +101,11 @@ impl<S: Simd> Gemm<'_, S> {
         }
         let s = self.s;
         let sums = lanes(&self.sums[column..column + B * LANES]);
-        let mut acc = [[s.splat_i(0); B]; R];
-        if part.start == 0 {
-            let undo = s.splat_i(-self.bias);
-            for b in 0..B {
-                let start = s.mul_i(s.load_i(&sums[b]), undo);
-                for acc in &mut acc {
-                    acc[b] = start;
-                }
-            }
-        } else {
+        let undo = s.splat_i(-self.bias);
+        let start: [S::I; B] = core::array::from_fn(|b| s.mul_i(s.load_i(&sums[b]), undo));
+        let mut acc = [start; R];
+        // Where tiles take the whole depth, known at compile time.
+        if S::TILE_DEPTH < usize::MAX && part.start > 0 {
             for (r, acc) in acc.iter_mut().enumerate() {
                 let start = (row + r) * self.columns + column;
                 for (acc, before) in acc.iter_mut().zip(lanes(&out[start..start + B * LANES])) {
