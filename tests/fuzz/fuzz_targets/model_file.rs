@@ -32,7 +32,7 @@ fn run(choice: u8, bytes: &[u8]) {
                     Err(error) => panic!("{error}"),
                 };
                 match engine.run(&ids) {
-                    Ok(logits) => assert_eq!(logits.len(), config.num_logits(tokens)),
+                    Ok(logits) => assert_eq!(logits.len(), config.num_logits(tokens, 1)),
                     Err(error) => panic!("{error}"),
                 }
             },
