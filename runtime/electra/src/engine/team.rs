@@ -243,8 +243,8 @@ mod tests {
             assert_eq!(team.workers(), count);
             for round in 0..ROUNDS {
                 let mut parts: Vec<(usize, usize)> = (0..1 + round % count).map(|part| (part, 0)).collect();
-                let step = vec![round];
-                team.for_each(&mut parts, |(part, sum)| *sum += *part + step[0]);
+                let step = Box::new(round);
+                team.for_each(&mut parts, |(part, sum)| *sum += *part + *step);
                 assert!(parts.iter().all(|(part, sum)| *sum == part + round), "{parts:?}");
             }
         }
