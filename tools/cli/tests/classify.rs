@@ -286,4 +286,7 @@ fn neither_threads_nor_neighbours_change_an_answer() {
     for wrong in ["0", "9"] {
         expect_code(&run(&["classify", "x", "--split", wrong]), 1);
     }
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() >= 2) {
+        assert_eq!(answers(&["--threads", "1", "--split", "2", "--pin"]), expected);
+    }
 }
