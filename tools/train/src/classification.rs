@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::model::config::Head;
 use crate::model::folder::{self, Folder};
-use crate::model::{Classifier, Config, Encoder, Mode, Parameters};
+use crate::model::{Classifier, Config, Encoder, Mode, Parameter, Parameters};
 
 /// Tokens of one forward pass without gradient: enough to keep a device busy.
 const EVALUATION_TOKENS: usize = 8192;
@@ -31,12 +31,24 @@ pub struct TextClassifier {
     device: Device,
 }
 
+/// What a forward pass went through.
+#[derive(Debug)]
+pub struct Trace {
+    /// See [`Encoder::states`].
+    pub states: Vec<Tensor>,
+    /// `[batch, labels]`, f32.
+    pub logits: Tensor,
+}
+
+/// Stands for the label of a text that has none.
+pub const UNLABELLED: usize = usize::MAX;
+
 /// A text as ids, `[CLS]` and `[SEP]` included, and its label.
 #[derive(Clone, Debug)]
 pub struct EncodedExample {
     /// Token ids.
     pub ids: Vec<u16>,
-    /// Index of the label.
+    /// Index of the label, or [`UNLABELLED`].
     pub label: usize,
 }
 
@@ -47,7 +59,7 @@ pub struct LabelledBatch {
     pub ids: Tensor,
     /// `[batch, tokens]`, bool, false at padding; none where there is none.
     pub present: Option<Tensor>,
-    /// `[batch]`, i64.
+    /// `[batch]`, i64, [`Self::NO_LABEL`] where a text has none.
     pub labels: Tensor,
 }
 
@@ -61,21 +73,47 @@ impl TextClassifier {
         precision: Precision,
         seed: u64,
     ) -> Result<Self> {
-        let config = folder.config.clone();
-        let mut list = Encoder::parameters(&config, "", false);
-        list.extend(Classifier::parameters(&config, labels.len()));
-        let parameters = Parameters::new(list, device, precision, seed)?;
+        let classifier = Self::random(&folder.config, labels, Vec::new(), device, precision, seed)?;
         let same = matches!(&folder.head, Head::Classification(names) if names == labels);
-        folder.load_into(&parameters, same)?;
-        let encoder = Encoder::new(&parameters, &config, "", None);
-        let head = Classifier::new(&parameters, &config);
-        Ok(Self { config, labels: labels.to_vec(), parameters, encoder, head, device })
+        folder.load_into(&classifier.parameters, same)?;
+        Ok(classifier)
+    }
+
+    /// A classifier of random weights; `more` are parameters of the run that are no part of the model.
+    pub fn random(
+        config: &Config,
+        labels: &[String],
+        more: Vec<Parameter>,
+        device: Device,
+        precision: Precision,
+        seed: u64,
+    ) -> Result<Self> {
+        let mut list = Encoder::parameters(config, "", false);
+        list.extend(Classifier::parameters(config, labels.len()));
+        list.extend(more);
+        let parameters = Parameters::new(list, device, precision, seed)?;
+        let encoder = Encoder::new(&parameters, config, "", None);
+        let head = Classifier::new(&parameters, config);
+        Ok(Self { config: config.clone(), labels: labels.to_vec(), parameters, encoder, head, device })
     }
 
     /// Logits `[batch, labels]`, f32.
     pub fn logits(&self, batch: &LabelledBatch, mode: Mode) -> Result<Tensor> {
         let states = self.encoder.forward(&batch.ids, batch.present.as_ref(), mode)?;
         Ok(self.head.forward(&states, mode)?.f_to_kind(Kind::Float)?)
+    }
+
+    /// Logits, and what led to them.
+    pub fn trace(&self, batch: &LabelledBatch, mode: Mode) -> Result<Trace> {
+        let states = self.encoder.states(&batch.ids, batch.present.as_ref(), mode)?;
+        let last = &states[states.len() - 1];
+        let logits = self.head.forward(last, mode)?.f_to_kind(Kind::Float)?;
+        Ok(Trace { states, logits })
+    }
+
+    /// The encoder alone.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
     }
 
     /// Figures over `examples`, without dropout.
@@ -101,7 +139,10 @@ impl TextClassifier {
     /// Writes the Hugging Face folder; see [`folder::write`].
     pub fn write(&self, path: &Path, vocabulary: &Path) -> Result<()> {
         let head = Head::Classification(self.labels.clone());
-        folder::write(path, &self.config, &head, &self.parameters.tensors()?, vocabulary)
+        let mut tensors = self.parameters.tensors()?;
+        // A slash is in the names of parameters that only the run needs.
+        tensors.retain(|name, _| !name.contains('/'));
+        folder::write(path, &self.config, &head, &tensors, vocabulary)
     }
 }
 
@@ -130,6 +171,9 @@ pub fn tokenizer_of(folder: &Folder) -> Result<WordPieceTokenizer> {
 }
 
 impl LabelledBatch {
+    /// What losses are told to ignore.
+    pub const NO_LABEL: i64 = -1;
+
     /// Pads `examples` to the longest.
     pub fn new<'a>(
         examples: impl Iterator<Item = &'a EncodedExample> + Clone,
@@ -144,7 +188,7 @@ impl LabelledBatch {
             ids.extend(std::iter::repeat_n(i64::from(padding), missing));
             present.extend(std::iter::repeat_n(true, example.ids.len()));
             present.extend(std::iter::repeat_n(false, missing));
-            labels.push(example.label as i64);
+            labels.push(i64::try_from(example.label).unwrap_or(Self::NO_LABEL));
         }
         let shape = [labels.len() as i64, longest as i64];
         let padded = present.contains(&false);

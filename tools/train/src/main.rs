@@ -24,6 +24,8 @@ enum Command {
     Pretrain(RunArguments),
     /// Make a classifier of a pre-trained ELECTRA or BERT folder, once for each seed.
     Finetune(RunArguments),
+    /// Teach a small ELECTRA classifier what a larger one, ELECTRA or BERT, has learnt.
+    Distil(RunArguments),
     /// Measure a classifier on a labelled file, in f32; texts are cut to what the model takes.
     Evaluate(EvaluateArguments),
 }
@@ -64,6 +66,7 @@ struct EvaluateArguments {
 }
 
 fn main() -> ExitCode {
+    electra_train::memory::keep_freed_memory();
     match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -89,6 +92,15 @@ fn run(command: Command) -> Result<()> {
                 summary.range.0 * 100.0,
                 summary.range.1 * 100.0,
                 summary.best.display()
+            );
+        }
+        Command::Distil(it) => {
+            let summary = electra_train::distil::distil(&it.settings, &it.overrides, &it.output)?;
+            println!(
+                "dev accuracy: student {:.2} %, teacher {:.2} %; {}",
+                summary.student.accuracy * 100.0,
+                summary.teacher.accuracy * 100.0,
+                summary.model.display()
             );
         }
         Command::Evaluate(it) => {

@@ -65,6 +65,28 @@ fn every_objective_learns() {
         assert!(written.lines().any(|line| line.ends_with(model)), "{written}");
         assert_falls(&output, "mlm_loss", 0.5);
     }
+    begins_with_an_encoder(root.path(), &settings);
+}
+
+/// With the encoder of the language model above, two steps come further than without it.
+fn begins_with_an_encoder(root: &Path, settings: &Path) {
+    let begin = |name: &str, more: &[&str]| {
+        let output = root.join(name);
+        let steps = ["--set", "training.objective=mlm", "--set", "training.steps=2"];
+        let warm = ["--set", "training.warmup_steps=2"];
+        let arguments = ["pretrain", text(settings), "-o", text(&output)];
+        run(&[&arguments[..], &steps, &warm, more].concat());
+        metrics(&output).last().unwrap()["mlm_loss"].as_f64().unwrap()
+    };
+    let encoder = ["--set", "start.encoder=1/language-model"];
+    assert!(begin("warm", &encoder) < begin("cold", &[]) - 0.2);
+    let output = root.join("refused");
+    let other = ["--set", "model.num_hidden_layers=3"];
+    let message =
+        refused(&[&["pretrain", text(settings), "-o", text(&output)][..], &encoder, &other].concat());
+    let expected =
+        "language-model: sizes: found Electra, 64 tokens, 64 positions, embeddings of 32, 2 layers of 64";
+    assert!(message.contains(expected) && message.contains("as in [model]"), "{message}");
 }
 
 /// The last value of a figure lies at least `least` below its first.

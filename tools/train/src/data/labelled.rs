@@ -50,6 +50,13 @@ pub struct Example {
     pub label: usize,
 }
 
+/// A row as it stands in the file.
+struct Row {
+    text: String,
+    label: String,
+    line: u64,
+}
+
 impl Source {
     /// `path` with the usual names of fields.
     pub fn new(path: PathBuf) -> Self {
@@ -65,19 +72,29 @@ impl Source {
 
     /// All rows; `names` are the labels in the order of their numbers.
     pub fn read(&self, names: &[String]) -> Result<Vec<Example>> {
+        let rows = self.rows(true)?;
+        rows.into_iter().map(|row| self.example(row, names)).collect()
+    }
+
+    /// The texts of all rows; there need be no labels.
+    pub fn read_texts(&self) -> Result<Vec<String>> {
+        Ok(self.rows(false)?.into_iter().map(|row| row.text).collect())
+    }
+
+    fn rows(&self, labelled: bool) -> Result<Vec<Row>> {
         let input = open_text(&self.path)?;
         let name =
             self.path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-        let examples = match Path::new(name.trim_end_matches(".zst")).extension().and_then(|it| it.to_str()) {
-            Some("tsv") => self.read_table(input, b'\t', false, names),
-            Some("csv") => self.read_table(input, b',', true, names),
-            Some("jsonl") => self.read_json_lines(input, names),
+        let rows = match Path::new(name.trim_end_matches(".zst")).extension().and_then(|it| it.to_str()) {
+            Some("tsv") => self.read_table(input, b'\t', false, labelled),
+            Some("csv") => self.read_table(input, b',', true, labelled),
+            Some("jsonl") => self.read_json_lines(input, labelled),
             _ => Err(self.refuse("name".to_owned(), &name, ".tsv, .csv or .jsonl, and .zst after it or not")),
         }?;
-        if examples.is_empty() {
+        if rows.is_empty() {
             return Err(self.refuse("rows".to_owned(), "none that count", "at least one"));
         }
-        Ok(examples)
+        Ok(rows)
     }
 
     fn read_table(
@@ -85,8 +102,8 @@ impl Source {
         input: Box<dyn BufRead + Send>,
         delimiter: u8,
         quoting: bool,
-        names: &[String],
-    ) -> Result<Vec<Example>> {
+        labelled: bool,
+    ) -> Result<Vec<Row>> {
         let mut reader =
             csv::ReaderBuilder::new().delimiter(delimiter).quoting(quoting).flexible(true).from_reader(input);
         let refuse = |error: csv::Error| match error.into_kind() {
@@ -101,13 +118,14 @@ impl Source {
                 self.refuse("line 1".to_owned(), &found, &format!("a column {wanted}"))
             })
         };
-        let (text, label) = (column(&self.text)?, column(&self.label)?);
+        let text = column(&self.text)?;
+        let label = if labelled { Some(column(&self.label)?) } else { None };
         let conditions = self
             .only
             .iter()
             .map(|(name, value)| Ok((column(name)?, value.as_str())))
             .collect::<Result<Vec<_>>>()?;
-        let mut examples = Vec::new();
+        let mut rows = Vec::new();
         for record in reader.records() {
             let record = record.map_err(refuse)?;
             let line = record.position().map_or(0, csv::Position::line);
@@ -120,14 +138,15 @@ impl Source {
                 ));
             }
             if conditions.iter().all(|&(column, value)| &record[column] == value) {
-                examples.extend(self.example(&record[text], &record[label], line, names)?);
+                let label = label.map_or("", |label| &record[label]).to_owned();
+                rows.extend(self.row(record[text].to_owned(), label, line));
             }
         }
-        Ok(examples)
+        Ok(rows)
     }
 
-    fn read_json_lines(&self, input: Box<dyn BufRead + Send>, names: &[String]) -> Result<Vec<Example>> {
-        let mut examples = Vec::new();
+    fn read_json_lines(&self, input: Box<dyn BufRead + Send>, labelled: bool) -> Result<Vec<Row>> {
+        let mut rows = Vec::new();
         for (line, content) in (1..).zip(input.lines()) {
             let content = content.map_err(Error::read(&self.path))?;
             if content.trim().is_empty() {
@@ -149,24 +168,27 @@ impl Source {
                 counts &= field(name)? == *value;
             }
             if counts {
-                examples.extend(self.example(&field(&self.text)?, &field(&self.label)?, line, names)?);
+                let label = if labelled { field(&self.label)? } else { String::new() };
+                rows.extend(self.row(field(&self.text)?, label, line));
             }
         }
-        Ok(examples)
+        Ok(rows)
     }
 
     /// None for a row that is to be skipped.
-    fn example(&self, text: &str, value: &str, line: u64, names: &[String]) -> Result<Option<Example>> {
-        if self.skip.iter().any(|skipped| skipped == value) {
-            return Ok(None);
-        }
+    fn row(&self, text: String, label: String, line: u64) -> Option<Row> {
+        (!self.skip.contains(&label)).then_some(Row { text, label, line })
+    }
+
+    fn example(&self, row: Row, names: &[String]) -> Result<Example> {
+        let value = row.label.as_str();
         let name = self.labels.get(value).map_or(value, String::as_str);
         let number = name.parse().ok().filter(|&number: &usize| number < names.len());
         match names.iter().position(|it| it == name).or(number) {
-            Some(label) => Ok(Some(Example { text: text.to_owned(), label })),
+            Some(label) => Ok(Example { text: row.text, label }),
             None => {
                 let expected = format!("one of {} or its number from 0", names.join(", "));
-                Err(self.refuse(format!("line {line}, {}", self.label), value, &expected))
+                Err(self.refuse(format!("line {}, {}", row.line, self.label), value, &expected))
             }
         }
     }

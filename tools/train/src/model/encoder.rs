@@ -80,6 +80,33 @@ impl Encoder {
     /// Hidden states `[batch, tokens, hidden]` of `ids` `[batch, tokens]` (i64). `present` `[batch, tokens]` (bool) is
     /// false at padding; without it nothing is padding.
     pub fn forward(&self, ids: &Tensor, present: Option<&Tensor>, mode: Mode) -> Result<Tensor> {
+        self.run(ids, present, mode, |_| ())
+    }
+
+    /// [`Self::forward`], and what it went through: the states before the first layer and after every layer, the last of
+    /// which is the result.
+    pub fn states(&self, ids: &Tensor, present: Option<&Tensor>, mode: Mode) -> Result<Vec<Tensor>> {
+        let mut states = Vec::with_capacity(self.layers.len() + 1);
+        let _last = self.run(ids, present, mode, |it| states.push(it.shallow_clone()))?;
+        Ok(states)
+    }
+
+    /// Queries, keys and values of the last layer, `[3, batch, heads, tokens, width]`, from the last but one of
+    /// [`Self::states`].
+    pub fn last_query_key_value(&self, states: &Tensor) -> Result<Tensor> {
+        match self.layers.last() {
+            Some(layer) => layer.query_key_value(states, &self.config),
+            None => unreachable!("a config has at least one layer"),
+        }
+    }
+
+    fn run(
+        &self,
+        ids: &Tensor,
+        present: Option<&Tensor>,
+        mode: Mode,
+        mut see: impl FnMut(&Tensor),
+    ) -> Result<Tensor> {
         let states = self.embeddings.forward(ids, self.config.layer_norm_eps)?;
         let states = dropout(&states, self.config.hidden_dropout_prob, mode)?.f_to_kind(self.compute)?;
         let mut states = match &self.projection {
@@ -91,8 +118,10 @@ impl Encoder {
             Some(present) => Some(present.f_unsqueeze(1)?.f_unsqueeze(1)?),
             None => None,
         };
+        see(&states);
         for layer in &self.layers {
             states = layer.forward(&states, mask.as_ref(), &self.config, mode)?;
+            see(&states);
         }
         Ok(states)
     }
@@ -203,13 +232,7 @@ impl Layer {
         mode: Mode,
     ) -> Result<Tensor> {
         let (batch, tokens) = (states.size()[0], states.size()[1]);
-        let (heads, width) = (config.num_attention_heads, config.hidden_size / config.num_attention_heads);
-        // [3, batch, heads, tokens, width]
-        let stacked = self
-            .query_key_value
-            .forward(states)?
-            .f_view([batch, tokens, 3, heads, width])?
-            .f_permute([2, 0, 3, 1, 4])?;
+        let stacked = self.query_key_value(states, config)?;
         let dropped = if mode == Mode::Train { config.attention_probs_dropout_prob } else { 0.0 };
         let context = Tensor::f_scaled_dot_product_attention(
             &stacked.f_select(0, 0)?,
@@ -222,6 +245,14 @@ impl Layer {
             false,
         )?;
         Ok(context.f_transpose(1, 2)?.f_reshape([batch, tokens, config.hidden_size])?)
+    }
+
+    /// `[3, batch, heads, tokens, width]` of `[batch, tokens, hidden]`.
+    fn query_key_value(&self, states: &Tensor, config: &Config) -> Result<Tensor> {
+        let (batch, tokens) = (states.size()[0], states.size()[1]);
+        let (heads, width) = (config.num_attention_heads, config.hidden_size / config.num_attention_heads);
+        let stacked = self.query_key_value.forward(states)?.f_view([batch, tokens, 3, heads, width])?;
+        Ok(stacked.f_permute([2, 0, 3, 1, 4])?)
     }
 }
 

@@ -19,6 +19,9 @@ pub struct PretrainSettings {
     /// Sizes of the model that is wanted; ELECTRA-Small where left out.
     #[serde(default)]
     pub model: Config,
+    /// Weights to begin with, instead of random ones.
+    #[serde(default)]
+    pub start: Start,
     /// Sizes of the generator; a quarter of the model's width where left out.
     #[serde(default)]
     pub generator: Generator,
@@ -48,6 +51,14 @@ pub struct Data {
     /// Inputs from the end of the texts that are never trained on.
     #[serde(default = "defaults::validation")]
     pub validation: usize,
+}
+
+/// Weights to begin with.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Start {
+    /// An ELECTRA folder of `[model]`'s sizes; its head, if it has one, is not used.
+    pub encoder: Option<PathBuf>,
 }
 
 /// Widths of the generator; everything else is the model's.
@@ -205,6 +216,6 @@ impl Settings for PretrainSettings {
 
     fn paths(&mut self) -> Vec<&mut PathBuf> {
         let Data { texts, vocabulary, cache, .. } = &mut self.data;
-        texts.iter_mut().chain([vocabulary, cache]).collect()
+        texts.iter_mut().chain([vocabulary, cache]).chain(&mut self.start.encoder).collect()
     }
 }

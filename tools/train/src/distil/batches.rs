@@ -1,0 +1,108 @@
+//! The order of texts: random, yet texts of one batch are about as long, and a batch is a number of tokens.
+
+use std::ops::Range;
+
+use crate::classification::EncodedExample;
+use crate::random::{Purpose, Stream};
+
+/// Texts among which are sorted by length.
+const SORTED_TOGETHER: usize = 4096;
+
+/// Texts of one source, and which share of them an epoch has.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Indices of the texts.
+    pub texts: Range<usize>,
+    /// Of them, in an epoch.
+    pub share: f64,
+}
+
+/// Batches of any step, which depend on nothing but the seed.
+#[derive(Debug)]
+pub struct Batches {
+    lengths: Vec<usize>,
+    parts: Vec<Part>,
+    batch_tokens: usize,
+    seed: u64,
+    epoch: u64,
+    /// Steps before the epoch that `batches` belongs to.
+    before: u64,
+    batches: Vec<Vec<usize>>,
+}
+
+impl Batches {
+    /// `parts` are ranges of `texts`; no text may be longer than `batch_tokens`.
+    pub fn new(texts: &[EncodedExample], parts: Vec<Part>, batch_tokens: usize, seed: u64) -> Self {
+        let lengths = texts.iter().map(|text| text.ids.len()).collect();
+        let mut it = Self { lengths, parts, batch_tokens, seed, epoch: 0, before: 0, batches: Vec::new() };
+        it.batches = it.of_epoch(0);
+        it
+    }
+
+    /// Indices of the texts of `step`, counted from 0; steps must not go back.
+    pub fn of_step(&mut self, step: u64) -> &[usize] {
+        while step >= self.before + self.batches.len() as u64 {
+            self.before += self.batches.len() as u64;
+            self.epoch += 1;
+            self.batches = self.of_epoch(self.epoch);
+        }
+        &self.batches[(step - self.before) as usize]
+    }
+
+    /// Steps of the epoch under way.
+    pub fn per_epoch(&self) -> usize {
+        self.batches.len()
+    }
+
+    fn of_epoch(&self, epoch: u64) -> Vec<Vec<usize>> {
+        let mut random = Stream::new(self.seed, Purpose::Order, epoch);
+        let mut order = Vec::new();
+        for part in &self.parts {
+            let mut texts: Vec<usize> = part.texts.clone().collect();
+            let count = ((texts.len() as f64 * part.share).ceil() as usize).min(texts.len());
+            random.choose(&mut texts, count);
+            order.extend(&texts[..count]);
+        }
+        random.shuffle(&mut order);
+        let mut batches = Vec::new();
+        for together in order.chunks_mut(SORTED_TOGETHER) {
+            together.sort_by_key(|&index| self.lengths[index]);
+            let mut batch: Vec<usize> = Vec::new();
+            for &index in together.iter() {
+                if (batch.len() + 1) * self.lengths[index] > self.batch_tokens && !batch.is_empty() {
+                    batches.push(std::mem::take(&mut batch));
+                }
+                batch.push(index);
+            }
+            batches.push(batch);
+        }
+        random.shuffle(&mut batches);
+        batches
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_full_and_resume_anywhere() {
+        let texts: Vec<EncodedExample> =
+            (0..10_000).map(|index| EncodedExample { ids: vec![0; 3 + index % 60], label: 0 }).collect();
+        let parts = vec![Part { texts: 0..2000, share: 1.0 }, Part { texts: 2000..10_000, share: 0.25 }];
+        let new = || Batches::new(&texts, parts.clone(), 512, 3);
+        let mut batches = new();
+        let steps = batches.per_epoch() as u64;
+        let first: Vec<Vec<usize>> = (0..steps).map(|step| batches.of_step(step).to_vec()).collect();
+        let padded =
+            |batch: &Vec<usize>| batch.len() * batch.iter().map(|&it| texts[it].ids.len()).max().unwrap();
+        assert!(first.iter().all(|batch| padded(batch) <= 512));
+        let all = first.concat();
+        let tokens: usize = all.iter().map(|&index| texts[index].ids.len()).sum();
+        assert!(tokens as f64 > 0.9 * (steps * 512) as f64, "{tokens} of {steps}");
+        assert_eq!(all.iter().filter(|&&index| index < 2000).count(), 2000);
+        assert_eq!(all.len(), 4000);
+        let next = batches.of_step(steps + 3).to_vec();
+        assert_eq!(new().of_step(steps + 3), next);
+    }
+}

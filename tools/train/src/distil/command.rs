@@ -1,0 +1,389 @@
+//! The command `distil`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tch::{Device, Kind, Tensor};
+
+use super::batches::{Batches, Part};
+use super::losses::{Distillation, FIGURES, map_parameters};
+use super::settings::{DistilSettings, Start};
+use super::start::student_tensors;
+use crate::checkpoint::{Checkpoints, write_folder};
+use crate::classification::{EncodedExample, LabelledBatch, TextClassifier, encode, tokenizer_of};
+use crate::data::WordPieceTokenizer;
+use crate::error::{Error, Result};
+use crate::metrics::Metrics;
+use crate::model::Family;
+use crate::model::config::Head;
+use crate::model::folder::{Folder, Tensors};
+use crate::optimizer::{AdamW, linear_schedule};
+use crate::random::seed_torch;
+use crate::run::{MetricsLog, Progress, check_weights, draw_curves, load_settings, load_state, save_state};
+
+const METRICS: &str = "metrics.jsonl";
+const MODEL: &str = "model";
+const SUMMARY: &str = "summary.json";
+const BEST: &str = "best_parameters";
+const CURVES: [&str; 6] =
+    ["soft_loss", "hard_loss", "hidden_loss", "relation_loss", "dev_accuracy", "dev_loss"];
+
+/// What a distillation came to; written as `summary.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Summary {
+    /// The teacher on dev.
+    pub teacher: Metrics,
+    /// The student at its best on dev.
+    pub student: Metrics,
+    /// Updates until then.
+    pub step: u64,
+    /// Folder of the student.
+    pub model: PathBuf,
+}
+
+/// What a checkpoint remembers besides tensors.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Counters {
+    step: u64,
+    teacher: Metrics,
+    best: Option<(u64, Metrics)>,
+}
+
+/// Distils into the folder `output`, or goes on where a run in that folder stopped.
+pub fn distil(settings: &Path, overrides: &[String], output: &Path) -> Result<Summary> {
+    let settings: DistilSettings = load_settings(settings, overrides, output)?;
+    let device = settings.run.device.find()?;
+    let folder = Folder::read(&settings.teacher.folder)?;
+    let labels = &settings.data.labels;
+    if folder.head != Head::Classification(labels.clone()) {
+        let found = match &folder.head {
+            Head::Classification(names) => names.join(", "),
+            _ => "no classifier".to_owned(),
+        };
+        let expected = format!("the labels of data.labels, {}", labels.join(", "));
+        return Err(Error::field(&settings.teacher.folder, "labels", found, expected));
+    }
+    let tokenizer = tokenizer_of(&folder)?;
+    let precision = settings.training.precision;
+    let teacher = TextClassifier::new(&folder, labels, device, precision, 0)?;
+    let (texts, parts) = read_texts(&settings, &tokenizer)?;
+    let student = new_student(&settings, &teacher, &folder, &texts, &tokenizer, device, output)?;
+    let mut dev = Vec::new();
+    for source in &settings.data.dev {
+        let longest = student.config.max_position_embeddings.min(folder.config.max_position_embeddings);
+        dev.extend(encode(
+            &source.read(labels)?,
+            &tokenizer,
+            settings.data.max_length.min(longest as usize),
+        )?);
+    }
+    Run::begin(&settings, output, &teacher, &student, &tokenizer, texts, parts, dev)?.train()
+}
+
+fn read_texts(
+    settings: &DistilSettings,
+    tokenizer: &WordPieceTokenizer,
+) -> Result<(Vec<EncodedExample>, Vec<Part>)> {
+    let mut texts = Vec::new();
+    let mut parts = Vec::new();
+    for source in &settings.data.train {
+        let start = texts.len();
+        texts.extend(source.read(&settings.data.labels, tokenizer, settings.data.max_length)?);
+        parts.push(Part { texts: start..texts.len(), share: source.share });
+    }
+    Ok((texts, parts))
+}
+
+fn new_student(
+    settings: &DistilSettings,
+    teacher: &TextClassifier,
+    folder: &Folder,
+    texts: &[EncodedExample],
+    tokenizer: &WordPieceTokenizer,
+    device: Device,
+    output: &Path,
+) -> Result<TextClassifier> {
+    let training = &settings.training;
+    let labels = &settings.data.labels;
+    let begun = settings.student.folder.as_deref().map(Folder::read).transpose()?;
+    let config = begun.as_ref().map_or(&settings.model, |it| &it.config);
+    let (teacher_config, longest) = (&teacher.config, settings.data.max_length as i64);
+    let source = settings.student.folder.as_deref().unwrap_or(Path::new("model"));
+    if config.family != Family::Electra {
+        return Err(Error::field(source, "model_type", "bert", "electra"));
+    }
+    for (field, found) in [
+        ("max_position_embeddings", config.max_position_embeddings),
+        ("max_position_embeddings of the teacher", teacher_config.max_position_embeddings),
+    ] {
+        if found < longest {
+            let expected = format!("at least data.max_length, {longest}");
+            return Err(Error::field(source, field, found.to_string(), expected));
+        }
+    }
+    if settings.losses.relations > 0.0 {
+        for hidden in [config.hidden_size, teacher_config.hidden_size] {
+            let heads = settings.losses.relation_heads;
+            if hidden % heads != 0 {
+                let expected = format!("a divisor of both hidden sizes, among them {hidden}");
+                return Err(Error::field(source, "losses.relation_heads", heads.to_string(), expected));
+            }
+        }
+    }
+    let more = map_parameters(config, teacher_config);
+    let student = TextClassifier::random(config, labels, more, device, training.precision, training.seed)?;
+    match begun {
+        Some(begun) => {
+            same_vocabulary(folder, &begun)?;
+            let same = begun.head == Head::Classification(labels.clone());
+            begun.load_into(&student.parameters, same)?;
+        }
+        None if settings.student.start == Start::Random => {
+            if config.vocab_size < tokenizer.size as i64 {
+                let expected = format!("at least the teacher's tokens, {}", tokenizer.size);
+                return Err(Error::field(source, "vocab_size", config.vocab_size.to_string(), expected));
+            }
+        }
+        // A run that goes on has its weights in the checkpoint.
+        None if Checkpoints::new(output.join("checkpoints")).last()?.is_some() => {}
+        None => {
+            let pad = tokenizer.special.pad;
+            let start = settings.student.start;
+            let tensors = student_tensors(start, teacher, config, texts, pad, training.seed)?;
+            student.parameters.load(&tensors, source, |name| Some(name.to_owned()))?;
+        }
+    }
+    Ok(student)
+}
+
+/// Ids mean the same to both only with the same vocabulary.
+fn same_vocabulary(teacher: &Folder, student: &Folder) -> Result<()> {
+    let read = |folder: &Folder| {
+        let file = folder.vocabulary();
+        let text = fs::read_to_string(&file).map_err(Error::read(&file))?;
+        Ok::<_, Error>(text.lines().map(str::to_owned).collect::<Vec<_>>())
+    };
+    let (of_teacher, of_student) = (read(teacher)?, read(student)?);
+    let file = teacher.vocabulary();
+    let expected = |what: &str| format!("{what}, as in {}", student.vocabulary().display());
+    if let Some(line) =
+        (0..of_teacher.len().min(of_student.len())).find(|&it| of_teacher[it] != of_student[it])
+    {
+        let field = format!("line {}", line + 1);
+        return Err(Error::field(&file, field, &of_teacher[line], expected(&of_student[line])));
+    }
+    if of_teacher.len() != of_student.len() {
+        let found = of_teacher.len().to_string();
+        return Err(Error::field(&file, "lines", found, expected(&of_student.len().to_string())));
+    }
+    Ok(())
+}
+
+struct Run<'a> {
+    settings: &'a DistilSettings,
+    output: &'a Path,
+    teacher: &'a TextClassifier,
+    student: &'a TextClassifier,
+    tokenizer: &'a WordPieceTokenizer,
+    texts: Vec<EncodedExample>,
+    dev: Vec<EncodedExample>,
+    batches: Batches,
+    optimizer: AdamW,
+    checkpoints: Checkpoints,
+    log: MetricsLog,
+    counters: Counters,
+    best: Tensor,
+    /// Figures of the steps since the last line of the log, on the device.
+    unread: Vec<(u64, Tensor)>,
+    tokens: u64,
+    since: Instant,
+}
+
+impl<'a> Run<'a> {
+    #[allow(clippy::too_many_arguments)]
+    fn begin(
+        settings: &'a DistilSettings,
+        output: &'a Path,
+        teacher: &'a TextClassifier,
+        student: &'a TextClassifier,
+        tokenizer: &'a WordPieceTokenizer,
+        texts: Vec<EncodedExample>,
+        parts: Vec<Part>,
+        dev: Vec<EncodedExample>,
+    ) -> Result<Self> {
+        let training = &settings.training;
+        let mut optimizer = AdamW::new(&student.parameters, settings.optimizer.clone())?;
+        let checkpoints = Checkpoints::new(output.join("checkpoints"));
+        let mut best = student.parameters.flat().f_zeros_like()?;
+        let counters = match checkpoints.last()? {
+            Some((_, folder)) => {
+                let (counters, mut tensors): (Counters, Tensors) =
+                    load_state(&folder, &student.parameters, &mut optimizer)?;
+                if let Some(tensor) = tensors.remove(BEST) {
+                    best.f_copy_(&tensor)?;
+                }
+                counters
+            }
+            None => {
+                let teacher = teacher.evaluate(&dev, tokenizer.special.pad)?;
+                Counters { step: 0, teacher, best: None }
+            }
+        };
+        let log = MetricsLog::open(&output.join(METRICS), counters.step)?;
+        Ok(Self {
+            batches: Batches::new(&texts, parts, training.batch_tokens, training.seed),
+            settings,
+            output,
+            teacher,
+            student,
+            tokenizer,
+            texts,
+            dev,
+            optimizer,
+            checkpoints,
+            log,
+            counters,
+            best,
+            unread: Vec::new(),
+            tokens: 0,
+            since: Instant::now(),
+        })
+    }
+
+    fn train(mut self) -> Result<Summary> {
+        let steps = self.settings.training.steps;
+        let mut progress = Progress::new("distil", steps, self.counters.step);
+        progress.note(&format!(
+            "{} texts, {} steps an epoch; the teacher on dev: {:.2} %",
+            self.texts.len(),
+            self.batches.per_epoch(),
+            self.counters.teacher.accuracy * 100.0
+        ));
+        let distillation = Distillation::new(self.teacher, self.student, &self.settings.losses);
+        if self.counters.step == 0 {
+            progress.note(&self.look_at_dev()?);
+        }
+        self.since = Instant::now();
+        while self.counters.step < steps {
+            self.one_step(&distillation)?;
+            let step = self.counters.step;
+            progress.step(step);
+            let evaluate = step == steps || step.is_multiple_of(self.settings.run.evaluate_every);
+            if evaluate || step.is_multiple_of(self.settings.run.log_every) {
+                progress.report(step, &self.write_figures()?);
+            }
+            if evaluate {
+                progress.note(&self.look_at_dev()?);
+                self.write_checkpoint()?;
+                self.since = Instant::now();
+            }
+        }
+        self.finish()
+    }
+
+    fn one_step(&mut self, distillation: &Distillation) -> Result<()> {
+        let training = &self.settings.training;
+        let step = self.counters.step;
+        let examples = self.batches.of_step(step).iter().map(|&index| &self.texts[index]);
+        let device = self.student.parameters.flat().device();
+        let batch = LabelledBatch::new(examples, self.tokenizer.special.pad, device)?;
+        self.tokens += batch.ids.numel() as u64;
+        seed_torch(training.seed, step);
+        let (loss, figures) = distillation.losses(&batch)?;
+        let gradients = self.student.parameters.gradients(&loss)?;
+        self.counters.step += 1;
+        let rate = linear_schedule(self.counters.step, training.warmup_steps, training.steps);
+        let norm = self.optimizer.step(&self.student.parameters, &gradients, self.counters.step, rate)?;
+        let figures = Tensor::f_cat(&[figures, norm.f_unsqueeze(0)?], 0)?;
+        self.unread.push((self.counters.step, figures));
+        Ok(())
+    }
+
+    /// Reads the figures since the last line, refuses those that are not finite, and logs their means.
+    fn write_figures(&mut self) -> Result<String> {
+        let unread = std::mem::take(&mut self.unread);
+        let mut means = [0.0; FIGURES.len() + 1];
+        for (step, values) in &unread {
+            let values: Vec<f64> = Vec::try_from(values.f_to_kind(Kind::Double)?)?;
+            for (what, &found) in FIGURES.into_iter().chain(["gradient_norm"]).zip(&values) {
+                if !found.is_finite() {
+                    let kept = self.checkpoints.describe_last();
+                    return Err(Error::NotFinite { step: *step, what, found, kept });
+                }
+            }
+            for (mean, value) in means.iter_mut().zip(&values) {
+                *mean += value / unread.len() as f64;
+            }
+        }
+        let speed = self.tokens as f64 / self.since.elapsed().as_secs_f64();
+        (self.tokens, self.since) = (0, Instant::now());
+        let mut line = Map::new();
+        line.insert("step".to_owned(), json!(self.counters.step));
+        for (name, mean) in FIGURES.into_iter().chain(["gradient_norm"]).zip(means) {
+            line.insert(name.to_owned(), json!(mean));
+        }
+        line.insert("tokens_per_second".to_owned(), json!(speed.round()));
+        self.log.write(&Value::Object(line))?;
+        let [loss, soft, hard, hidden, relations, _] = means;
+        Ok(format!(
+            "loss {loss:.3} (soft {soft:.4}, hard {hard:.3}, hidden {hidden:.3}, relations {relations:.3}), \
+             {speed:.0} tokens/s"
+        ))
+    }
+
+    fn look_at_dev(&mut self) -> Result<String> {
+        let dev = self.student.evaluate(&self.dev, self.tokenizer.special.pad)?;
+        let step = self.counters.step;
+        self.log.write(&json!({
+            "step": step,
+            "dev_accuracy": dev.accuracy,
+            "dev_loss": dev.loss,
+            "dev_macro_f1": dev.macro_f1,
+            "dev_calibration_error": dev.calibration_error,
+        }))?;
+        let line = format!(
+            "step {step}: dev accuracy {:.2} %, loss {:.4}, calibration error {:.2} %",
+            dev.accuracy * 100.0,
+            dev.loss,
+            dev.calibration_error * 100.0
+        );
+        let better = |best: &(u64, Metrics)| (dev.accuracy, -dev.loss) > (best.1.accuracy, -best.1.loss);
+        if self.counters.best.as_ref().is_none_or(better) {
+            self.counters.best = Some((step, dev));
+            self.best.f_copy_(self.student.parameters.flat())?;
+        }
+        Ok(line)
+    }
+
+    fn write_checkpoint(&self) -> Result<()> {
+        check_weights(&self.student.parameters, self.counters.step, &self.checkpoints)?;
+        self.checkpoints.write(self.counters.step, |folder| {
+            let best = [(BEST.to_owned(), self.best.shallow_clone())].into();
+            save_state(folder, &self.student.parameters, &self.optimizer, &self.counters, best)
+        })?;
+        draw_curves(&self.output.join(METRICS), &CURVES, &self.output.join("curves.svg"))?;
+        // What there is so far, for those who do not want to wait.
+        let model = self.output.join(MODEL);
+        write_folder(&model, |path| self.student.write(path, self.tokenizer.file()))
+    }
+
+    fn finish(self) -> Result<Summary> {
+        let parameters = &self.student.parameters;
+        parameters.flat().shallow_clone().f_copy_(&self.best)?;
+        parameters.refresh()?;
+        let model = self.output.join(MODEL);
+        write_folder(&model, |path| self.student.write(path, self.tokenizer.file()))?;
+        let Some((step, student)) = self.counters.best else {
+            unreachable!("a run begins with a look at dev")
+        };
+        let summary = Summary { teacher: self.counters.teacher, student, step, model };
+        let file = self.output.join(SUMMARY);
+        let text = serde_json::to_string_pretty(&summary)
+            .map_err(|error| Error::field(&file, "summary", error.to_string(), "JSON"))?;
+        fs::write(&file, text + "\n").map_err(Error::write(&file))?;
+        Ok(summary)
+    }
+}

@@ -1,0 +1,266 @@
+//! What the student is told: the teacher's labels, hidden states and relations, and the texts' own labels.
+
+use tch::{Kind, Reduction, Tensor};
+
+use super::settings::Losses;
+use crate::classification::{LabelledBatch, TextClassifier};
+use crate::error::Result;
+use crate::model::{Config, Initial, Mode, Parameter};
+
+/// Names of the figures of a step, in their order.
+pub const FIGURES: [&str; 5] = ["loss", "soft_loss", "hard_loss", "hidden_loss", "relation_loss"];
+
+/// A student's states and the teacher's that they are compared with; counted from 0 before the first layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// Layer of the student.
+    pub student: i64,
+    /// Layer of the teacher.
+    pub teacher: i64,
+}
+
+/// Every layer of the teacher with the student's at the same depth.
+pub fn pairs(student: &Config, teacher: &Config) -> Vec<Pair> {
+    let (layers, of) = (student.num_hidden_layers, teacher.num_hidden_layers);
+    let mut pairs: Vec<Pair> =
+        (0..=of).map(|it| Pair { student: (it * layers + of / 2) / of, teacher: it }).collect();
+    // A student of fewer layers learns from the last of those that would share one.
+    pairs.reverse();
+    pairs.dedup_by_key(|pair| pair.student);
+    pairs.reverse();
+    pairs
+}
+
+/// Name of the map from a student's states to the teacher's.
+pub fn map_name(pair: Pair, end: &str) -> String {
+    format!("distil/hidden.{}.{end}", pair.teacher)
+}
+
+/// The maps from the student's states to the teacher's; they are learnt and thrown away.
+pub fn map_parameters(student: &Config, teacher: &Config) -> Vec<Parameter> {
+    let mut list = Vec::new();
+    for pair in pairs(student, teacher) {
+        let shape = [teacher.hidden_size, student.hidden_size];
+        let normal = Initial::Normal(1.0 / (student.hidden_size as f64).sqrt());
+        list.push(Parameter::new(map_name(pair, "weight"), &shape, normal));
+        list.push(Parameter::new(map_name(pair, "bias"), &shape[..1], Initial::Zeros));
+    }
+    for parameter in &mut list {
+        parameter.depth = student.num_hidden_layers + 1;
+    }
+    list
+}
+
+/// Compares a student with its teacher.
+#[derive(Debug)]
+pub struct Distillation<'a> {
+    teacher: &'a TextClassifier,
+    student: &'a TextClassifier,
+    settings: &'a Losses,
+    maps: Vec<(Pair, Tensor, Tensor)>,
+}
+
+impl<'a> Distillation<'a> {
+    /// The student's parameters must have those of [`map_parameters`].
+    pub fn new(teacher: &'a TextClassifier, student: &'a TextClassifier, settings: &'a Losses) -> Self {
+        let get = |pair, end| student.parameters.get(&map_name(pair, end));
+        let maps = pairs(&student.config, &teacher.config)
+            .into_iter()
+            .map(|pair| (pair, get(pair, "weight"), get(pair, "bias")))
+            .collect();
+        Self { teacher, student, settings, maps }
+    }
+
+    /// The loss and, detached, the [`FIGURES`].
+    pub fn losses(&self, batch: &LabelledBatch) -> Result<(Tensor, Tensor)> {
+        let settings = self.settings;
+        let (taught, wanted_relations) = {
+            let _guard = tch::no_grad_guard();
+            let taught = self.teacher.trace(batch, Mode::Evaluate)?;
+            let states = &taught.states[taught.states.len() - 2];
+            let wanted = match settings.relations > 0.0 {
+                true => Some(self.teacher.encoder().last_query_key_value(states)?),
+                false => None,
+            };
+            (taught, wanted)
+        };
+        let learnt = self.student.trace(batch, Mode::Train)?;
+        let zero = Tensor::f_zeros([], (Kind::Float, learnt.logits.device()))?;
+        let soft = soft_loss(&learnt.logits, &taught.logits, settings.temperature)?;
+        let hard = match settings.hard > 0.0 {
+            true => hard_loss(&learnt.logits, &batch.labels)?,
+            false => zero.shallow_clone(),
+        };
+        let mut hidden = zero.shallow_clone();
+        if settings.hidden > 0.0 {
+            for (pair, weight, bias) in &self.maps {
+                let mapped = learnt.states[pair.student as usize].f_linear(weight, Some(bias))?;
+                let wanted = &taught.states[pair.teacher as usize];
+                hidden = hidden.f_add(&hidden_loss(&mapped, wanted, batch.present.as_ref())?)?;
+            }
+            hidden = hidden.f_div_scalar(self.maps.len() as f64)?;
+        }
+        let relations = match wanted_relations {
+            Some(wanted) => {
+                let states = &learnt.states[learnt.states.len() - 2];
+                let found = self.student.encoder().last_query_key_value(states)?;
+                relation_loss(&found, &wanted, batch.present.as_ref(), settings.relation_heads)?
+            }
+            None => zero.shallow_clone(),
+        };
+        let mut loss = zero;
+        for (part, weight) in [
+            (&soft, settings.soft),
+            (&hard, settings.hard),
+            (&hidden, settings.hidden),
+            (&relations, settings.relations),
+        ] {
+            loss = loss.f_add(&part.f_mul_scalar(weight)?)?;
+        }
+        let figures = Tensor::f_stack(&[&loss, &soft, &hard, &hidden, &relations], 0)?.f_detach()?;
+        Ok((loss, figures))
+    }
+}
+
+/// Kullback-Leibler divergence of the teacher's labels from the student's, in nats, at `temperature` and times its square,
+/// so that its gradients are of one size whatever the temperature. `[batch, labels]` each.
+pub fn soft_loss(found: &Tensor, wanted: &Tensor, temperature: f64) -> Result<Tensor> {
+    let found = found.f_div_scalar(temperature)?.f_log_softmax(-1, Kind::Float)?;
+    let wanted = wanted.f_div_scalar(temperature)?.f_log_softmax(-1, Kind::Float)?;
+    let divergence = wanted.f_exp()?.f_mul(&wanted.f_sub(&found)?)?;
+    let sum = divergence.f_sum_dim_intlist(-1, false, Kind::Float)?;
+    Ok(sum.f_mean(Kind::Float)?.f_mul_scalar(temperature * temperature)?)
+}
+
+/// Cross-entropy of the texts that have a label, over all texts of the batch: a batch of few labels weighs little.
+pub fn hard_loss(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
+    let sum =
+        logits.f_cross_entropy_loss::<Tensor>(labels, None, Reduction::Sum, LabelledBatch::NO_LABEL, 0.0)?;
+    Ok(sum.f_div_scalar(labels.size()[0] as f64)?)
+}
+
+/// Mean square of the difference at tokens that are no padding, in units of the variance of `wanted` there.
+/// `[batch, tokens, hidden]` each.
+pub fn hidden_loss(found: &Tensor, wanted: &Tensor, present: Option<&Tensor>) -> Result<Tensor> {
+    let wanted = wanted.f_to_kind(Kind::Float)?;
+    let error = found.f_to_kind(Kind::Float)?.f_sub(&wanted)?.f_square()?;
+    let error = error.f_mean_dim(-1, false, Kind::Float)?;
+    let (centre, _) = (wanted.f_mean_dim([0_i64, 1].as_slice(), true, Kind::Float)?, ());
+    let variance = wanted.f_sub(&centre)?.f_square()?.f_mean_dim(-1, false, Kind::Float)?;
+    Ok(mean_of_present(&error, present)?.f_div(&mean_of_present(&variance, present)?)?)
+}
+
+/// Mean over tokens and relation heads of the divergence between the students' relations and the teacher's: softmax of
+/// the scaled products of queries with queries, keys with keys, values with values. `[3, batch, heads, tokens, width]`
+/// each, of any heads and widths.
+pub fn relation_loss(
+    found: &Tensor,
+    wanted: &Tensor,
+    present: Option<&Tensor>,
+    heads: i64,
+) -> Result<Tensor> {
+    let found = relations(found, present, heads)?;
+    let wanted = relations(wanted, present, heads)?;
+    let divergence = wanted.f_exp()?.f_mul(&wanted.f_sub(&found)?)?;
+    // [3, batch, heads, tokens] to [batch, tokens]
+    let sum = divergence.f_sum_dim_intlist(-1, false, Kind::Float)?;
+    mean_of_present(&sum.f_mean_dim([0_i64, 2].as_slice(), false, Kind::Float)?, present)
+}
+
+/// Logarithms of the relations, `[3, batch, heads, tokens, tokens]`; a large negative number where one would be to
+/// padding, for a product with 0 must not be undefined.
+fn relations(stacked: &Tensor, present: Option<&Tensor>, heads: i64) -> Result<Tensor> {
+    let (batch, tokens) = (stacked.size()[1], stacked.size()[3]);
+    let hidden = stacked.size()[2] * stacked.size()[4];
+    let width = hidden / heads;
+    let cut = stacked
+        .f_to_kind(Kind::Float)?
+        .f_transpose(2, 3)?
+        .f_reshape([3, batch, tokens, heads, width])?
+        .f_transpose(2, 3)?;
+    let scores = cut.f_matmul(&cut.f_transpose(-1, -2)?)?.f_div_scalar((width as f64).sqrt())?;
+    let scores = match present {
+        Some(present) => {
+            let absent = present.f_logical_not()?.f_view([1, batch, 1, 1, tokens])?;
+            scores.f_masked_fill(&absent, -1e4)?
+        }
+        None => scores,
+    };
+    Ok(scores.f_log_softmax(-1, Kind::Float)?)
+}
+
+/// Mean of `[batch, tokens]` where `present`.
+fn mean_of_present(values: &Tensor, present: Option<&Tensor>) -> Result<Tensor> {
+    match present {
+        Some(present) => {
+            let present = present.f_to_kind(Kind::Float)?;
+            let sum = values.f_mul(&present)?.f_sum(Kind::Float)?;
+            Ok(sum.f_div(&present.f_sum(Kind::Float)?)?)
+        }
+        None => Ok(values.f_mean(Kind::Float)?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+
+    fn config(layers: i64) -> Config {
+        Config { num_hidden_layers: layers, ..Config::default() }
+    }
+
+    #[test]
+    fn layers_at_the_same_depth() {
+        let of = |student, teacher| {
+            let pairs = pairs(&config(student), &config(teacher));
+            pairs.into_iter().map(|pair| (pair.student, pair.teacher)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(12, 6), [(0, 0), (2, 1), (4, 2), (6, 3), (8, 4), (10, 5), (12, 6)]);
+        assert_eq!(of(2, 4), [(0, 0), (1, 2), (2, 4)]);
+        assert_eq!(of(3, 2), [(0, 0), (2, 1), (3, 2)]);
+    }
+
+    #[test]
+    fn losses_are_zero_at_the_teachers_own_and_ignore_padding() {
+        tch::manual_seed(1);
+        let random = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
+        let value = |loss: Result<Tensor>| loss.unwrap().double_value(&[]);
+        let logits = random(&[2, 3]);
+        assert!(value(soft_loss(&logits, &logits, 3.0)).abs() < 1e-6);
+        let present = Tensor::from_slice(&[true, true, true, true, false, false]).view([2, 3]);
+        let states = random(&[2, 3, 8]);
+        let mut other = states.copy();
+        let _ = other.get(1).narrow(0, 1, 2).fill_(7.0);
+        assert!(value(hidden_loss(&other, &states, Some(&present))).abs() < 1e-6);
+        assert!(value(hidden_loss(&other, &states, None)) > 0.1);
+        let stacked = random(&[3, 2, 2, 3, 4]);
+        let mut other = stacked.copy();
+        let _ = other.select(1, 1).narrow(2, 1, 2).fill_(7.0);
+        assert!(value(relation_loss(&other, &stacked, Some(&present), 4)).abs() < 1e-6);
+        assert!(value(relation_loss(&other, &stacked, None, 4)) > 0.01);
+    }
+
+    /// The same relations in plain loops.
+    #[test]
+    fn relations_by_hand() {
+        let stacked = Tensor::arange(3 * 2 * 4, (Kind::Float, Device::Cpu)).sin().view([3, 1, 2, 2, 2]);
+        let found = relations(&stacked, None, 1).unwrap();
+        let at = |which, head, token, column| stacked.double_value(&[which, 0, head, token, column]);
+        for which in 0..3 {
+            for query in 0..2 {
+                let score = |key| {
+                    let products =
+                        (0..4).map(|it| at(which, it / 2, query, it % 2) * at(which, it / 2, key, it % 2));
+                    products.sum::<f64>() / 2.0
+                };
+                let sum = score(0).exp() + score(1).exp();
+                for key in 0..2 {
+                    let expected = score(key) - sum.ln();
+                    assert!((found.double_value(&[which, 0, 0, query, key]) - expected).abs() < 1e-5);
+                }
+            }
+        }
+    }
+}

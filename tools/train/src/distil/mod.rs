@@ -1,0 +1,11 @@
+//! Distillation: an ELECTRA classifier learns from what a larger one, ELECTRA or BERT, computes.
+
+mod batches;
+mod command;
+mod losses;
+mod settings;
+mod start;
+mod texts;
+
+pub use command::{Summary, distil};
+pub use settings::{DistilSettings, Start};

@@ -1,0 +1,224 @@
+//! Settings of `distil`.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::texts::TextSource;
+use crate::data::Source;
+use crate::device::{DeviceChoice, Precision};
+use crate::error::{Error, Result};
+use crate::model::{Config, Family};
+use crate::optimizer;
+use crate::run::Settings;
+
+/// The TOML file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DistilSettings {
+    /// Who teaches.
+    pub teacher: Teacher,
+    /// Who learns.
+    #[serde(default)]
+    pub student: Student,
+    /// Sizes of the student; ELECTRA-Small's by default. Not used with `student.folder`.
+    #[serde(default)]
+    pub model: Config,
+    /// Texts.
+    pub data: Data,
+    /// For how long, and how.
+    pub training: Training,
+    /// What counts, and how much.
+    #[serde(default)]
+    pub losses: Losses,
+    /// The optimizer.
+    #[serde(default)]
+    pub optimizer: optimizer::Settings,
+    /// Where and how often.
+    #[serde(default)]
+    pub run: Run,
+}
+
+/// Who teaches.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Teacher {
+    /// A classifier's folder, ELECTRA or BERT.
+    pub folder: PathBuf,
+}
+
+/// What the student's weights start as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// Random.
+    Random,
+    /// The embeddings are a projection of the teacher's, the rest is random.
+    Embeddings,
+    /// Every matrix is the least-squares fit of what the teacher computes with its own, over some of the texts.
+    #[default]
+    Teacher,
+}
+
+/// Who learns.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Student {
+    /// An ELECTRA folder to begin with, instead of `start`.
+    pub folder: Option<PathBuf>,
+    /// What the weights start as.
+    pub start: Start,
+}
+
+/// Texts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    /// Names of the labels, in the order of the logits; the teacher's.
+    pub labels: Vec<String>,
+    /// Texts, or their parts, are cut to so many tokens.
+    #[serde(default = "defaults::max_length")]
+    pub max_length: usize,
+    /// What is learnt from.
+    pub train: Vec<TextSource>,
+    /// What decides which checkpoint is best. Never a test set.
+    pub dev: Vec<Source>,
+}
+
+/// For how long, and how.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// Updates.
+    pub steps: u64,
+    /// Updates until the learning rate is at its largest.
+    #[serde(default = "defaults::warmup_steps")]
+    pub warmup_steps: u64,
+    /// Tokens of an update, padding included, at most.
+    #[serde(default = "defaults::batch_tokens")]
+    pub batch_tokens: usize,
+    /// Decides the first weights, the order of the texts and dropout.
+    #[serde(default = "defaults::seed")]
+    pub seed: u64,
+    /// Kind of the numbers that compute.
+    #[serde(default)]
+    pub precision: Precision,
+}
+
+/// What counts, and how much; a weight of 0 leaves a loss out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Losses {
+    /// Divides the logits of both before they are compared (Hinton et al., "Distilling the Knowledge in a Neural
+    /// Network", 2015).
+    pub temperature: f64,
+    /// Weight of the teacher's labels.
+    pub soft: f64,
+    /// Weight of the texts' own labels, where they have one.
+    pub hard: f64,
+    /// Weight of the hidden states, which a linear map of its own takes to the teacher's at each of its layers (Jiao et
+    /// al., "TinyBERT", 2020); in units of the variance of the teacher's.
+    pub hidden: f64,
+    /// Weight of the relations of queries, of keys and of values among tokens in the last layer (Wang et al.,
+    /// "MiniLMv2", 2021).
+    pub relations: f64,
+    /// Heads into which queries, keys and values are cut for their relations.
+    pub relation_heads: i64,
+}
+
+impl Default for Losses {
+    fn default() -> Self {
+        Self { temperature: 2.0, soft: 1.0, hard: 0.5, hidden: 1.0, relations: 0.0, relation_heads: 16 }
+    }
+}
+
+/// Where and how often; may change when a run goes on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Run {
+    /// Where to compute.
+    pub device: DeviceChoice,
+    /// Updates between two lines of the log.
+    pub log_every: u64,
+    /// Updates between two looks at dev; a checkpoint is written at each.
+    pub evaluate_every: u64,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self { device: DeviceChoice::Auto, log_every: 50, evaluate_every: 500 }
+    }
+}
+
+mod defaults {
+    pub(super) fn max_length() -> usize {
+        128
+    }
+    pub(super) fn warmup_steps() -> u64 {
+        200
+    }
+    pub(super) fn batch_tokens() -> usize {
+        4096
+    }
+    pub(super) fn seed() -> u64 {
+        1
+    }
+}
+
+impl Settings for DistilSettings {
+    fn check(&self, file: &Path) -> Result<()> {
+        self.model.check(file)?;
+        if self.model.family != Family::Electra {
+            return Err(Error::field(file, "model.family", "bert", "electra"));
+        }
+        let counts = [
+            ("data.labels", self.data.labels.len() as u64, 2),
+            ("data.train", self.data.train.len() as u64, 1),
+            ("data.dev", self.data.dev.len() as u64, 1),
+            ("data.max_length", self.data.max_length as u64, 3),
+            ("training.steps", self.training.steps, 1),
+            ("training.batch_tokens", self.training.batch_tokens as u64, self.data.max_length as u64),
+            ("losses.relation_heads", self.losses.relation_heads.max(0) as u64, 1),
+            ("run.log_every", self.run.log_every, 1),
+            ("run.evaluate_every", self.run.evaluate_every, 1),
+        ];
+        for (field, found, least) in counts {
+            if found < least {
+                return Err(Error::field(file, field, found.to_string(), format!("at least {least}")));
+            }
+        }
+        let losses = &self.losses;
+        let weights = [
+            ("losses.soft", losses.soft),
+            ("losses.hard", losses.hard),
+            ("losses.hidden", losses.hidden),
+            ("losses.relations", losses.relations),
+        ];
+        for (field, found) in weights {
+            if !(0.0..=1e6).contains(&found) {
+                return Err(Error::field(file, field, found.to_string(), "0 to 1e6"));
+            }
+        }
+        if weights.iter().all(|&(_, weight)| weight == 0.0) {
+            return Err(Error::field(file, "losses", "weights of 0 only", "something to learn from"));
+        }
+        if !(0.1..=100.0).contains(&losses.temperature) {
+            return Err(Error::field(
+                file,
+                "losses.temperature",
+                losses.temperature.to_string(),
+                "0.1 to 100",
+            ));
+        }
+        for source in &self.data.train {
+            source.check(file)?;
+        }
+        Ok(())
+    }
+
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        let train = self.data.train.iter_mut().map(|source| &mut source.path);
+        let dev = self.data.dev.iter_mut().map(|source| &mut source.path);
+        train.chain(dev).chain([&mut self.teacher.folder]).chain(&mut self.student.folder).collect()
+    }
+}

@@ -1,0 +1,609 @@
+//! First weights of a student from its teacher's, without a gradient: every matrix is the least-squares fit of what the
+//! teacher computes with its own, over a sample of texts, from the first layer to the last.
+//!
+//! The student's hidden states stand for some coordinates of the teacher's, those from which the others are best told by a
+//! linear map. A layer of the teacher becomes as many of the student as there are for one. The first of them takes the heads
+//! and feed-forward units that contribute most, the others take what is left; each writes what brings the states closest to
+//! the teacher's next ones. Taking a smaller model's weights from a larger one's is known to spare training (Samragh et al.,
+//! "Weight subcloning", 2023); fitting them one after another lets each make up for the errors before it.
+
+use std::path::Path;
+
+use tch::{Device, Kind, Tensor};
+
+use super::losses::{map_name, pairs};
+use super::settings::Start;
+use crate::classification::{EncodedExample, LabelledBatch, TextClassifier};
+use crate::error::{Error, Result};
+use crate::model::folder::Tensors;
+use crate::model::{Config, Family};
+use crate::random::{Purpose, Stream, seed_torch};
+
+/// Tokens of the sample, at most.
+const SAMPLE_TOKENS: usize = 32_000;
+/// Texts of the sample are cut to so many tokens: they are computed in one batch, which padding must not fill.
+const SAMPLE_LENGTH: usize = 32;
+/// Shorter texts are passed over while there are enough others.
+const SAMPLE_SHORTEST: usize = 20;
+/// Added to the diagonal of the normal equations, as a share of its mean.
+const RIDGE: f64 = 1e-3;
+
+/// Tensors of the student by their Hugging Face names, and the maps of its states to the teacher's; for
+/// [`Start::Embeddings`] the embeddings alone.
+pub fn student_tensors(
+    start: Start,
+    teacher: &TextClassifier,
+    student: &Config,
+    texts: &[EncodedExample],
+    padding: u16,
+    seed: u64,
+) -> Result<Tensors> {
+    let _guard = tch::no_grad_guard();
+    check(start, &teacher.config, student)?;
+    seed_torch(seed, u64::MAX);
+    let sample = Sample::new(texts, padding, seed)?;
+    let source = Source { tensors: teacher.parameters.tensors()?, config: &teacher.config };
+    let mut fit = Fit { student, sample, source, tensors: Tensors::new() };
+    fit.embeddings()?;
+    if start == Start::Teacher {
+        fit.layers()?;
+    }
+    Ok(fit.tensors)
+}
+
+fn check(start: Start, config: &Config, student: &Config) -> Result<()> {
+    let refuse = |field: &str, found: i64, expected: String| {
+        Err(Error::field(Path::new("student.start"), field, found.to_string(), expected))
+    };
+    if student.vocab_size != config.vocab_size {
+        let expected = format!("the teacher's, {}", config.vocab_size);
+        return refuse("model.vocab_size", student.vocab_size, expected);
+    }
+    if student.embedding_size > config.embedding_size {
+        let expected = format!("at most the teacher's, {}", config.embedding_size);
+        return refuse("model.embedding_size", student.embedding_size, expected);
+    }
+    if start != Start::Teacher {
+        return Ok(());
+    }
+    if student.hidden_size > config.hidden_size {
+        let expected = format!("at most the teacher's, {}", config.hidden_size);
+        return refuse("model.hidden_size", student.hidden_size, expected);
+    }
+    if student.num_hidden_layers % config.num_hidden_layers != 0 {
+        let expected = format!("a multiple of the teacher's, {}", config.num_hidden_layers);
+        return refuse("model.num_hidden_layers", student.num_hidden_layers, expected);
+    }
+    let width = config.hidden_size / config.num_attention_heads;
+    if student.hidden_size / student.num_attention_heads < width {
+        let expected = format!("heads at least as wide as the teacher's, {width}");
+        return refuse("model.num_attention_heads", student.num_attention_heads, expected);
+    }
+    Ok(())
+}
+
+/// Texts over which matrices are fitted.
+struct Sample {
+    /// `[texts, tokens]`
+    ids: Tensor,
+    /// `[texts, 1, 1, tokens]`, 0 or minus infinity.
+    mask: Tensor,
+    /// `[texts · tokens]`, indices of what is no padding.
+    rows: Tensor,
+    /// `[texts]`, indices of the first tokens among all.
+    first: Tensor,
+}
+
+impl Sample {
+    fn new(texts: &[EncodedExample], padding: u16, seed: u64) -> Result<Self> {
+        let mut order: Vec<usize> = (0..texts.len()).collect();
+        Stream::new(seed, Purpose::Selection, 1).shuffle(&mut order);
+        order.sort_by_key(|&index| texts[index].ids.len() < SAMPLE_SHORTEST);
+        let mut chosen = Vec::new();
+        let mut tokens = 0;
+        for index in order {
+            let mut text = texts[index].clone();
+            text.ids.truncate(SAMPLE_LENGTH);
+            tokens += text.ids.len();
+            chosen.push(text);
+            if tokens >= SAMPLE_TOKENS {
+                break;
+            }
+        }
+        let batch = LabelledBatch::new(chosen.iter(), padding, Device::Cpu)?;
+        let shape = batch.ids.size();
+        let present = match batch.present {
+            Some(present) => present,
+            None => batch.ids.f_ones_like()?.f_to_kind(Kind::Bool)?,
+        };
+        let mask = Tensor::f_zeros(&shape, (Kind::Float, Device::Cpu))?
+            .f_masked_fill(&present.f_logical_not()?, f64::NEG_INFINITY)?
+            .f_view([shape[0], 1, 1, shape[1]])?;
+        let rows = present.f_view([-1])?.f_nonzero()?.f_squeeze_dim(-1)?;
+        let first = Tensor::f_arange(shape[0], (Kind::Int64, Device::Cpu))?.f_mul_scalar(shape[1])?;
+        Ok(Self { ids: batch.ids, mask, rows, first })
+    }
+
+    /// `[tokens, width]` of `[texts, tokens, width]`, without padding.
+    fn rows_of(&self, states: &Tensor) -> Result<Tensor> {
+        let width = states.size()[2];
+        Ok(states.f_reshape([-1, width])?.f_index_select(0, &self.rows)?)
+    }
+
+    /// `[texts, width]`, what stands at `[CLS]`.
+    fn first_of(&self, states: &Tensor) -> Result<Tensor> {
+        let width = states.size()[2];
+        Ok(states.f_reshape([-1, width])?.f_index_select(0, &self.first)?)
+    }
+
+    /// Contexts `[texts, tokens, heads · width]` of queries, keys and values of that shape.
+    fn attend(&self, query: &Tensor, key: &Tensor, value: &Tensor, heads: i64) -> Result<Tensor> {
+        let shape = query.size();
+        let split = |it: &Tensor| {
+            Ok::<_, Error>(it.f_reshape([shape[0], shape[1], heads, shape[2] / heads])?.f_transpose(1, 2)?)
+        };
+        let context = Tensor::f_scaled_dot_product_attention(
+            &split(query)?,
+            &split(key)?,
+            &split(value)?,
+            Some(&self.mask),
+            0.0,
+            false,
+            None,
+            false,
+        )?;
+        Ok(context.f_transpose(1, 2)?.f_reshape(&shape[..])?)
+    }
+}
+
+/// The teacher's weights.
+struct Source<'a> {
+    tensors: Tensors,
+    config: &'a Config,
+}
+
+/// What one layer of the teacher computes, `[texts, tokens, ..]` each.
+struct Computed {
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    context: Tensor,
+    /// Before and after the LayerNorm that follows attention.
+    attended: (Tensor, Tensor),
+    /// Before GELU.
+    wide: Tensor,
+    /// Before and after the last LayerNorm.
+    output: (Tensor, Tensor),
+}
+
+impl Source<'_> {
+    /// A tensor of the encoder.
+    fn tensor(&self, name: &str) -> &Tensor {
+        &self.tensors[&format!("{}.{name}", self.config.family.prefix())]
+    }
+
+    fn linear(&self, input: &Tensor, name: &str) -> Result<Tensor> {
+        let bias = self.tensor(&format!("{name}.bias"));
+        Ok(input.f_linear(self.tensor(&format!("{name}.weight")), Some(bias))?)
+    }
+
+    /// Logits `[texts, labels]` of the states at `[CLS]`.
+    fn logits(&self, first: &Tensor) -> Result<Tensor> {
+        let linear = |input: &Tensor, name: &str| {
+            let bias = &self.tensors[&format!("{name}.bias")];
+            Ok::<_, Error>(input.f_linear(&self.tensors[&format!("{name}.weight")], Some(bias))?)
+        };
+        match self.config.family {
+            Family::Bert => linear(&linear(first, "bert.pooler.dense")?.f_tanh()?, "classifier"),
+            Family::Electra => {
+                linear(&linear(first, "classifier.dense")?.f_gelu("none")?, "classifier.out_proj")
+            }
+        }
+    }
+
+    fn norm(&self, input: &Tensor, name: &str) -> Result<Tensor> {
+        let weight = self.tensor(&format!("{name}.weight"));
+        let bias = self.tensor(&format!("{name}.bias"));
+        let width = weight.size();
+        Ok(input.f_layer_norm(width, Some(weight), Some(bias), self.config.layer_norm_eps, false)?)
+    }
+
+    /// Sum of the three embeddings, before LayerNorm.
+    fn embedded(&self, ids: &Tensor) -> Result<Tensor> {
+        let words = self.tensor("embeddings.word_embeddings.weight");
+        let positions = self.tensor("embeddings.position_embeddings.weight");
+        let types = self.tensor("embeddings.token_type_embeddings.weight");
+        let words = Tensor::f_embedding(words, ids, -1, false, false)?;
+        Ok(words.f_add(&positions.f_narrow(0, 0, ids.size()[1])?)?.f_add(&types.f_narrow(0, 0, 1)?)?)
+    }
+
+    /// States before the first layer.
+    fn first_states(&self, ids: &Tensor) -> Result<Tensor> {
+        let states = self.norm(&self.embedded(ids)?, "embeddings.LayerNorm")?;
+        match self.config.embedding_size == self.config.hidden_size {
+            true => Ok(states),
+            false => self.linear(&states, "embeddings_project"),
+        }
+    }
+
+    fn layer(&self, states: &Tensor, index: i64, sample: &Sample) -> Result<Computed> {
+        let name = |part: &str| format!("encoder.layer.{index}.{part}");
+        let query = self.linear(states, &name("attention.self.query"))?;
+        let key = self.linear(states, &name("attention.self.key"))?;
+        let value = self.linear(states, &name("attention.self.value"))?;
+        let context = sample.attend(&query, &key, &value, self.config.num_attention_heads)?;
+        let sum = states.f_add(&self.linear(&context, &name("attention.output.dense"))?)?;
+        let attended = self.norm(&sum, &name("attention.output.LayerNorm"))?;
+        let wide = self.linear(&attended, &name("intermediate.dense"))?;
+        let narrow = self.linear(&wide.f_gelu("none")?, &name("output.dense"))?;
+        let last = attended.f_add(&narrow)?;
+        let output = self.norm(&last, &name("output.LayerNorm"))?;
+        Ok(Computed { query, key, value, context, attended: (sum, attended), wide, output: (last, output) })
+    }
+
+    /// Indices of the heads, those first whose contributions to the states are largest.
+    fn heads_by_weight(&self, computed: &Computed, index: i64, sample: &Sample) -> Result<Vec<i64>> {
+        let heads = self.config.num_attention_heads;
+        let width = self.config.hidden_size / heads;
+        let weight = self.tensor(&format!("encoder.layer.{index}.attention.output.dense.weight"));
+        let context = sample.rows_of(&computed.context)?;
+        let mut weights = Vec::new();
+        for head in 0..heads {
+            let part = context.f_narrow(1, head * width, width)?;
+            let written = part.f_matmul(&weight.f_narrow(1, head * width, width)?.f_tr()?)?;
+            weights.push(centred(&written)?.0.f_square()?.f_mean(Kind::Float)?.f_double_value(&[])?);
+        }
+        Ok(descending(&weights))
+    }
+
+    /// The same of feed-forward units.
+    fn units_by_weight(&self, computed: &Computed, index: i64, sample: &Sample) -> Result<Vec<i64>> {
+        let weight = self.tensor(&format!("encoder.layer.{index}.output.dense.weight"));
+        let active = centred(&sample.rows_of(&computed.wide.f_gelu("none")?)?)?.0;
+        let active = active.f_square()?.f_mean_dim(0, false, Kind::Double)?;
+        let written = weight.f_square()?.f_sum_dim_intlist(0, false, Kind::Double)?;
+        let weights: Vec<f64> = Vec::try_from(active.f_mul(&written)?)?;
+        Ok(descending(&weights))
+    }
+}
+
+fn descending(weights: &[f64]) -> Vec<i64> {
+    let mut order: Vec<usize> = (0..weights.len()).collect();
+    order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]).then(a.cmp(&b)));
+    order.into_iter().map(|it| it as i64).collect()
+}
+
+/// The student as it grows.
+struct Fit<'a> {
+    student: &'a Config,
+    sample: Sample,
+    source: Source<'a>,
+    tensors: Tensors,
+}
+
+impl Fit<'_> {
+    /// The tables are projections on the principal axes of the teacher's words, each as frequent as in the sample and one
+    /// occurrence more, so that rare ones count too.
+    fn embeddings(&mut self) -> Result<()> {
+        let words = self.source.tensor("embeddings.word_embeddings.weight").f_to_kind(Kind::Double)?;
+        let ids = self.sample.ids.f_reshape([-1])?.f_index_select(0, &self.sample.rows)?;
+        let counts = ids.f_bincount::<Tensor>(None, self.student.vocab_size)?.f_add_scalar(1)?;
+        let shares = counts.f_to_kind(Kind::Double)?;
+        let shares = shares.f_div(&shares.f_sum(Kind::Double)?)?.f_unsqueeze(1)?;
+        let mean = words.f_mul(&shares)?.f_sum_dim_intlist(0, true, Kind::Double)?;
+        let centred = words.f_sub(&mean)?;
+        let covariance = centred.f_mul(&shares)?.f_tr()?.f_matmul(&centred)?;
+        let (_, vectors) = covariance.f_linalg_eigh("L")?;
+        let (all, kept) = (vectors.size()[1], self.student.embedding_size);
+        let axes = vectors.f_narrow(1, all - kept, kept)?.f_to_kind(Kind::Float)?;
+        for table in ["word", "position", "token_type"] {
+            let name = format!("embeddings.{table}_embeddings.weight");
+            let projected = self.source.tensor(&name).f_matmul(&axes)?;
+            let rows = match table {
+                "position" => self.student.max_position_embeddings,
+                "token_type" => self.student.type_vocab_size,
+                _ => self.student.vocab_size,
+            };
+            let rows = rows.min(projected.size()[0]);
+            let projected = projected.f_narrow(0, 0, rows)?;
+            self.set(&name, projected);
+        }
+        let ones = Tensor::f_ones([kept], (Kind::Float, Device::Cpu))?;
+        self.set("embeddings.LayerNorm.bias", ones.f_zeros_like()?);
+        self.set("embeddings.LayerNorm.weight", ones);
+        Ok(())
+    }
+
+    fn layers(&mut self) -> Result<()> {
+        let per_layer = self.student.num_hidden_layers / self.source.config.num_hidden_layers;
+        let kept = self.coordinates()?;
+        let mut taught = self.source.first_states(&self.sample.ids)?;
+        let mut states = self.first_states(&taught.f_index_select(2, &kept)?)?;
+        self.map(0, &states, &taught)?;
+        for index in 0..self.source.config.num_hidden_layers {
+            let computed = self.source.layer(&taught, index, &self.sample)?;
+            let heads = self.source.heads_by_weight(&computed, index, &self.sample)?;
+            let units = self.source.units_by_weight(&computed, index, &self.sample)?;
+            let goal = |it: &Tensor| it.f_index_select(2, &kept);
+            for round in 0..per_layer {
+                let name = format!("encoder.layer.{}", index * per_layer + round);
+                let (attended, output) = match round {
+                    0 => (&computed.attended, &computed.output),
+                    // What is left to do is to come closer to the layer's result.
+                    _ => (&computed.output, &computed.output),
+                };
+                let before = if round == 0 { goal(&attended.0)? } else { goal(&attended.1)? };
+                states =
+                    self.attention(&name, &states, &computed, &heads, round, &before, &goal(&attended.1)?)?;
+                let before = if round == 0 { goal(&output.0)? } else { goal(&output.1)? };
+                states =
+                    self.feed_forward(&name, &states, &computed, &units, round, &before, &goal(&output.1)?)?;
+            }
+            taught = computed.output.1;
+            self.map(index + 1, &states, &taught)?;
+        }
+        self.head(&states, &taught)
+    }
+
+    /// Coordinates of the teacher's states that the student keeps: each is the one that those before it tell least of, that
+    /// is, pivots of the Cholesky decomposition of the covariance over all layers.
+    fn coordinates(&self) -> Result<Tensor> {
+        let mut states = self.source.first_states(&self.sample.ids)?;
+        let mut sum = covariance(&self.sample.rows_of(&states)?)?;
+        for index in 0..self.source.config.num_hidden_layers {
+            states = self.source.layer(&states, index, &self.sample)?.output.1;
+            sum = sum.f_add(&covariance(&self.sample.rows_of(&states)?)?)?;
+        }
+        let size = sum.size()[0] as usize;
+        let flat: Vec<f64> = Vec::try_from(sum.f_reshape([-1])?)?;
+        let mut kept = pivots(flat, size, self.student.hidden_size as usize);
+        kept.sort_unstable();
+        Ok(Tensor::f_from_slice(&kept)?)
+    }
+
+    /// The student's states before its first layer, fitted to `goal`.
+    fn first_states(&mut self, goal: &Tensor) -> Result<Tensor> {
+        let table = |name: &str| &self.tensors[&format!("electra.embeddings.{name}_embeddings.weight")];
+        let words = Tensor::f_embedding(table("word"), &self.sample.ids, -1, false, false)?;
+        let positions = table("position").f_narrow(0, 0, self.sample.ids.size()[1])?;
+        let sum = words.f_add(&positions)?.f_add(&table("token_type").f_narrow(0, 0, 1)?)?;
+        let states = self.normalized(&sum)?;
+        if self.student.embedding_size == self.student.hidden_size {
+            return self.norm("embeddings.LayerNorm", &sum, goal);
+        }
+        self.linear("embeddings_project", &states, goal)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn attention(
+        &mut self,
+        name: &str,
+        states: &Tensor,
+        computed: &Computed,
+        heads: &[i64],
+        round: i64,
+        before: &Tensor,
+        after: &Tensor,
+    ) -> Result<Tensor> {
+        let of = self.source.config.num_attention_heads;
+        let narrow = self.source.config.hidden_size / of;
+        let count = self.student.num_attention_heads;
+        let width = self.student.hidden_size / count;
+        // Scores are divided by the root of the width, which is another here.
+        let scale = (width as f64 / narrow as f64).sqrt();
+        let head = |place: i64| heads[(place % of) as usize];
+        let first = round * count;
+        let mut parts = [Vec::new(), Vec::new(), Vec::new()];
+        for place in first..first + count {
+            let of_teacher = |it: &Tensor, head: i64| it.f_narrow(2, head * narrow, narrow);
+            let spare = Tensor::f_zeros([0], (Kind::Float, Device::Cpu))?;
+            let wanted = [
+                (of_teacher(&computed.query, head(place))?.f_mul_scalar(scale)?, spare.shallow_clone()),
+                (of_teacher(&computed.key, head(place))?, spare),
+                // The columns that are left see another head's values with this one's attention.
+                (
+                    of_teacher(&computed.value, head(place))?,
+                    of_teacher(&computed.value, head(place + of / 2))?,
+                ),
+            ];
+            for (part, (goal, spare)) in parts.iter_mut().zip(wanted) {
+                part.push(self.head_rows(states, &goal, &spare, width)?);
+            }
+        }
+        let mut computed_here = Vec::new();
+        for (kind, rows) in ["query", "key", "value"].into_iter().zip(parts) {
+            let (weights, biases): (Vec<Tensor>, Vec<Tensor>) = rows.into_iter().unzip();
+            let (weight, bias) = (Tensor::f_cat(&weights, 0)?, Tensor::f_cat(&biases, 0)?);
+            computed_here.push(states.f_linear(&weight, Some(&bias))?);
+            self.set(&format!("{name}.attention.self.{kind}.weight"), weight);
+            self.set(&format!("{name}.attention.self.{kind}.bias"), bias);
+        }
+        let context = self.sample.attend(&computed_here[0], &computed_here[1], &computed_here[2], count)?;
+        let written =
+            self.linear(&format!("{name}.attention.output.dense"), &context, &before.f_sub(states)?)?;
+        self.norm(&format!("{name}.attention.output.LayerNorm"), &states.f_add(&written)?, after)
+    }
+
+    /// Rows of one head of `width`: fitted to `goal`, then to as much of `spare` as there is room for, then small random
+    /// ones, for a product of two zeros would never learn.
+    fn head_rows(
+        &self,
+        states: &Tensor,
+        goal: &Tensor,
+        spare: &Tensor,
+        width: i64,
+    ) -> Result<(Tensor, Tensor)> {
+        let goal = match spare.numel() {
+            0 => goal.shallow_clone(),
+            _ => Tensor::f_cat(&[goal, spare], 2)?,
+        };
+        let goal = goal.f_narrow(2, 0, goal.size()[2].min(width))?;
+        let (weight, bias) = least_squares(&self.sample.rows_of(states)?, &self.sample.rows_of(&goal)?)?;
+        let left = width - weight.size()[0];
+        let deviation = self.student.initializer_range;
+        let noise = Tensor::f_randn([left, weight.size()[1]], (Kind::Float, Device::Cpu))?;
+        let zeros = Tensor::f_zeros([left], (Kind::Float, Device::Cpu))?;
+        Ok((Tensor::f_cat(&[weight, noise.f_mul_scalar(deviation)?], 0)?, Tensor::f_cat(&[bias, zeros], 0)?))
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn feed_forward(
+        &mut self,
+        name: &str,
+        states: &Tensor,
+        computed: &Computed,
+        units: &[i64],
+        round: i64,
+        before: &Tensor,
+        after: &Tensor,
+    ) -> Result<Tensor> {
+        let count = self.student.intermediate_size;
+        let chosen: Vec<i64> =
+            (round * count..(round + 1) * count).map(|it| units[it as usize % units.len()]).collect();
+        let goal = computed.wide.f_index_select(2, &Tensor::f_from_slice(&chosen)?)?;
+        let wide = self.linear(&format!("{name}.intermediate.dense"), states, &goal)?.f_gelu("none")?;
+        let written = self.linear(&format!("{name}.output.dense"), &wide, &before.f_sub(states)?)?;
+        self.norm(&format!("{name}.output.LayerNorm"), &states.f_add(&written)?, after)
+    }
+
+    /// The head: its first layer is random, so that its features differ, its second is fitted to the teacher's logits.
+    fn head(&mut self, states: &Tensor, taught: &Tensor) -> Result<()> {
+        let wanted = self.source.logits(&self.sample.first_of(taught)?)?;
+        let first = self.sample.first_of(states)?;
+        let hidden = self.student.hidden_size;
+        let deviation = 1.0 / (hidden as f64).sqrt();
+        let dense = Tensor::f_randn([hidden, hidden], (Kind::Float, Device::Cpu))?.f_mul_scalar(deviation)?;
+        let bias = Tensor::f_zeros([hidden], (Kind::Float, Device::Cpu))?;
+        let features = first.f_linear(&dense, Some(&bias))?.f_gelu("none")?;
+        let (weight, out_bias) = least_squares(&features, &wanted)?;
+        for (name, tensor) in [
+            ("classifier.dense.weight", dense),
+            ("classifier.dense.bias", bias),
+            ("classifier.out_proj.weight", weight),
+            ("classifier.out_proj.bias", out_bias),
+        ] {
+            self.tensors.insert(name.to_owned(), tensor);
+        }
+        Ok(())
+    }
+
+    /// The map of the student's states to the teacher's after `layer` of the teacher.
+    fn map(&mut self, layer: i64, states: &Tensor, taught: &Tensor) -> Result<()> {
+        let of_layer = pairs(self.student, self.source.config).into_iter().find(|it| it.teacher == layer);
+        if let Some(pair) = of_layer {
+            let (weight, bias) = least_squares(&self.sample.rows_of(states)?, &self.sample.rows_of(taught)?)?;
+            self.tensors.insert(map_name(pair, "weight"), weight);
+            self.tensors.insert(map_name(pair, "bias"), bias);
+        }
+        Ok(())
+    }
+
+    /// Fits the layer `name` to give `goal` of `input`; returns what it gives.
+    fn linear(&mut self, name: &str, input: &Tensor, goal: &Tensor) -> Result<Tensor> {
+        let (weight, bias) = least_squares(&self.sample.rows_of(input)?, &self.sample.rows_of(goal)?)?;
+        let output = input.f_linear(&weight, Some(&bias))?;
+        self.set(&format!("{name}.weight"), weight);
+        self.set(&format!("{name}.bias"), bias);
+        Ok(output)
+    }
+
+    /// Fits scale and shift of the LayerNorm `name` to give `goal` of `input`; returns what it gives.
+    fn norm(&mut self, name: &str, input: &Tensor, goal: &Tensor) -> Result<Tensor> {
+        let normalized = self.normalized(input)?;
+        let (found, found_mean) = centred(&self.sample.rows_of(&normalized)?)?;
+        let (wanted, wanted_mean) = centred(&self.sample.rows_of(goal)?)?;
+        let product = found.f_mul(&wanted)?.f_mean_dim(0, false, Kind::Float)?;
+        let square = found.f_square()?.f_mean_dim(0, false, Kind::Float)?.f_clamp_min(1e-6)?;
+        let weight = product.f_div(&square)?;
+        let bias = wanted_mean.f_sub(&found_mean.f_mul(&weight)?)?;
+        let output = normalized.f_mul(&weight)?.f_add(&bias)?;
+        self.set(&format!("{name}.weight"), weight);
+        self.set(&format!("{name}.bias"), bias);
+        Ok(output)
+    }
+
+    fn normalized(&self, input: &Tensor) -> Result<Tensor> {
+        let width = input.size()[2];
+        Ok(input.f_layer_norm::<Tensor>([width], None, None, self.student.layer_norm_eps, false)?)
+    }
+
+    fn set(&mut self, name: &str, tensor: Tensor) {
+        self.tensors.insert(format!("{}.{name}", Family::Electra.prefix()), tensor);
+    }
+}
+
+/// Weight `[outputs, inputs]` and bias `[outputs]` that give `goal` `[rows, outputs]` of `input` `[rows, inputs]` with the
+/// smallest squared error, but for a small ridge.
+fn least_squares(input: &Tensor, goal: &Tensor) -> Result<(Tensor, Tensor)> {
+    let (x, x_mean) = centred(input)?;
+    let (y, y_mean) = centred(goal)?;
+    let gram = x.f_tr()?.f_matmul(&x)?.f_to_kind(Kind::Double)?;
+    let product = x.f_tr()?.f_matmul(&y)?.f_to_kind(Kind::Double)?;
+    let ridge = gram.f_trace()?.f_double_value(&[])? / gram.size()[0] as f64 * std::env::var("RIDGE").map_or(RIDGE, |v| v.parse().unwrap());
+    let eye = Tensor::f_eye(gram.size()[0], (Kind::Double, gram.device()))?;
+    // A constant input has no variance at all.
+    let gram = gram.f_add(&eye.f_mul_scalar(ridge.max(1e-9))?)?;
+    let solved = Tensor::f_linalg_solve(&gram, &product, true)?.f_to_kind(Kind::Float)?;
+    let bias = y_mean.f_sub(&x_mean.f_unsqueeze(0)?.f_matmul(&solved)?.f_squeeze_dim(0)?)?;
+    Ok((solved.f_tr()?.f_contiguous()?, bias))
+}
+
+/// Rows less their mean, and the mean.
+fn centred(rows: &Tensor) -> Result<(Tensor, Tensor)> {
+    let mean = rows.f_mean_dim(0, false, rows.kind())?;
+    Ok((rows.f_sub(&mean)?, mean))
+}
+
+fn covariance(rows: &Tensor) -> Result<Tensor> {
+    let (rows, _) = centred(&rows.f_to_kind(Kind::Double)?)?;
+    Ok(rows.f_tr()?.f_matmul(&rows)?.f_div_scalar(rows.size()[0] as f64)?)
+}
+
+/// The first `count` pivots of the Cholesky decomposition of the symmetric `matrix` `[size, size]`.
+fn pivots(mut matrix: Vec<f64>, size: usize, count: usize) -> Vec<i64> {
+    let mut kept = Vec::with_capacity(count);
+    let mut left: Vec<usize> = (0..size).collect();
+    while kept.len() < count && !left.is_empty() {
+        let variance = |&index: &usize| matrix[index * size + index];
+        let place = (0..left.len()).max_by(|&a, &b| variance(&left[a]).total_cmp(&variance(&left[b])));
+        let Some(place) = place else { break };
+        let pivot = left.swap_remove(place);
+        kept.push(pivot as i64);
+        let variance = matrix[pivot * size + pivot];
+        if variance <= 0.0 {
+            continue;
+        }
+        let column: Vec<f64> = (0..size).map(|row| matrix[row * size + pivot]).collect();
+        for &row in &left {
+            let factor = column[row] / variance;
+            for &other in &left {
+                matrix[row * size + other] -= factor * column[other];
+            }
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn least_squares_finds_a_linear_map() {
+        tch::manual_seed(1);
+        let random = |shape: [i64; 2]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
+        let (input, weight, bias) = (random([500, 7]), random([3, 7]), random([1, 3]));
+        let goal = input.matmul(&weight.tr()) + &bias;
+        let (found, found_bias) = least_squares(&input, &goal).unwrap();
+        let distance = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
+        assert!(distance(&found, &weight) < 5e-3 && distance(&found_bias, &bias.squeeze_dim(0)) < 5e-3);
+    }
+
+    #[test]
+    fn pivots_skip_what_is_already_told() {
+        // Coordinate 1 is twice coordinate 0, coordinate 2 is independent.
+        let matrix = vec![1.0, 2.0, 0.0, 2.0, 4.0, 0.0, 0.0, 0.0, 0.5];
+        assert_eq!(pivots(matrix.clone(), 3, 2), [1, 2]);
+        assert_eq!(pivots(matrix, 3, 3), [1, 2, 0]);
+    }
+}

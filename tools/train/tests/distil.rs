@@ -1,0 +1,132 @@
+//! A student that learns from a teacher, as a user does it, on a small made-up language.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+use common::{electra_train, metrics, refused, run, sentence, text, write_language, write_pretrain_settings};
+use electra_train::random::{Purpose, Stream};
+use serde_json::Value;
+
+/// A teacher of two layers of 64, unlabelled text, and settings for a student of four layers of 48.
+fn write_task(root: &Path) -> PathBuf {
+    write_language(root);
+    let settings = write_pretrain_settings(root, 60);
+    run(&["pretrain", text(&settings), "-o", text(&root.join("pretrained"))]);
+    let settings = common::write_task(root, "pretrained/discriminator");
+    let one_seed = ["--set", "training.seeds=[1]"];
+    run(&[&["finetune", text(&settings), "-o", text(&root.join("taught"))][..], &one_seed].concat());
+    let mut random = Stream::new(5, Purpose::Selection, 1);
+    let unlabelled: String = (0..300).map(|_| sentence(&mut random).0 + "\n").collect();
+    fs::write(root.join("unlabelled.txt"), unlabelled).unwrap();
+    let file = root.join("distil.toml");
+    let content = "[teacher]\nfolder = \"taught/seed-1/model\"\n\
+         [model]\nvocab_size = 64\nembedding_size = 24\nhidden_size = 48\nnum_hidden_layers = 4\n\
+         num_attention_heads = 1\nintermediate_size = 96\nmax_position_embeddings = 64\n\
+         [data]\nlabels = [\"NEGATIVE\", \"POSITIVE\"]\nmax_length = 32\n\
+         train = [\n\
+         { path = \"train.tsv\", text = \"sentence\", label = \"label\" },\n\
+         { path = \"unlabelled.txt\", parts = \"sentences\", share = 0.5 },\n]\n\
+         dev = [{ path = \"dev.tsv\", text = \"sentence\" }]\n\
+         [training]\nsteps = 60\nwarmup_steps = 5\nbatch_tokens = 256\n\
+         [losses]\nrelations = 0.5\nrelation_heads = 4\n\
+         [optimizer]\nlearning_rate = 2e-3\n\
+         [run]\ndevice = \"cpu\"\nlog_every = 10\nevaluate_every = 20\n";
+    fs::write(&file, content).unwrap();
+    file
+}
+
+/// The first value and the last of a figure in a run's log.
+fn ends(output: &Path, name: &str) -> (f64, f64) {
+    let values: Vec<f64> = metrics(output).iter().filter_map(|line| line[name].as_f64()).collect();
+    (values[0], values[values.len() - 1])
+}
+
+#[test]
+fn a_student_comes_up_to_its_teacher() {
+    let root = tempfile::tempdir().unwrap();
+    let settings = write_task(root.path());
+    let output = root.path().join("student");
+    run(&["distil", text(&settings), "-o", text(&output)]);
+    let summary: Value =
+        serde_json::from_str(&fs::read_to_string(output.join("summary.json")).unwrap()).unwrap();
+    assert!(summary["teacher"]["accuracy"].as_f64().unwrap() > 0.9, "{summary}");
+    assert!(summary["student"]["accuracy"].as_f64().unwrap() > 0.9, "{summary}");
+    // Fitted to the teacher it knows most before the first step; from random weights it does not.
+    assert!(ends(&output, "dev_accuracy").0 > 0.8, "{:?}", metrics(&output));
+    for figure in ["soft_loss", "hidden_loss", "relation_loss"] {
+        let (first, last) = ends(&output, figure);
+        assert!(last < first, "{figure}: {first} to {last}");
+    }
+    let random = root.path().join("random");
+    let changes = ["--set", "student.start=random", "--set", "training.steps=20"];
+    run(&[&["distil", text(&settings), "-o", text(&random)][..], &changes].concat());
+    assert!(ends(&random, "dev_accuracy").0 < 0.7);
+    assert!(ends(&random, "hidden_loss").0 > 2.0 * ends(&output, "hidden_loss").0);
+
+    // The folder is a classifier without anything of the run.
+    let dev = root.path().join("dev.tsv");
+    let model = output.join("model");
+    let arguments = ["evaluate", text(&model), text(&dev), "--text", "sentence", "--json"];
+    let found: Value = serde_json::from_str(&run(&arguments)).unwrap();
+    assert_eq!(found["accuracy"], summary["student"]["accuracy"]);
+    let weights = fs::read(model.join("model.safetensors")).unwrap();
+    assert!(!weights.windows(7).any(|it| it == b"distil/"));
+
+    // A run that was killed goes on to the same figures.
+    let killed = root.path().join("killed");
+    let mut child = electra_train(&["distil", text(&settings), "-o", text(&killed)]).spawn().unwrap();
+    while !killed.join("checkpoints/step-20").exists() {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended before it could be killed");
+        sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    run(&["distil", text(&settings), "-o", text(&killed)]);
+    assert_eq!(metrics(&output), metrics(&killed));
+
+    // The student of a run begins another one.
+    let more = root.path().join("more");
+    let folder = format!("student.folder={}", text(&model));
+    let changes = ["--set", &folder, "--set", "training.steps=20", "--set", "training.precision=bf16"];
+    run(&[&["distil", text(&settings), "-o", text(&more)][..], &changes].concat());
+    assert!(ends(&more, "dev_accuracy").0 > 0.9);
+    bad_inputs_are_named(root.path(), &settings);
+}
+
+fn bad_inputs_are_named(root: &Path, settings: &Path) {
+    let with = |change: &str| {
+        let output = root.join("refused");
+        let message = refused(&["distil", text(settings), "-o", text(&output), "--set", change]);
+        let _ = fs::remove_dir_all(&output);
+        message
+    };
+    let other = root.join("other");
+    fs::create_dir(&other).unwrap();
+    for name in ["config.json", "model.safetensors", "vocab.txt"] {
+        fs::copy(root.join("student/model").join(name), other.join(name)).unwrap();
+    }
+    let vocabulary = fs::read_to_string(other.join("vocab.txt")).unwrap();
+    fs::write(other.join("vocab.txt"), vocabulary.replace("\nmeal\n", "\nzebra\n")).unwrap();
+    let cases = [
+        ("student.folder=other", "vocab.txt: line 27: found meal, expected zebra, as in"),
+        ("teacher.folder=pretrained/discriminator", "labels: found no classifier, expected the labels of"),
+        ("data.labels=[\"BAD\", \"GOOD\"]", "labels: found NEGATIVE, POSITIVE, expected the labels of"),
+        ("model.num_attention_heads=2", "expected heads at least as wide as the teacher's, 32"),
+        ("model.num_hidden_layers=3", "num_hidden_layers: found 3, expected a multiple of the teacher's, 2"),
+        ("model.hidden_size=96", "hidden_size: found 96, expected at most the teacher's, 64"),
+        ("losses.relation_heads=5", "relation_heads: found 5, expected a divisor of both hidden sizes"),
+        ("losses.temperature=0", "losses.temperature: found 0, expected 0.1 to 100"),
+        ("training.batch_tokens=8", "training.batch_tokens: found 8, expected at least 32"),
+        ("data.max_length=65", "max_position_embeddings: found 64, expected at least data.max_length, 65"),
+        ("data.train=[{path=\"none.txt\"}]", "none.txt: cannot be read"),
+        ("optimizer.weight_decay=-1e6", "expected a finite number; no checkpoint had been written"),
+    ];
+    for (change, expected) in cases {
+        let message = with(change);
+        assert!(message.contains(expected), "{change}: {message}");
+    }
+}
