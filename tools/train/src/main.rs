@@ -24,7 +24,7 @@ enum Command {
     Pretrain(RunArguments),
     /// Make a classifier of a pre-trained ELECTRA or BERT folder, once for each seed.
     Finetune(RunArguments),
-    /// Measure a classifier on a labelled file, in f32; texts are cut to what the model takes.
+    /// Measure a classifier on a labelled file; texts are cut to what the model takes.
     Evaluate(EvaluateArguments),
 }
 
@@ -58,6 +58,9 @@ struct EvaluateArguments {
     /// Where to compute.
     #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
+    /// Quantize it as `electra pack` does and compute as the runtime does, instead of in f32.
+    #[arg(long)]
+    int8: bool,
     /// Print the figures as JSON.
     #[arg(long)]
     json: bool,
@@ -93,7 +96,8 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Evaluate(it) => {
             let source = Source { text: it.text, label: it.label, ..Source::new(it.file) };
-            let metrics = electra_train::evaluate::evaluate(&it.model, &source, it.max_length, it.device)?;
+            let metrics =
+                electra_train::evaluate::evaluate(&it.model, &source, it.max_length, it.device, it.int8)?;
             print_metrics(&metrics, it.json);
         }
     }
