@@ -10,7 +10,7 @@ use electra_train::device::DeviceChoice;
 use electra_train::error::Result;
 use electra_train::metrics::Metrics;
 
-/// Makes ELECTRA models: pre-training, fine-tuning, evaluation.
+/// Makes ELECTRA models: pre-training, fine-tuning, quantization, evaluation.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -24,6 +24,8 @@ enum Command {
     Pretrain(RunArguments),
     /// Make a classifier of a pre-trained ELECTRA or BERT folder, once for each seed.
     Finetune(RunArguments),
+    /// Train a classifier on as the int8 runtime computes it, and report what int8 does to it with and without.
+    Quantize(RunArguments),
     /// Measure a classifier on a labelled file; texts are cut to what the model takes.
     Evaluate(EvaluateArguments),
 }
@@ -93,6 +95,9 @@ fn run(command: Command) -> Result<()> {
                 summary.range.1 * 100.0,
                 summary.best.display()
             );
+        }
+        Command::Quantize(it) => {
+            print!("{}", electra_train::quantize::quantize(&it.settings, &it.overrides, &it.output)?);
         }
         Command::Evaluate(it) => {
             let source = Source { text: it.text, label: it.label, ..Source::new(it.file) };

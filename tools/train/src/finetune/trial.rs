@@ -130,7 +130,7 @@ impl<'a> Trial<'a> {
         let per_epoch = self.task.train.len().div_ceil(training.batch_size) as u64;
         let steps = (training.epochs * per_epoch).min(training.steps.unwrap_or(u64::MAX));
         let warmup = (steps as f64 * training.warmup_share) as u64;
-        let evaluate_every = per_epoch.div_ceil(training.evaluations_per_epoch);
+        let evaluate_every = per_epoch.min(steps).div_ceil(training.evaluations_per_epoch);
         let title = format!("{}, seed {}", self.task.command, self.seed);
         let mut progress = Progress::new(&title, steps, self.counters.step);
         self.since = Instant::now();
