@@ -11,7 +11,7 @@ use crate::device::Precision;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::model::config::Head;
-use crate::model::folder::{self, CONFIG, Folder};
+use crate::model::folder::{self, CONFIG, Folder, WEIGHTS};
 use crate::model::{Classifier, Config, Encoder, Family, Int8, Mode, Parameters};
 
 /// Tokens of one forward pass without gradient: enough to keep a device busy.
@@ -61,15 +61,41 @@ impl TextClassifier {
         precision: Precision,
         seed: u64,
     ) -> Result<Self> {
+        let same = matches!(&folder.head, Head::Classification(names) if names == labels);
+        let (classifier, _) = Self::load(folder, labels, same, device, precision, seed)?;
+        Ok(classifier)
+    }
+
+    /// The classifier that `folder` is, in f32; refuses one without its head.
+    pub fn read(folder: &Folder, device: Device) -> Result<Self> {
+        let labels = labels_of(folder)?;
+        let (classifier, missing) = Self::load(folder, labels, true, device, Precision::F32, 0)?;
+        match missing.first() {
+            Some(name) => {
+                let expected = "one, as config.json says that it is a classifier";
+                Err(Error::field(&folder.file(WEIGHTS), name, "no such tensor", expected))
+            }
+            None => Ok(classifier),
+        }
+    }
+
+    /// Returns also the names of the parameters that are not the folder's.
+    fn load(
+        folder: &Folder,
+        labels: &[String],
+        head: bool,
+        device: Device,
+        precision: Precision,
+        seed: u64,
+    ) -> Result<(Self, Vec<String>)> {
         let config = folder.config.clone();
         let mut list = Encoder::parameters(&config, "", false);
         list.extend(Classifier::parameters(&config, labels.len()));
         let parameters = Parameters::new(list, device, precision, seed)?;
-        let same = matches!(&folder.head, Head::Classification(names) if names == labels);
-        folder.load_into(&parameters, same)?;
+        let missing = folder.load_into(&parameters, head)?;
         let encoder = Encoder::new(&parameters, &config, "", None);
         let head = Classifier::new(&parameters, &config);
-        Ok(Self { config, labels: labels.to_vec(), parameters, encoder, head, device })
+        Ok((Self { config, labels: labels.to_vec(), parameters, encoder, head, device }, missing))
     }
 
     /// Logits `[batch, labels]`, f32.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::classification::{TextClassifier, encode, labels_of, metrics_of, runs_in_int8, tokenizer_of};
 use crate::data::Source;
-use crate::device::{DeviceChoice, Precision};
+use crate::device::DeviceChoice;
 use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::model::Int8;
@@ -28,7 +28,7 @@ pub fn evaluate(
     let tokenizer = tokenizer_of(&folder)?;
     let longest = folder.config.max_position_embeddings as usize;
     let examples = encode(&examples, &tokenizer, max_length.unwrap_or(longest).clamp(2, longest))?;
-    let classifier = TextClassifier::new(&folder, labels, device.find()?, Precision::F32, 0)?;
+    let classifier = TextClassifier::read(&folder, device.find()?)?;
     let int8 = int8.then_some(Int8::Everything);
     let logits = classifier.logits_of_all(&examples, tokenizer.special.pad, int8)?;
     Ok(metrics_of(&logits, &examples))

@@ -86,8 +86,7 @@ fn compare(name: &str, folder: &Path, examples: &[EncodedExample]) {
     let sequences: Vec<&[u16]> = examples.iter().map(|it| &it.ids[..]).collect();
     let expected = runtime::logits(folder, &sequences).concat();
     let folder = Folder::read(folder).unwrap();
-    let labels = labels_of(&folder).unwrap();
-    let classifier = TextClassifier::new(&folder, labels, Device::Cpu, Precision::F32, 0).unwrap();
+    let classifier = TextClassifier::read(&folder, Device::Cpu).unwrap();
     let logits = |int8| classifier.logits_of_all(examples, 0, int8).unwrap().concat();
     let (found, in_f32) = (logits(Some(Int8::Everything)), logits(None));
     assert_eq!(found.len(), expected.len());

@@ -12,7 +12,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use common::{electra_train, metrics, refused, run, text, write_language, write_pretrain_settings};
-use electra_train::classification::{encode, labels_of, tokenizer_of};
+use electra_train::classification::{TextClassifier, encode, labels_of, tokenizer_of};
 use electra_train::data::Source;
 use electra_train::model::folder::{
     CONFIG, Folder, Tensors, VOCABULARY, WEIGHTS, read_tensors, write_tensors,
@@ -224,6 +224,16 @@ fn bad_inputs_are_named() {
         assert!(message.contains(expected), "{to}: {message}");
     }
 
+    // A classifier that lost its head.
+    let weights = classifier.join(WEIGHTS);
+    let mut tensors = read_tensors(&weights).unwrap();
+    let dense = tensors.remove("classifier.dense.weight").unwrap();
+    write_tensors(&weights, &tensors).unwrap();
+    let message = with(&[]);
+    assert!(message.contains("classifier.dense.weight: found no such tensor, expected one"), "{message}");
+    tensors.insert("classifier.dense.weight".to_owned(), dense);
+    write_tensors(&weights, &tensors).unwrap();
+
     // The runtime runs no BERT.
     change(&classifier.join(CONFIG), "\"model_type\": \"electra\"", "\"model_type\": \"bert\"");
     change(&classifier.join(CONFIG), "\"embedding_size\": 32", "\"embedding_size\": 64");
@@ -245,8 +255,6 @@ fn read_json(file: &Path) -> Value {
 
 /// Accuracy of the packed `folder` on `file`, and the largest difference of a logit from `reference` in f32.
 fn by_the_runtime(folder: &Path, file: &Path, reference: &Path) -> (f64, f64) {
-    use electra_train::classification::TextClassifier;
-    use electra_train::device::Precision;
     let reference = Folder::read(reference).unwrap();
     let labels = labels_of(&reference).unwrap();
     let source = Source { text: "sentence".to_owned(), ..Source::new(file.to_path_buf()) };
@@ -255,7 +263,7 @@ fn by_the_runtime(folder: &Path, file: &Path, reference: &Path) -> (f64, f64) {
     let ids: Vec<&[u16]> = examples.iter().map(|it| &it.ids[..]).collect();
     let logits = runtime::logits(folder, &ids);
     let right = logits.iter().zip(&examples).filter(|(row, it)| (row[1] > row[0]) == (it.label == 1)).count();
-    let classifier = TextClassifier::new(&reference, labels, tch::Device::Cpu, Precision::F32, 0).unwrap();
+    let classifier = TextClassifier::read(&reference, tch::Device::Cpu).unwrap();
     let in_f32 = classifier.logits_of_all(&examples, 0, None).unwrap().concat();
     let differences = logits.concat().into_iter().zip(in_f32).map(|(a, b)| (f64::from(a) - b).abs());
     (right as f64 / examples.len() as f64, differences.fold(0.0, f64::max))

@@ -9,7 +9,6 @@ use super::objective::Int8Objective;
 use super::report::Report;
 use super::settings::QuantizeSettings;
 use crate::classification::{TextClassifier, labels_of, runs_in_int8, tokenizer_of};
-use crate::device::Precision;
 use crate::error::{Error, Result};
 use crate::finetune::{HardLabels, METRICS, MODEL, Task, Trial, read_examples};
 use crate::model::folder::{CONFIG, Folder, VOCABULARY};
@@ -28,13 +27,14 @@ pub fn quantize(settings: &Path, overrides: &[String], output: &Path) -> Result<
     runs_in_int8(&folder)?;
     let labels = &settings.data.labels;
     check_labels(&folder, labels)?;
+    let before = TextClassifier::read(&folder, device)?;
     let tokenizer = tokenizer_of(&folder)?;
     let train = read_examples(&settings.data, &settings.data.train, &folder, &tokenizer)?;
     let dev = read_examples(&settings.data, &settings.data.dev, &folder, &tokenizer)?;
     let longest = train.iter().map(|it| it.ids.len()).max().unwrap_or(0);
     let teacher = match &settings.model.teacher {
         Some(path) => teacher(path, &folder, labels, longest, device)?,
-        None => TextClassifier::new(&folder, labels, device, Precision::F32, 0)?,
+        None => TextClassifier::read(&folder, device)?,
     };
     let of_trial = settings.of_trial();
     let hard = HardLabels::new(&of_trial.training, &train, labels.len(), device)?;
@@ -45,8 +45,7 @@ pub fn quantize(settings: &Path, overrides: &[String], output: &Path) -> Result<
     Trial::begin(&task, settings.training.seed, output.to_path_buf())?.train()?;
     draw_curves(&output.join(METRICS), &CURVES, &output.join("curves.svg"))?;
 
-    let classifier = |folder: &Folder| TextClassifier::new(folder, labels, device, Precision::F32, 0);
-    let (before, trained) = (classifier(&task.folder)?, classifier(&Folder::read(&output.join(MODEL))?)?);
+    let trained = TextClassifier::read(&Folder::read(&output.join(MODEL))?, device)?;
     let padding = task.tokenizer.special.pad;
     let report = Report::measure(&before, &trained, &task.dev, padding, settings.run.sensitivity_texts)?;
     report.write(&output.join(REPORT))?;
@@ -71,7 +70,7 @@ fn teacher(
         let file = teacher.file(CONFIG);
         return Err(Error::field(&file, "max_position_embeddings", positions.to_string(), expected));
     }
-    TextClassifier::new(&teacher, labels, device, Precision::F32, 0)
+    TextClassifier::read(&teacher, device)
 }
 
 fn check_labels(folder: &Folder, expected: &[String]) -> Result<()> {
