@@ -5,6 +5,7 @@ pub mod checkpoint;
 pub mod error;
 pub mod hugging_face;
 pub mod model_file;
+#[cfg(feature = "onnx")]
 pub mod onnx;
 mod quantize;
 pub mod vocabulary;

@@ -11,8 +11,8 @@ use crate::device::Precision;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::model::config::Head;
-use crate::model::folder::{self, Folder};
-use crate::model::{Classifier, Config, Encoder, Mode, Parameter, Parameters};
+use crate::model::folder::{self, CONFIG, Folder, WEIGHTS};
+use crate::model::{Classifier, Config, Encoder, Family, Int8, Mode, Parameter, Parameters};
 
 /// Tokens of one forward pass without gradient: enough to keep a device busy.
 const EVALUATION_TOKENS: usize = 8192;
@@ -73,10 +73,36 @@ impl TextClassifier {
         precision: Precision,
         seed: u64,
     ) -> Result<Self> {
-        let classifier = Self::random(&folder.config, labels, Vec::new(), device, precision, seed)?;
         let same = matches!(&folder.head, Head::Classification(names) if names == labels);
-        folder.load_into(&classifier.parameters, same)?;
+        let (classifier, _) = Self::load(folder, labels, same, device, precision, seed)?;
         Ok(classifier)
+    }
+
+    /// The classifier that `folder` is, in f32; refuses one without its head.
+    pub fn read(folder: &Folder, device: Device) -> Result<Self> {
+        let labels = labels_of(folder)?;
+        let (classifier, missing) = Self::load(folder, labels, true, device, Precision::F32, 0)?;
+        match missing.first() {
+            Some(name) => {
+                let expected = "one, as config.json says that it is a classifier";
+                Err(Error::field(&folder.file(WEIGHTS), name, "no such tensor", expected))
+            }
+            None => Ok(classifier),
+        }
+    }
+
+    /// Returns also the names of the parameters that are not the folder's.
+    fn load(
+        folder: &Folder,
+        labels: &[String],
+        head: bool,
+        device: Device,
+        precision: Precision,
+        seed: u64,
+    ) -> Result<(Self, Vec<String>)> {
+        let classifier = Self::random(&folder.config, labels, Vec::new(), device, precision, seed)?;
+        let missing = folder.load_into(&classifier.parameters, head)?;
+        Ok((classifier, missing))
     }
 
     /// A classifier of random weights; `more` are parameters of the run that are no part of the model.
@@ -116,24 +142,46 @@ impl TextClassifier {
         &self.encoder
     }
 
+    /// Logits `[batch, labels]`, f32, without dropout and with the parts in `int8` computed as the runtime does: where
+    /// that is everything, the runtime's logits. The model must be ELECTRA, see [`runs_in_int8`], and its parameters f32.
+    pub fn logits_int8(&self, batch: &LabelledBatch, int8: Int8) -> Result<Tensor> {
+        let states = self.encoder.forward_int8(&batch.ids, batch.present.as_ref(), int8)?;
+        self.head.forward_int8(&states, int8)
+    }
+
     /// Figures over `examples`, without dropout.
     pub fn evaluate(&self, examples: &[EncodedExample], padding: u16) -> Result<Metrics> {
+        Ok(metrics_of(&self.logits_of_all(examples, padding, None)?, examples))
+    }
+
+    /// The logits of each of `examples`, without dropout; as the runtime computes them where `int8` says so.
+    pub fn logits_of_all(
+        &self,
+        examples: &[EncodedExample],
+        padding: u16,
+        int8: Option<Int8>,
+    ) -> Result<Vec<Vec<f64>>> {
         let _guard = tch::no_grad_guard();
-        let mut order: Vec<&EncodedExample> = examples.iter().collect();
-        order.sort_by_key(|example| Reverse(example.ids.len()));
-        let mut scores = Vec::with_capacity(order.len());
+        let mut order: Vec<usize> = (0..examples.len()).collect();
+        order.sort_by_key(|&index| Reverse(examples[index].ids.len()));
+        let mut logits = vec![Vec::new(); examples.len()];
         let mut rest = &order[..];
-        while let Some(longest) = rest.first() {
-            let count = (EVALUATION_TOKENS / longest.ids.len()).clamp(1, rest.len());
+        while let Some(&longest) = rest.first() {
+            let count = (EVALUATION_TOKENS / examples[longest].ids.len()).clamp(1, rest.len());
             let (now, later) = rest.split_at(count);
             rest = later;
-            let batch = LabelledBatch::new(now.iter().copied(), padding, self.device)?;
-            let probabilities = self.logits(&batch, Mode::Evaluate)?.f_softmax(-1, Kind::Double)?;
-            let flat: Vec<f64> = Vec::try_from(probabilities.f_flatten(0, -1)?)?;
-            scores.extend(flat.chunks(self.labels.len()).map(<[f64]>::to_vec));
+            let batch = now.iter().map(|&index| &examples[index]);
+            let batch = LabelledBatch::new(batch, padding, self.device)?;
+            let found = match int8 {
+                Some(int8) => self.logits_int8(&batch, int8)?,
+                None => self.logits(&batch, Mode::Evaluate)?,
+            };
+            let flat: Vec<f64> = Vec::try_from(found.f_to_kind(Kind::Double)?.f_flatten(0, -1)?)?;
+            for (&index, row) in now.iter().zip(flat.chunks(self.labels.len())) {
+                logits[index] = row.to_vec();
+            }
         }
-        let expected: Vec<usize> = order.iter().map(|it| it.label).collect();
-        Ok(Metrics::new(&scores, &expected))
+        Ok(logits)
     }
 
     /// Writes the Hugging Face folder; see [`folder::write`].
@@ -143,6 +191,42 @@ impl TextClassifier {
         // A slash is in the names of parameters that only the run needs.
         tensors.retain(|name, _| !name.contains('/'));
         folder::write(path, &self.config, &head, &tensors, vocabulary)
+    }
+}
+
+/// Figures of logits that belong to `examples`.
+pub fn metrics_of(logits: &[Vec<f64>], examples: &[EncodedExample]) -> Metrics {
+    let scores: Vec<Vec<f64>> = logits.iter().map(|row| softmax(row)).collect();
+    let expected: Vec<usize> = examples.iter().map(|it| it.label).collect();
+    Metrics::new(&scores, &expected)
+}
+
+fn softmax(logits: &[f64]) -> Vec<f64> {
+    let greatest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = logits.iter().map(|logit| (logit - greatest).exp()).collect();
+    let total: f64 = powers.iter().sum();
+    powers.iter().map(|power| power / total).collect()
+}
+
+/// The labels of the classifier in a folder; another model is refused.
+pub fn labels_of(folder: &Folder) -> Result<&[String]> {
+    match &folder.head {
+        Head::Classification(labels) => Ok(labels),
+        _ => {
+            let expected = "a classifier, as `electra-train finetune` writes it";
+            Err(Error::field(&folder.file(CONFIG), "architectures", "another model", expected))
+        }
+    }
+}
+
+/// Refuses what the runtime, whose arithmetic is imitated, does not run.
+pub fn runs_in_int8(folder: &Folder) -> Result<()> {
+    match folder.config.family {
+        Family::Electra => Ok(()),
+        Family::Bert => {
+            let expected = "electra: the int8 runtime runs no other";
+            Err(Error::field(&folder.file(CONFIG), "model_type", "bert", expected))
+        }
     }
 }
 

@@ -1,31 +1,35 @@
-//! The command `evaluate`: a folder on a labelled file, in f32. What int8 makes of it, `electra evaluate` tells.
+//! The command `evaluate`: a folder on a labelled file, in f32 or as the int8 runtime computes it.
 
 use std::path::Path;
 
-use crate::classification::{TextClassifier, encode, tokenizer_of};
+use crate::classification::{TextClassifier, encode, labels_of, metrics_of, runs_in_int8, tokenizer_of};
 use crate::data::Source;
-use crate::device::{DeviceChoice, Precision};
-use crate::error::{Error, Result};
+use crate::device::DeviceChoice;
+use crate::error::Result;
 use crate::metrics::Metrics;
-use crate::model::config::Head;
-use crate::model::folder::{CONFIG, Folder};
+use crate::model::Int8;
+use crate::model::folder::Folder;
 
-/// Figures of the classifier in `path` on `source`; texts are cut to `max_length` tokens, or to what the model takes.
+/// Figures of the classifier in `path` on `source`; texts are cut to `max_length` tokens, or to what the model takes. With
+/// `int8` its weights are quantized as `electra pack` does it and computed with as the runtime does.
 pub fn evaluate(
     path: &Path,
     source: &Source,
     max_length: Option<usize>,
     device: DeviceChoice,
+    int8: bool,
 ) -> Result<Metrics> {
     let folder = Folder::read(path)?;
-    let Head::Classification(labels) = &folder.head else {
-        let expected = "a classifier, as `electra-train finetune` writes it";
-        return Err(Error::field(&path.join(CONFIG), "architectures", "another model", expected));
-    };
+    let labels = labels_of(&folder)?;
+    if int8 {
+        runs_in_int8(&folder)?;
+    }
     let examples = source.read(labels)?;
     let tokenizer = tokenizer_of(&folder)?;
     let longest = folder.config.max_position_embeddings as usize;
     let examples = encode(&examples, &tokenizer, max_length.unwrap_or(longest).clamp(2, longest))?;
-    let classifier = TextClassifier::new(&folder, labels, device.find()?, Precision::F32, 0)?;
-    classifier.evaluate(&examples, tokenizer.special.pad)
+    let classifier = TextClassifier::read(&folder, device.find()?)?;
+    let int8 = int8.then_some(Int8::Everything);
+    let logits = classifier.logits_of_all(&examples, tokenizer.special.pad, int8)?;
+    Ok(metrics_of(&logits, &examples))
 }

@@ -14,5 +14,6 @@ pub mod metrics;
 pub mod model;
 pub mod optimizer;
 pub mod pretrain;
+pub mod quantize;
 pub mod random;
 pub mod run;

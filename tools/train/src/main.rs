@@ -10,7 +10,7 @@ use electra_train::device::DeviceChoice;
 use electra_train::error::Result;
 use electra_train::metrics::Metrics;
 
-/// Makes ELECTRA models: pre-training, fine-tuning, evaluation.
+/// Makes ELECTRA models: pre-training, fine-tuning, quantization, evaluation.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -26,7 +26,9 @@ enum Command {
     Finetune(RunArguments),
     /// Teach a small ELECTRA classifier what a larger one, ELECTRA or BERT, has learnt.
     Distil(RunArguments),
-    /// Measure a classifier on a labelled file, in f32; texts are cut to what the model takes.
+    /// Train a classifier on as the int8 runtime computes it, and report what int8 does to it with and without.
+    Quantize(RunArguments),
+    /// Measure a classifier on a labelled file; texts are cut to what the model takes.
     Evaluate(EvaluateArguments),
 }
 
@@ -60,6 +62,9 @@ struct EvaluateArguments {
     /// Where to compute.
     #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
+    /// Quantize it as `electra pack` does and compute as the runtime does, instead of in f32.
+    #[arg(long)]
+    int8: bool,
     /// Print the figures as JSON.
     #[arg(long)]
     json: bool,
@@ -103,9 +108,13 @@ fn run(command: Command) -> Result<()> {
                 summary.model.display()
             );
         }
+        Command::Quantize(it) => {
+            print!("{}", electra_train::quantize::quantize(&it.settings, &it.overrides, &it.output)?);
+        }
         Command::Evaluate(it) => {
             let source = Source { text: it.text, label: it.label, ..Source::new(it.file) };
-            let metrics = electra_train::evaluate::evaluate(&it.model, &source, it.max_length, it.device)?;
+            let metrics =
+                electra_train::evaluate::evaluate(&it.model, &source, it.max_length, it.device, it.int8)?;
             print_metrics(&metrics, it.json);
         }
     }

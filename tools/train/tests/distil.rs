@@ -1,6 +1,8 @@
 //! A student that learns from a teacher, as a user does it, on a small made-up language.
 
 mod common;
+#[path = "common/task.rs"]
+mod task;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +18,7 @@ fn write_task(root: &Path) -> PathBuf {
     write_language(root);
     let settings = write_pretrain_settings(root, 60);
     run(&["pretrain", text(&settings), "-o", text(&root.join("pretrained"))]);
-    let settings = common::write_task(root, "pretrained/discriminator");
+    let settings = task::write_task(root, "pretrained/discriminator");
     let one_seed = ["--set", "training.seeds=[1]"];
     run(&[&["finetune", text(&settings), "-o", text(&root.join("taught"))][..], &one_seed].concat());
     let mut random = Stream::new(5, Purpose::Selection, 1);

@@ -1,17 +1,19 @@
 //! From raw text to a classifier, as a user does it, on a small made-up language.
 
 mod common;
+#[path = "common/task.rs"]
+mod task;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-use common::{electra_train, metrics, refused, run, sentence, text, write_language, write_pretrain_settings};
+use common::{electra_train, metrics, refused, run, text, write_language, write_pretrain_settings};
 use electra_train::model::config::Head;
 use electra_train::model::folder::Folder;
-use electra_train::random::{Purpose, Stream};
 use serde_json::{Value, json};
+use task::write_task;
 
 #[test]
 fn from_text_to_a_classifier() {

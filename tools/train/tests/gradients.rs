@@ -2,7 +2,7 @@
 //! belong together.
 
 use electra_train::device::Precision;
-use electra_train::model::{Classifier, Config, Discriminator, Encoder, Mode, Parameter, Parameters};
+use electra_train::model::{Classifier, Config, Discriminator, Encoder, Int8, Mode, Parameter, Parameters};
 use tch::{Device, Kind, Reduction, Tensor};
 
 const LABELS: usize = 3;
@@ -40,6 +40,32 @@ fn a_discriminator_along_random_directions() {
             Reduction::Mean,
         )
     });
+}
+
+/// Rounding has no slope; straight through it, the gradient points where that of f32 does.
+#[test]
+fn a_classifier_in_int8_points_where_it_does_in_f32() {
+    let config = config();
+    let mut list = Encoder::parameters(&config, "", false);
+    list.extend(Classifier::parameters(&config, LABELS));
+    let parameters = parameters(list);
+    let encoder = Encoder::new(&parameters, &config, "", None);
+    let head = Classifier::new(&parameters, &config);
+    let (ids, labels) = (ids(), Tensor::from_slice(&[2_i64, 0]));
+    let present = ids.not_equal(0);
+    let states = encoder.forward(&ids, Some(&present), Mode::Evaluate).unwrap();
+    let logits = head.forward(&states, Mode::Evaluate).unwrap();
+    let in_f32 = parameters.gradients(&logits.cross_entropy_for_logits(&labels)).unwrap();
+    let states = encoder.forward_int8(&ids, Some(&present), Int8::Everything).unwrap();
+    let logits = head.forward_int8(&states, Int8::Everything).unwrap();
+    let in_int8 = parameters.gradients(&logits.cross_entropy_for_logits(&labels)).unwrap();
+    for group in parameters.groups() {
+        let part =
+            |of: &Tensor| of.narrow(0, group.elements.start, group.elements.end - group.elements.start);
+        let (found, expected) = (part(&in_int8), part(&in_f32));
+        let share = ((&found - &expected).norm() / expected.norm()).double_value(&[]);
+        assert!(share > 0.0 && share < 0.1, "{group:?}: {share}");
+    }
 }
 
 fn config() -> Config {

@@ -145,7 +145,7 @@ pub fn hidden_loss(found: &Tensor, wanted: &Tensor, present: Option<&Tensor>) ->
     let wanted = wanted.f_to_kind(Kind::Float)?;
     let error = found.f_to_kind(Kind::Float)?.f_sub(&wanted)?.f_square()?;
     let error = error.f_mean_dim(-1, false, Kind::Float)?;
-    let (centre, _) = (wanted.f_mean_dim([0_i64, 1].as_slice(), true, Kind::Float)?, ());
+    let centre = wanted.f_mean_dim([0_i64, 1].as_slice(), true, Kind::Float)?;
     let variance = wanted.f_sub(&centre)?.f_square()?.f_mean_dim(-1, false, Kind::Float)?;
     Ok(mean_of_present(&error, present)?.f_div(&mean_of_present(&variance, present)?)?)
 }
@@ -231,12 +231,12 @@ mod tests {
         assert!(value(soft_loss(&logits, &logits, 3.0)).abs() < 1e-6);
         let present = Tensor::from_slice(&[true, true, true, true, false, false]).view([2, 3]);
         let states = random(&[2, 3, 8]);
-        let mut other = states.copy();
+        let other = states.copy();
         let _ = other.get(1).narrow(0, 1, 2).fill_(7.0);
         assert!(value(hidden_loss(&other, &states, Some(&present))).abs() < 1e-6);
         assert!(value(hidden_loss(&other, &states, None)) > 0.1);
         let stacked = random(&[3, 2, 2, 3, 4]);
-        let mut other = stacked.copy();
+        let other = stacked.copy();
         let _ = other.select(1, 1).narrow(2, 1, 2).fill_(7.0);
         assert!(value(relation_loss(&other, &stacked, Some(&present), 4)).abs() < 1e-6);
         assert!(value(relation_loss(&other, &stacked, None, 4)) > 0.01);

@@ -26,7 +26,7 @@ const SAMPLE_LENGTH: usize = 32;
 /// Shorter texts are passed over while there are enough others.
 const SAMPLE_SHORTEST: usize = 20;
 /// Added to the diagonal of the normal equations, as a share of its mean.
-const RIDGE: f64 = 1e-3;
+const RIDGE: f64 = 1e-2;
 
 /// Tensors of the student by their Hugging Face names, and the maps of its states to the teacher's; for
 /// [`Start::Embeddings`] the embeddings alone.
@@ -539,7 +539,7 @@ fn least_squares(input: &Tensor, goal: &Tensor) -> Result<(Tensor, Tensor)> {
     let (y, y_mean) = centred(goal)?;
     let gram = x.f_tr()?.f_matmul(&x)?.f_to_kind(Kind::Double)?;
     let product = x.f_tr()?.f_matmul(&y)?.f_to_kind(Kind::Double)?;
-    let ridge = gram.f_trace()?.f_double_value(&[])? / gram.size()[0] as f64 * std::env::var("RIDGE").map_or(RIDGE, |v| v.parse().unwrap());
+    let ridge = gram.f_trace()?.f_double_value(&[])? / gram.size()[0] as f64 * RIDGE;
     let eye = Tensor::f_eye(gram.size()[0], (Kind::Double, gram.device()))?;
     // A constant input has no variance at all.
     let gram = gram.f_add(&eye.f_mul_scalar(ridge.max(1e-9))?)?;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::settings::FinetuneSettings;
+use super::objective::HardLabels;
+use super::settings::{Data, FinetuneSettings};
 use super::trial::{METRICS, MODEL, Outcome, Task, Trial};
 use crate::classification::{EncodedExample, encode, tokenizer_of};
 use crate::data::{Source, WordPieceTokenizer};
@@ -36,9 +37,11 @@ pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<
     let device = settings.run.device.find()?;
     let folder = Folder::read(&settings.model.folder)?;
     let tokenizer = tokenizer_of(&folder)?;
-    let train = read(&settings, &settings.data.train, &folder, &tokenizer)?;
-    let dev = read(&settings, &settings.data.dev, &folder, &tokenizer)?;
-    let task = Task { settings, folder, tokenizer, train, dev, device };
+    let train = read_examples(&settings.data, &settings.data.train, &folder, &tokenizer)?;
+    let dev = read_examples(&settings.data, &settings.data.dev, &folder, &tokenizer)?;
+    let objective = HardLabels::new(&settings.training, &train, settings.data.labels.len(), device)?;
+    let objective = Box::new(objective);
+    let task = Task { command: "finetune", settings, objective, folder, tokenizer, train, dev, device };
     let mut trials = Vec::new();
     for &seed in &task.settings.training.seeds {
         let path = output.join(format!("seed-{seed}"));
@@ -48,16 +51,17 @@ pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<
     summarize(trials, output)
 }
 
-fn read(
-    settings: &FinetuneSettings,
+/// The texts of `sources` as ids, cut to the length that `data` says and `folder` takes.
+pub fn read_examples(
+    data: &Data,
     sources: &[Source],
     folder: &Folder,
     tokenizer: &WordPieceTokenizer,
 ) -> Result<Vec<EncodedExample>> {
-    let longest = settings.data.max_length.min(folder.config.max_position_embeddings as usize);
+    let longest = data.max_length.min(folder.config.max_position_embeddings as usize);
     let mut examples = Vec::new();
     for source in sources {
-        examples.extend(encode(&source.read(&settings.data.labels)?, tokenizer, longest)?);
+        examples.extend(encode(&source.read(&data.labels)?, tokenizer, longest)?);
     }
     Ok(examples)
 }

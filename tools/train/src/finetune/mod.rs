@@ -2,8 +2,11 @@
 
 mod batches;
 mod command;
+mod objective;
 mod settings;
 mod trial;
 
-pub use command::{Summary, finetune};
-pub use settings::{ClassWeights, FinetuneSettings};
+pub use command::{Summary, finetune, read_examples};
+pub use objective::{HardLabels, Objective};
+pub use settings::{ClassWeights, Data, FinetuneSettings, Model, Run, Training};
+pub use trial::{METRICS, MODEL, Outcome, Task, Trial};

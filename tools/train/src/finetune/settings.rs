@@ -68,6 +68,9 @@ pub enum ClassWeights {
 pub struct Training {
     /// Passes over the texts, at most.
     pub epochs: u64,
+    /// Updates, at most, where an epoch is too long.
+    #[serde(default)]
+    pub steps: Option<u64>,
     /// Texts of an update.
     pub batch_size: usize,
     /// Share of the updates until the learning rate is at its largest.
@@ -136,6 +139,7 @@ impl Settings for FinetuneSettings {
             ("data.dev", self.data.dev.len() as u64, 1),
             ("data.max_length", self.data.max_length as u64, 3),
             ("training.epochs", training.epochs, 1),
+            ("training.steps", training.steps.unwrap_or(1), 1),
             ("training.batch_size", training.batch_size as u64, 1),
             ("training.evaluations_per_epoch", training.evaluations_per_epoch, 1),
             ("training.patience", training.patience, 1),

@@ -5,16 +5,16 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tch::{Device, Kind, Reduction, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::batches::batches_of_epoch;
-use super::settings::{ClassWeights, FinetuneSettings};
+use super::objective::Objective;
+use super::settings::FinetuneSettings;
 use crate::checkpoint::{Checkpoints, write_folder};
 use crate::classification::{EncodedExample, LabelledBatch, TextClassifier};
 use crate::data::WordPieceTokenizer;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
-use crate::model::Mode;
 use crate::model::folder::{Folder, Tensors};
 use crate::optimizer::{AdamW, linear_schedule};
 use crate::random::seed_torch;
@@ -29,8 +29,12 @@ const BEST: &str = "best_parameters";
 /// What all trials share.
 #[derive(Debug)]
 pub struct Task {
+    /// Name of the command, for the display.
+    pub command: &'static str,
     /// See there.
     pub settings: FinetuneSettings,
+    /// What is learnt.
+    pub objective: Box<dyn Objective>,
     /// What to begin with.
     pub folder: Folder,
     /// Of that folder.
@@ -73,7 +77,6 @@ pub struct Trial<'a> {
     optimizer: AdamW,
     checkpoints: Checkpoints,
     log: MetricsLog,
-    weights: Option<Tensor>,
     counters: Counters,
     best: Tensor,
     epoch: Option<(u64, Vec<Vec<usize>>)>,
@@ -104,7 +107,6 @@ impl<'a> Trial<'a> {
         }
         std::fs::create_dir_all(&output).map_err(Error::write(&output))?;
         let log = MetricsLog::open(&output.join(METRICS), counters.step)?;
-        let weights = class_weights(settings.training.class_weights, &task.train, labels.len(), task.device)?;
         Ok(Self {
             task,
             seed,
@@ -113,7 +115,6 @@ impl<'a> Trial<'a> {
             optimizer,
             checkpoints,
             log,
-            weights,
             counters,
             best,
             epoch: None,
@@ -127,10 +128,11 @@ impl<'a> Trial<'a> {
     pub fn train(mut self) -> Result<Outcome> {
         let training = &self.task.settings.training;
         let per_epoch = self.task.train.len().div_ceil(training.batch_size) as u64;
-        let steps = training.epochs * per_epoch;
+        let steps = (training.epochs * per_epoch).min(training.steps.unwrap_or(u64::MAX));
         let warmup = (steps as f64 * training.warmup_share) as u64;
-        let evaluate_every = per_epoch.div_ceil(training.evaluations_per_epoch);
-        let mut progress = Progress::new(&format!("finetune, seed {}", self.seed), steps, self.counters.step);
+        let evaluate_every = per_epoch.min(steps).div_ceil(training.evaluations_per_epoch);
+        let title = format!("{}, seed {}", self.task.command, self.seed);
+        let mut progress = Progress::new(&title, steps, self.counters.step);
         self.since = Instant::now();
         while !self.counters.finished {
             self.one_step(linear_schedule(self.counters.step + 1, warmup, steps), per_epoch)?;
@@ -165,14 +167,7 @@ impl<'a> Trial<'a> {
         let batch = LabelledBatch::new(examples, self.task.tokenizer.special.pad, self.task.device)?;
         self.tokens += batch.ids.numel() as u64;
         seed_torch(self.seed, step);
-        let logits = self.classifier.logits(&batch, Mode::Train)?;
-        let loss = logits.f_cross_entropy_loss(
-            &batch.labels,
-            self.weights.as_ref(),
-            Reduction::Mean,
-            -100,
-            training.label_smoothing,
-        )?;
+        let loss = self.task.objective.loss(&self.classifier, &batch)?;
         let parameters = &self.classifier.parameters;
         let gradients = parameters.gradients(&loss)?;
         self.counters.step += 1;
@@ -210,7 +205,7 @@ impl<'a> Trial<'a> {
 
     fn look_at_dev(&mut self, steps: u64) -> Result<String> {
         let padding = self.task.tokenizer.special.pad;
-        let dev = self.classifier.evaluate(&self.task.dev, padding)?;
+        let dev = self.task.objective.evaluate(&self.classifier, &self.task.dev, padding)?;
         let step = self.counters.step;
         self.log.write(&json!({
             "step": step,
@@ -259,38 +254,5 @@ impl<'a> Trial<'a> {
             Some(best) => Ok(best),
             None => unreachable!("a trial ends with a look at dev"),
         }
-    }
-}
-
-/// Weights `[labels]` whose mean over the texts is 1, inverse to how often a label occurs.
-fn class_weights(
-    choice: ClassWeights,
-    examples: &[EncodedExample],
-    labels: usize,
-    device: Device,
-) -> Result<Option<Tensor>> {
-    if choice == ClassWeights::None {
-        return Ok(None);
-    }
-    let mut counts = vec![0_u32; labels];
-    for example in examples {
-        counts[example.label] += 1;
-    }
-    let weight = |&count: &u32| (examples.len() as f64 / (labels as f64 * f64::from(count.max(1)))) as f32;
-    let weights: Vec<f32> = counts.iter().map(weight).collect();
-    Ok(Some(Tensor::f_from_slice(&weights)?.f_to_device(device)?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rare_labels_weigh_more() {
-        let examples: Vec<EncodedExample> =
-            [0, 0, 0, 1].map(|label| EncodedExample { ids: vec![1], label }).to_vec();
-        let weights = class_weights(ClassWeights::Balanced, &examples, 2, Device::Cpu).unwrap().unwrap();
-        let weights: Vec<f32> = Vec::try_from(weights).unwrap();
-        assert!((weights[0] - 2.0 / 3.0).abs() < 1e-6 && (weights[1] - 2.0).abs() < 1e-6, "{weights:?}");
     }
 }

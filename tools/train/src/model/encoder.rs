@@ -18,11 +18,11 @@ pub enum Mode {
 /// Embeddings and layers, as views of [`Parameters`].
 #[derive(Debug)]
 pub struct Encoder {
-    config: Config,
+    pub(super) config: Config,
     compute: Kind,
-    embeddings: Embeddings,
-    projection: Option<Linear>,
-    layers: Vec<Layer>,
+    pub(super) embeddings: Embeddings,
+    pub(super) projection: Option<Linear>,
+    pub(super) layers: Vec<Layer>,
 }
 
 impl Encoder {
@@ -133,11 +133,11 @@ impl Encoder {
 }
 
 #[derive(Debug)]
-struct Embeddings {
-    words: Tensor,
-    positions: Tensor,
-    types: Tensor,
-    norm: LayerNorm,
+pub(super) struct Embeddings {
+    pub(super) words: Tensor,
+    pub(super) positions: Tensor,
+    pub(super) types: Tensor,
+    pub(super) norm: LayerNorm,
 }
 
 impl Embeddings {
@@ -164,7 +164,7 @@ impl Embeddings {
     }
 
     /// Every token is of type 0: texts here are never pairs.
-    fn forward(&self, ids: &Tensor, epsilon: f64) -> Result<Tensor> {
+    pub(super) fn forward(&self, ids: &Tensor, epsilon: f64) -> Result<Tensor> {
         let words = Tensor::f_embedding(&self.words, ids, -1, false, false)?;
         let rest = self.positions.f_narrow(0, 0, ids.size()[1])?.f_add(&self.types.f_narrow(0, 0, 1)?)?;
         self.norm.forward(&words.f_add(&rest)?, epsilon)
@@ -173,13 +173,13 @@ impl Embeddings {
 
 /// One layer: self-attention and feed-forward, each with a residual and LayerNorm after it.
 #[derive(Debug)]
-struct Layer {
-    query_key_value: Linear,
-    attention_output: Linear,
-    attention_norm: LayerNorm,
-    intermediate: Linear,
-    output: Linear,
-    output_norm: LayerNorm,
+pub(super) struct Layer {
+    pub(super) query_key_value: Linear,
+    pub(super) attention_output: Linear,
+    pub(super) attention_norm: LayerNorm,
+    pub(super) intermediate: Linear,
+    pub(super) output: Linear,
+    pub(super) output_norm: LayerNorm,
 }
 
 impl Layer {
@@ -215,10 +215,25 @@ impl Layer {
     }
 
     fn forward(&self, states: &Tensor, mask: Option<&Tensor>, config: &Config, mode: Mode) -> Result<Tensor> {
+        self.feed_forward(&self.attend(states, mask, config, mode)?, config, mode)
+    }
+
+    /// The first half: attention, residual, LayerNorm.
+    pub(super) fn attend(
+        &self,
+        states: &Tensor,
+        mask: Option<&Tensor>,
+        config: &Config,
+        mode: Mode,
+    ) -> Result<Tensor> {
         let context = self.attention(states, mask, config, mode)?;
         let attended = dropout(&self.attention_output.forward(&context)?, config.hidden_dropout_prob, mode)?;
-        let attended = self.attention_norm.forward(&states.f_add(&attended)?, config.layer_norm_eps)?;
-        let wide = self.intermediate.forward(&attended)?.f_gelu("none")?;
+        self.attention_norm.forward(&states.f_add(&attended)?, config.layer_norm_eps)
+    }
+
+    /// The second half: feed-forward, residual, LayerNorm.
+    pub(super) fn feed_forward(&self, attended: &Tensor, config: &Config, mode: Mode) -> Result<Tensor> {
+        let wide = self.intermediate.forward(attended)?.f_gelu("none")?;
         let narrow = dropout(&self.output.forward(&wide)?, config.hidden_dropout_prob, mode)?;
         self.output_norm.forward(&attended.f_add(&narrow)?, config.layer_norm_eps)
     }
@@ -259,8 +274,8 @@ impl Layer {
 /// `x Wᵀ + b`.
 #[derive(Debug)]
 pub(super) struct Linear {
-    weight: Tensor,
-    bias: Tensor,
+    pub(super) weight: Tensor,
+    pub(super) bias: Tensor,
 }
 
 impl Linear {
@@ -285,8 +300,8 @@ impl Linear {
 
 #[derive(Debug)]
 pub(super) struct LayerNorm {
-    weight: Tensor,
-    bias: Tensor,
+    pub(super) weight: Tensor,
+    pub(super) bias: Tensor,
 }
 
 impl LayerNorm {

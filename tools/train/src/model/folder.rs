@@ -49,7 +49,12 @@ impl Folder {
 
     /// The vocabulary's file.
     pub fn vocabulary(&self) -> PathBuf {
-        self.path.join(VOCABULARY)
+        self.file(VOCABULARY)
+    }
+
+    /// A file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
     }
 
     /// Overwrites the encoder's parameters, all of which must be in the folder, and with `head` those of the head where

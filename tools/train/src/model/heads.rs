@@ -85,8 +85,8 @@ impl MaskedLanguageModel {
 #[derive(Debug)]
 pub struct Classifier {
     family: Family,
-    dense: Linear,
-    output: Linear,
+    pub(super) dense: Linear,
+    pub(super) output: Linear,
     dropout: f64,
 }
 

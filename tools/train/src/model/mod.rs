@@ -4,11 +4,13 @@ pub mod config;
 mod encoder;
 pub mod folder;
 mod heads;
+mod int8;
 mod parameters;
 
 pub use config::{Config, Family};
 pub use encoder::{Encoder, Mode};
 pub use heads::{Classifier, Discriminator, MaskedLanguageModel};
+pub use int8::{Int8, Part};
 pub use parameters::{Initial, Parameter, Parameters};
 
 /// Puts a parameter of the generator into a namespace of its own: both encoders use the names of one ELECTRA model.

@@ -1,0 +1,98 @@
+//! What a trial learns, and how it is judged.
+
+use std::fmt::Debug;
+
+use tch::{Device, Reduction, Tensor};
+
+use super::settings::{ClassWeights, Training};
+use crate::classification::{EncodedExample, LabelledBatch, TextClassifier};
+use crate::error::Result;
+use crate::metrics::Metrics;
+use crate::model::Mode;
+
+/// The loss of a trial and its figures on dev.
+pub trait Objective: Debug {
+    /// Loss of an update over `batch`, a scalar.
+    fn loss(&self, classifier: &TextClassifier, batch: &LabelledBatch) -> Result<Tensor>;
+    /// Figures that decide which classifier of a trial is the best; `padding` is the id that fills short rows.
+    fn evaluate(
+        &self,
+        classifier: &TextClassifier,
+        examples: &[EncodedExample],
+        padding: u16,
+    ) -> Result<Metrics>;
+}
+
+/// Cross-entropy with the labels that the texts have.
+#[derive(Debug)]
+pub struct HardLabels {
+    weights: Option<Tensor>,
+    smoothing: f64,
+}
+
+impl HardLabels {
+    /// For texts of `labels` labels, which are weighted by how often they occur in `examples`.
+    pub fn new(
+        training: &Training,
+        examples: &[EncodedExample],
+        labels: usize,
+        device: Device,
+    ) -> Result<Self> {
+        let weights = class_weights(training.class_weights, examples, labels, device)?;
+        Ok(Self { weights, smoothing: training.label_smoothing })
+    }
+
+    /// Mean over the texts, a scalar, of `logits` `[batch, labels]`.
+    pub fn cross_entropy(&self, logits: &Tensor, batch: &LabelledBatch) -> Result<Tensor> {
+        let weights = self.weights.as_ref();
+        Ok(logits.f_cross_entropy_loss(&batch.labels, weights, Reduction::Mean, -100, self.smoothing)?)
+    }
+}
+
+impl Objective for HardLabels {
+    fn loss(&self, classifier: &TextClassifier, batch: &LabelledBatch) -> Result<Tensor> {
+        self.cross_entropy(&classifier.logits(batch, Mode::Train)?, batch)
+    }
+
+    fn evaluate(
+        &self,
+        classifier: &TextClassifier,
+        examples: &[EncodedExample],
+        padding: u16,
+    ) -> Result<Metrics> {
+        classifier.evaluate(examples, padding)
+    }
+}
+
+/// Weights `[labels]` whose mean over the texts is 1, inverse to how often a label occurs.
+fn class_weights(
+    choice: ClassWeights,
+    examples: &[EncodedExample],
+    labels: usize,
+    device: Device,
+) -> Result<Option<Tensor>> {
+    if choice == ClassWeights::None {
+        return Ok(None);
+    }
+    let mut counts = vec![0_u32; labels];
+    for example in examples {
+        counts[example.label] += 1;
+    }
+    let weight = |&count: &u32| (examples.len() as f64 / (labels as f64 * f64::from(count.max(1)))) as f32;
+    let weights: Vec<f32> = counts.iter().map(weight).collect();
+    Ok(Some(Tensor::f_from_slice(&weights)?.f_to_device(device)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rare_labels_weigh_more() {
+        let examples: Vec<EncodedExample> =
+            [0, 0, 0, 1].map(|label| EncodedExample { ids: vec![1], label }).to_vec();
+        let weights = class_weights(ClassWeights::Balanced, &examples, 2, Device::Cpu).unwrap().unwrap();
+        let weights: Vec<f32> = Vec::try_from(weights).unwrap();
+        assert!((weights[0] - 2.0 / 3.0).abs() < 1e-6 && (weights[1] - 2.0).abs() < 1e-6, "{weights:?}");
+    }
+}

@@ -1,0 +1,92 @@
+//! The runtime's self-attention.
+
+use tch::{Kind, Tensor};
+
+use super::arithmetic::{GREATEST, exact_product, polynomial, quantize_activations, round, straight_through};
+use crate::error::Result;
+
+/// What a probability of 1 is before the division by the row's sum.
+const GREATEST_PROBABILITY: f64 = 255.0;
+/// Below, the exponential is taken as it is here: it rounds to zero.
+const LEAST_EXPONENT: f64 = -8.0;
+/// From the constant on: e^(8z) is the eighth power.
+const EXPONENTIAL: [f32; 6] = [1.0, 0.999_970_2, 0.499_609_77, 0.164_948_88, 0.038_246_796, 0.005_058_348_6];
+
+/// Contexts of `query`, `key` and `value`, all `[batch, heads, tokens, width]`. `mask` `[batch, 1, 1, tokens]` is false at
+/// padding, on which nothing depends but the contexts of padding.
+pub(super) fn attention(
+    query: &Tensor,
+    key: &Tensor,
+    value: &Tensor,
+    mask: Option<&Tensor>,
+) -> Result<Tensor> {
+    let width = query.size().last().copied().unwrap_or(1);
+    let root = f64::from(1.0 / (width as f32).sqrt());
+    let query = quantize_activations(query, &[-1])?;
+    let key = quantize_activations(key, &[-1])?;
+    let mut scores = exact_product(&query.values, &key.values, GREATEST)?
+        .f_mul(&key.scale.f_transpose(-2, -1)?)?
+        .f_mul(&query.scale.f_mul_scalar(root)?)?;
+    let mut value = value.shallow_clone();
+    if let Some(mask) = mask {
+        let absent = mask.f_logical_not()?;
+        scores = scores.f_masked_fill(&absent, f64::NEG_INFINITY)?;
+        // All tokens share the scale of the values.
+        value = value.f_masked_fill(&absent.f_transpose(-2, -1)?, 0.0)?;
+    }
+    let value = quantize_activations(&value, &[-2, -1])?;
+    let greatest = scores.f_detach()?.f_amax([-1], true)?;
+    let probabilities = straight_through(
+        &scores.f_sub(&greatest)?,
+        |x| round(&exponential(x)?.f_mul_scalar(GREATEST_PROBABILITY)?),
+        |x| Ok(x.f_exp()?.f_mul_scalar(GREATEST_PROBABILITY)?),
+    )?;
+    let total = probabilities.f_sum_dim_intlist([-1_i64].as_slice(), true, Kind::Float)?;
+    let sums = exact_product(&probabilities, &value.values.f_transpose(-2, -1)?, GREATEST_PROBABILITY)?;
+    Ok(sums.f_mul(&value.scale.f_div(&total)?)?)
+}
+
+/// `e^x` for x ≤ 0.
+fn exponential(x: &Tensor) -> Result<Tensor> {
+    let z = x.f_clamp_min(LEAST_EXPONENT)?.f_mul_scalar(0.125)?;
+    polynomial(&EXPONENTIAL, &z)?.f_square()?.f_square()?.f_square().map_err(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+
+    /// libtorch's own attention in f32 is nearly the same function, with nearly the same gradients.
+    #[test]
+    fn values_and_gradients_are_near_those_in_f32() {
+        tch::manual_seed(3);
+        let random = || Tensor::randn([2, 3, 7, 16], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        let leaves = [random(), random(), random()];
+        let [query, key, value] = &leaves;
+        let outer = Tensor::randn([2, 3, 7, 16], (Kind::Float, Device::Cpu));
+        // The second sequence is shorter; what its padding says does not count.
+        let present = Tensor::ones([2, 7], (Kind::Bool, Device::Cpu));
+        let _ = present.get(1).narrow(0, 4, 3).fill_(0);
+        let mask = present.view([2, 1, 1, 7]);
+        let int8 = attention(query, key, value, Some(&mask)).unwrap();
+        let f32 =
+            Tensor::scaled_dot_product_attention(query, key, value, Some(&mask), 0.0, false, None, false);
+        let gradients =
+            |of: &Tensor| Tensor::run_backward(&[(of * &outer).sum(Kind::Float)], &leaves, false, false);
+        let near = |found: &Tensor, expected: &Tensor| {
+            let share = ((found - expected).norm() / expected.norm()).double_value(&[]);
+            assert!(share > 0.0 && share < 0.02, "{share}");
+        };
+        near(&int8, &f32);
+        let found = gradients(&int8);
+        for (found, expected) in found.iter().zip(&gradients(&f32)) {
+            near(found, expected);
+        }
+        assert_eq!(found[1].get(1).narrow(1, 4, 3).abs().max().double_value(&[]), 0.0);
+        let louder = value.detach().copy();
+        let _ = louder.get(1).narrow(1, 4, 3).fill_(1e3);
+        assert_eq!(attention(query, key, &louder, Some(&mask)).unwrap(), int8);
+    }
+}

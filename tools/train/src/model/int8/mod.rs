@@ -1,0 +1,165 @@
+//! What the runtime computes in int8 (`docs/numerics.md`), on libtorch: the same bits forwards, and backwards as if nothing
+//! had been rounded (straight-through estimators: Bengio, Léonard and Courville, 2013).
+//!
+//! int8 values are whole numbers held in f32. Their products and sums are exact there, whatever the order of the sum, so a
+//! matrix product of f32 is the runtime's of int8; everything else is computed operation by operation as the runtime does.
+
+mod arithmetic;
+mod attention;
+
+use std::fmt;
+
+use tch::Tensor;
+
+use self::arithmetic::{exact_linear, gelu, layer_norm, quantize_weight, straight_through};
+use self::attention::attention;
+use super::encoder::{Embeddings, Encoder, Layer, LayerNorm, Linear, Mode};
+use super::{Classifier, Config};
+use crate::error::Result;
+
+/// A part of a model that can compute in int8 while the rest computes in f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Word and position embeddings and their projection.
+    Embeddings,
+    /// Self-attention of a layer, counted from 0, with its output layer.
+    Attention(usize),
+    /// Feed-forward block of a layer, counted from 0.
+    FeedForward(usize),
+    /// What stands on the encoder.
+    Head,
+}
+
+/// What computes in int8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Int8 {
+    /// The whole model, as the runtime does.
+    Everything,
+    /// One part; the rest in f32.
+    Only(Part),
+}
+
+impl Part {
+    /// Every part of a model, from the input to the output.
+    pub fn all(config: &Config) -> Vec<Self> {
+        let mut parts = vec![Self::Embeddings];
+        for layer in 0..config.num_hidden_layers as usize {
+            parts.extend([Self::Attention(layer), Self::FeedForward(layer)]);
+        }
+        parts.push(Self::Head);
+        parts
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embeddings => write!(formatter, "embeddings"),
+            Self::Attention(layer) => write!(formatter, "layer {layer} attention"),
+            Self::FeedForward(layer) => write!(formatter, "layer {layer} feed-forward"),
+            Self::Head => write!(formatter, "head"),
+        }
+    }
+}
+
+impl Int8 {
+    fn includes(self, part: Part) -> bool {
+        self == Self::Everything || self == Self::Only(part)
+    }
+}
+
+impl Encoder {
+    /// As [`Encoder::forward`] without dropout, with the parts in `int8` computed as the runtime does. The parameters must
+    /// be f32.
+    pub fn forward_int8(&self, ids: &Tensor, present: Option<&Tensor>, int8: Int8) -> Result<Tensor> {
+        let config = &self.config;
+        let epsilon = config.layer_norm_eps;
+        let quantized = int8.includes(Part::Embeddings);
+        let mut states = match quantized {
+            true => self.embeddings.forward_int8(ids, epsilon)?,
+            false => self.embeddings.forward(ids, epsilon)?,
+        };
+        if let Some(projection) = &self.projection {
+            states =
+                if quantized { projection.forward_int8(&states)? } else { projection.forward(&states)? };
+        }
+        // [batch, 1, 1, tokens], spread over heads and queries.
+        let mask = match present {
+            Some(present) => Some(present.f_unsqueeze(1)?.f_unsqueeze(1)?),
+            None => None,
+        };
+        for (index, layer) in self.layers.iter().enumerate() {
+            let attended = match int8.includes(Part::Attention(index)) {
+                true => layer.attend_int8(&states, mask.as_ref(), config)?,
+                false => layer.attend(&states, mask.as_ref(), config, Mode::Evaluate)?,
+            };
+            states = match int8.includes(Part::FeedForward(index)) {
+                true => layer.feed_forward_int8(&attended, epsilon)?,
+                false => layer.feed_forward(&attended, config, Mode::Evaluate)?,
+            };
+        }
+        Ok(states)
+    }
+}
+
+impl Classifier {
+    /// As [`Classifier::forward`] without dropout, of ELECTRA's head: the runtime runs no other.
+    pub fn forward_int8(&self, states: &Tensor, int8: Int8) -> Result<Tensor> {
+        if !int8.includes(Part::Head) {
+            return self.forward(states, Mode::Evaluate);
+        }
+        let pooled = gelu(&self.dense.forward_int8(&states.f_select(1, 0)?)?)?;
+        self.output.forward_int8(&pooled)
+    }
+}
+
+impl Embeddings {
+    /// Only the rows that occur are quantized: each has a scale of its own.
+    fn forward_int8(&self, ids: &Tensor, epsilon: f64) -> Result<Tensor> {
+        let words = quantize_weight(&Tensor::f_embedding(&self.words, ids, -1, false, false)?)?;
+        let positions = quantize_weight(&self.positions.f_narrow(0, 0, ids.size()[1])?)?;
+        let sum =
+            words.dequantize()?.f_add(&positions.dequantize()?)?.f_add(&self.types.f_narrow(0, 0, 1)?)?;
+        self.norm.forward_int8(&sum, epsilon)
+    }
+}
+
+impl Layer {
+    fn attend_int8(&self, states: &Tensor, mask: Option<&Tensor>, config: &Config) -> Result<Tensor> {
+        let (batch, tokens) = (states.size()[0], states.size()[1]);
+        let (heads, width) = (config.num_attention_heads, config.hidden_size / config.num_attention_heads);
+        // [3, batch, heads, tokens, width]
+        let stacked = self
+            .query_key_value
+            .forward_int8(states)?
+            .f_view([batch, tokens, 3, heads, width])?
+            .f_permute([2, 0, 3, 1, 4])?;
+        let part = |index| stacked.f_select(0, index);
+        let context = attention(&part(0)?, &part(1)?, &part(2)?, mask)?;
+        let context = context.f_transpose(1, 2)?.f_reshape([batch, tokens, config.hidden_size])?;
+        let attended = states.f_add(&self.attention_output.forward_int8(&context)?)?;
+        self.attention_norm.forward_int8(&attended, config.layer_norm_eps)
+    }
+
+    fn feed_forward_int8(&self, attended: &Tensor, epsilon: f64) -> Result<Tensor> {
+        let wide = gelu(&self.intermediate.forward_int8(attended)?)?;
+        let narrow = self.output.forward_int8(&wide)?;
+        self.output_norm.forward_int8(&attended.f_add(&narrow)?, epsilon)
+    }
+}
+
+impl Linear {
+    fn forward_int8(&self, input: &Tensor) -> Result<Tensor> {
+        exact_linear(input, &self.weight, &self.bias)
+    }
+}
+
+impl LayerNorm {
+    fn forward_int8(&self, input: &Tensor, epsilon: f64) -> Result<Tensor> {
+        straight_through(
+            input,
+            |input| layer_norm(input, &self.weight, &self.bias, epsilon),
+            |input| self.forward(input, epsilon),
+        )
+    }
+}

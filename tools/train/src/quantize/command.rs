@@ -1,0 +1,105 @@
+//! The command `quantize`: the training, and the report after it.
+
+use std::fs;
+use std::path::Path;
+
+use tch::Device;
+
+use super::objective::Int8Objective;
+use super::report::Report;
+use super::settings::QuantizeSettings;
+use crate::classification::{TextClassifier, labels_of, runs_in_int8, tokenizer_of};
+use crate::error::{Error, Result};
+use crate::finetune::{HardLabels, METRICS, MODEL, Task, Trial, read_examples};
+use crate::model::folder::{CONFIG, Folder, VOCABULARY};
+use crate::run::{draw_curves, load_settings};
+
+const REPORT: &str = "report.json";
+const CURVES: [&str; 4] = ["loss", "dev_accuracy", "dev_loss", "dev_calibration_error"];
+
+/// Trains a classifier in int8 into the folder `output`, or goes on where a run in that folder stopped, and reports what
+/// int8 does to it with and without. The result, `model`, holds f32 weights whose int8 form is what `electra pack` makes of
+/// them.
+pub fn quantize(settings: &Path, overrides: &[String], output: &Path) -> Result<Report> {
+    let settings: QuantizeSettings = load_settings(settings, overrides, output)?;
+    let device = settings.run.device.find()?;
+    let folder = Folder::read(&settings.model.folder)?;
+    runs_in_int8(&folder)?;
+    let labels = &settings.data.labels;
+    check_labels(&folder, labels)?;
+    let before = TextClassifier::read(&folder, device)?;
+    let tokenizer = tokenizer_of(&folder)?;
+    let train = read_examples(&settings.data, &settings.data.train, &folder, &tokenizer)?;
+    let dev = read_examples(&settings.data, &settings.data.dev, &folder, &tokenizer)?;
+    let longest = train.iter().map(|it| it.ids.len()).max().unwrap_or(0);
+    let teacher = match &settings.model.teacher {
+        Some(path) => teacher(path, &folder, labels, longest, device)?,
+        None => TextClassifier::read(&folder, device)?,
+    };
+    let of_trial = settings.of_trial();
+    let hard = HardLabels::new(&of_trial.training, &train, labels.len(), device)?;
+    let objective =
+        Box::new(Int8Objective { teacher, teacher_weight: settings.training.teacher_weight, hard });
+    let task =
+        Task { command: "quantize", settings: of_trial, objective, folder, tokenizer, train, dev, device };
+    Trial::begin(&task, settings.training.seed, output.to_path_buf())?.train()?;
+    draw_curves(&output.join(METRICS), &CURVES, &output.join("curves.svg"))?;
+
+    let trained = TextClassifier::read(&Folder::read(&output.join(MODEL))?, device)?;
+    let padding = task.tokenizer.special.pad;
+    let report = Report::measure(&before, &trained, &task.dev, padding, settings.run.sensitivity_texts)?;
+    report.write(&output.join(REPORT))?;
+    Ok(report)
+}
+
+/// The classifier in `path`, which reads the same ids, at least `longest` of them, and gives the same labels.
+fn teacher(
+    path: &Path,
+    folder: &Folder,
+    labels: &[String],
+    longest: usize,
+    device: Device,
+) -> Result<TextClassifier> {
+    let teacher = Folder::read(path)?;
+    check_labels(&teacher, labels)?;
+    check_vocabulary(&teacher, folder)?;
+    tokenizer_of(&teacher)?;
+    let positions = teacher.config.max_position_embeddings;
+    if positions < longest as i64 {
+        let expected = format!("at least {longest}, the tokens of the longest text");
+        let file = teacher.file(CONFIG);
+        return Err(Error::field(&file, "max_position_embeddings", positions.to_string(), expected));
+    }
+    TextClassifier::read(&teacher, device)
+}
+
+fn check_labels(folder: &Folder, expected: &[String]) -> Result<()> {
+    let found = labels_of(folder)?;
+    if found == expected {
+        return Ok(());
+    }
+    let expected = format!("{}, as data.labels has them", expected.join(", "));
+    Err(Error::field(&folder.file(CONFIG), "id2label", found.join(", "), expected))
+}
+
+/// Names the first line in which two vocabularies differ.
+fn check_vocabulary(folder: &Folder, like: &Folder) -> Result<()> {
+    let read = |folder: &Folder| {
+        let file = folder.file(VOCABULARY);
+        fs::read_to_string(&file).map_err(Error::read(&file))
+    };
+    let (found, expected) = (read(folder)?, read(like)?);
+    let (mut found, mut expected) = (found.lines(), expected.lines());
+    for line in 1.. {
+        let (found, expected) = match (found.next(), expected.next()) {
+            (None, None) => break,
+            (found, expected) if found == expected => continue,
+            differing => differing,
+        };
+        let expected =
+            format!("{}, as {} has it", expected.unwrap_or("no more lines"), like.file(VOCABULARY).display());
+        let found = found.unwrap_or("no more lines");
+        return Err(Error::field(&folder.file(VOCABULARY), format!("line {line}"), found, expected));
+    }
+    Ok(())
+}

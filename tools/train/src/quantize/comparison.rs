@@ -1,0 +1,105 @@
+//! Two classifiers on the same texts.
+
+use serde::Serialize;
+
+/// Texts to which the second classifier gives another label than the first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Flips {
+    /// Only the first is right.
+    pub right_to_wrong: usize,
+    /// Only the second is right.
+    pub wrong_to_right: usize,
+    /// Both are wrong.
+    pub wrong_to_wrong: usize,
+    /// Probability of at least as uneven a split into better and worse if both were equally good: McNemar's exact test,
+    /// two-sided.
+    pub mcnemar_p: f64,
+}
+
+/// What the second classifier does differently.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Comparison {
+    /// Other labels.
+    pub flips: Flips,
+    /// Mean absolute difference of a logit.
+    pub mean_logit_difference: f64,
+    /// Largest absolute difference of a logit.
+    pub largest_logit_difference: f64,
+}
+
+impl Flips {
+    /// All of them.
+    pub fn count(&self) -> usize {
+        self.right_to_wrong + self.wrong_to_right + self.wrong_to_wrong
+    }
+}
+
+impl Comparison {
+    /// Of the logits of each text by the `first` and the `second` classifier, with the texts' labels.
+    pub fn new(first: &[Vec<f64>], second: &[Vec<f64>], expected: &[usize]) -> Self {
+        let mut flips = Flips::default();
+        let (mut sum, mut largest, mut count) = (0.0, 0.0_f64, 0_usize);
+        for ((first, second), &expected) in first.iter().zip(second).zip(expected) {
+            let (before, now) = (greatest(first), greatest(second));
+            match (before == expected, now == expected) {
+                (true, false) => flips.right_to_wrong += 1,
+                (false, true) => flips.wrong_to_right += 1,
+                (false, false) if before != now => flips.wrong_to_wrong += 1,
+                _ => {}
+            }
+            for (first, second) in first.iter().zip(second) {
+                let difference = (first - second).abs();
+                (sum, largest, count) = (sum + difference, largest.max(difference), count + 1);
+            }
+        }
+        flips.mcnemar_p = mcnemar(flips.right_to_wrong, flips.wrong_to_right);
+        Self { flips, mean_logit_difference: sum / count.max(1) as f64, largest_logit_difference: largest }
+    }
+}
+
+/// Index of the largest; the first of equal ones.
+fn greatest(logits: &[f64]) -> usize {
+    (0..logits.len()).fold(0, |best, label| if logits[label] > logits[best] { label } else { best })
+}
+
+/// McNemar 1947, exact: a binomial test of `worse` and `better` against one half.
+fn mcnemar(worse: usize, better: usize) -> f64 {
+    let (all, fewer) = (worse + better, worse.min(better));
+    // Logarithm of the probability of `count` of `all`, from that of one fewer.
+    let mut logarithm = -(all as f64) * std::f64::consts::LN_2;
+    let mut tail = logarithm.exp();
+    for count in 1..=fewer {
+        logarithm += ((all - count + 1) as f64 / count as f64).ln();
+        tail += logarithm.exp();
+    }
+    (2.0 * tail).min(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_texts_by_hand() {
+        let first =
+            [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]].map(|it| it.to_vec());
+        let second =
+            [[0.9, 0.0, 0.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.5, 1.0]].map(|it| it.to_vec());
+        let comparison = Comparison::new(&first, &second, &[0, 0, 0, 0]);
+        let expected = Flips { right_to_wrong: 1, wrong_to_right: 1, wrong_to_wrong: 1, mcnemar_p: 1.0 };
+        assert_eq!(comparison.flips, expected);
+        assert_eq!(comparison.flips.count(), 3);
+        assert!((comparison.mean_logit_difference - (0.1 + 2.0 + 2.0 + 1.5) / 12.0).abs() < 1e-12);
+        assert_eq!(comparison.largest_logit_difference, 1.5);
+    }
+
+    #[test]
+    fn the_test_against_its_binomial() {
+        // 2 (1 + 10 + 45) / 2^10, 2 (1 + 5) / 2^5, and nothing to compare.
+        assert!((mcnemar(2, 8) - 0.109_375).abs() < 1e-12);
+        assert!((mcnemar(4, 1) - 0.375).abs() < 1e-12);
+        assert_eq!((mcnemar(0, 0), mcnemar(3, 3)), (1.0, 1.0));
+        // Where 2^-n is no f64 any more; normal approximation: z = 8.77.
+        assert!((1e-19..1e-16).contains(&mcnemar(1100, 1540)));
+    }
+}

@@ -1,0 +1,150 @@
+//! What int8 does to a classifier: as a file, and as a table to read.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::comparison::{Comparison, Flips};
+use crate::classification::{EncodedExample, TextClassifier, metrics_of};
+use crate::error::{Error, Result};
+use crate::metrics::Metrics;
+use crate::model::{Int8, Part};
+use crate::run::Progress;
+
+/// Figures on dev; written as `report.json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The folder that was quantized, in f32.
+    pub f32: Metrics,
+    /// The same in int8, its weights quantized as `electra pack` does it (post-training quantization).
+    pub ptq: Quantized,
+    /// The result of the training in int8 (quantization-aware training).
+    pub qat: Quantized,
+    /// What the training changed of the labels in int8.
+    pub qat_versus_ptq: Flips,
+    /// What each part alone does in int8, the rest of the folder in f32.
+    pub sensitivity: Vec<Sensitivity>,
+}
+
+/// A classifier in int8.
+#[derive(Clone, Debug, Serialize)]
+pub struct Quantized {
+    /// Its figures.
+    pub dev: Metrics,
+    /// Against the folder in f32.
+    pub versus_f32: Comparison,
+}
+
+/// What one part does in int8.
+#[derive(Clone, Debug, Serialize)]
+pub struct Sensitivity {
+    /// Name of the part.
+    pub part: String,
+    /// On how many texts.
+    pub texts: usize,
+    /// Against everything in f32.
+    pub versus_f32: Comparison,
+}
+
+impl Report {
+    /// Measures on `examples`; the sensitivity on at most `sensitivity_texts` of them. `padding` is the id that fills short
+    /// rows.
+    pub(super) fn measure(
+        before: &TextClassifier,
+        trained: &TextClassifier,
+        examples: &[EncodedExample],
+        padding: u16,
+        sensitivity_texts: usize,
+    ) -> Result<Self> {
+        let everything = Some(Int8::Everything);
+        let f32 = before.logits_of_all(examples, padding, None)?;
+        let ptq = before.logits_of_all(examples, padding, everything)?;
+        let qat = trained.logits_of_all(examples, padding, everything)?;
+        let labels = labels(examples);
+        let quantized = |logits: &[Vec<f64>]| Quantized {
+            dev: metrics_of(logits, examples),
+            versus_f32: Comparison::new(&f32, logits, &labels),
+        };
+        Ok(Self {
+            f32: metrics_of(&f32, examples),
+            ptq: quantized(&ptq),
+            qat: quantized(&qat),
+            qat_versus_ptq: Comparison::new(&ptq, &qat, &labels).flips,
+            sensitivity: sensitivity(before, &spread(examples, sensitivity_texts), padding)?,
+        })
+    }
+
+    pub(super) fn write(&self, file: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|error| Error::field(file, "report", error.to_string(), "JSON"))?;
+        std::fs::write(file, text + "\n").map_err(Error::write(file))
+    }
+}
+
+fn sensitivity(
+    classifier: &TextClassifier,
+    examples: &[EncodedExample],
+    padding: u16,
+) -> Result<Vec<Sensitivity>> {
+    if examples.is_empty() {
+        return Ok(Vec::new());
+    }
+    let labels = labels(examples);
+    let parts = Part::all(&classifier.config);
+    let f32 = classifier.logits_of_all(examples, padding, None)?;
+    let mut progress = Progress::new("sensitivity", parts.len() as u64, 0);
+    let mut found = Vec::with_capacity(parts.len());
+    for (done, part) in (1..).zip(parts) {
+        let logits = classifier.logits_of_all(examples, padding, Some(Int8::Only(part)))?;
+        let versus_f32 = Comparison::new(&f32, &logits, &labels);
+        found.push(Sensitivity { part: part.to_string(), texts: examples.len(), versus_f32 });
+        progress.step(done);
+        progress.report(done, &part.to_string());
+    }
+    Ok(found)
+}
+
+fn labels(examples: &[EncodedExample]) -> Vec<usize> {
+    examples.iter().map(|it| it.label).collect()
+}
+
+/// At most `count` of `examples`, evenly spread: files are often sorted by label.
+fn spread(examples: &[EncodedExample], count: usize) -> Vec<EncodedExample> {
+    let count = count.min(examples.len());
+    (0..count).map(|index| examples[index * examples.len() / count].clone()).collect()
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            out,
+            "{:<28}{:>9}{:>10}{:>9}{:>8}{:>8}",
+            "", "accuracy", "to wrong", "to right", "other", "p"
+        )?;
+        writeln!(out, "{:<28}{:>7.2} %", "f32", self.f32.accuracy * 100.0)?;
+        for (name, it) in [("int8, as packed", &self.ptq), ("int8, trained", &self.qat)] {
+            write!(out, "{name:<28}{:>7.2} %", it.dev.accuracy * 100.0)?;
+            write_flips(out, &it.versus_f32.flips)?;
+        }
+        write!(out, "{:<37}", "  trained against packed")?;
+        write_flips(out, &self.qat_versus_ptq)?;
+        writeln!(out, "\n{:<28}{:>9}{:>10}{:>9}", "logits against f32", "mean", "largest", "flips")?;
+        let mut line = |name: &str, it: &Comparison| {
+            let (mean, largest) = (it.mean_logit_difference, it.largest_logit_difference);
+            writeln!(out, "{name:<28}{mean:>9.5}{largest:>10.5}{:>9}", it.flips.count())
+        };
+        line("int8, as packed", &self.ptq.versus_f32)?;
+        line("int8, trained", &self.qat.versus_f32)?;
+        for it in &self.sensitivity {
+            line(&format!("only {}", it.part), &it.versus_f32)?;
+        }
+        Ok(())
+    }
+}
+
+/// Ends the line.
+fn write_flips(out: &mut fmt::Formatter<'_>, flips: &Flips) -> fmt::Result {
+    let Flips { right_to_wrong, wrong_to_right, wrong_to_wrong, mcnemar_p } = flips;
+    writeln!(out, "{right_to_wrong:>10}{wrong_to_right:>9}{wrong_to_wrong:>8}{mcnemar_p:>8.3}")
+}

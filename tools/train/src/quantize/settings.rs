@@ -1,0 +1,158 @@
+//! Settings of `quantize`.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::device::{DeviceChoice, Precision};
+use crate::error::{Error, Result};
+use crate::finetune::{self, ClassWeights, Data, FinetuneSettings};
+use crate::optimizer;
+use crate::run::Settings;
+
+/// The TOML file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuantizeSettings {
+    /// What is quantized, and what it is to stay near.
+    pub model: Model,
+    /// Labelled texts.
+    pub data: Data,
+    /// For how long, and how.
+    pub training: Training,
+    /// The optimizer. It has no default here: pre-training's rate would undo the fine-tuning.
+    pub optimizer: optimizer::Settings,
+    /// Where and how often.
+    #[serde(default)]
+    pub run: Run,
+}
+
+/// What is quantized, and what it is to stay near.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// An ELECTRA classifier of the Hugging Face layout.
+    pub folder: PathBuf,
+    /// A classifier with the same labels and vocabulary whose probabilities are learnt; `folder` itself, in f32, by default.
+    #[serde(default)]
+    pub teacher: Option<PathBuf>,
+}
+
+/// For how long, and how. There is no precision to choose: bf16 has eight significant bits, too few for sums of int8
+/// products.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// Passes over the texts, at most.
+    #[serde(default = "defaults::epochs")]
+    pub epochs: u64,
+    /// Updates, at most, where an epoch is too long.
+    #[serde(default)]
+    pub steps: Option<u64>,
+    /// Texts of an update.
+    pub batch_size: usize,
+    /// Share of the updates until the learning rate is at its largest.
+    #[serde(default = "defaults::warmup_share")]
+    pub warmup_share: f64,
+    /// Looks at dev an epoch, or in `steps` where that is less; a checkpoint is written at each.
+    #[serde(default = "defaults::evaluations_per_epoch")]
+    pub evaluations_per_epoch: u64,
+    /// Looks at dev without improvement after which the training ends.
+    #[serde(default = "defaults::patience")]
+    pub patience: u64,
+    /// Share of the teacher's probabilities in the loss; the rest is that of the texts' labels.
+    #[serde(default = "defaults::teacher_weight")]
+    pub teacher_weight: f64,
+    /// How the texts' labels weigh.
+    #[serde(default)]
+    pub class_weights: ClassWeights,
+    /// Share of the texts' labels that is spread over all labels.
+    #[serde(default)]
+    pub label_smoothing: f64,
+    /// Decides the order of the texts.
+    #[serde(default = "defaults::seed")]
+    pub seed: u64,
+}
+
+/// Where and how often; may change when a run goes on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Run {
+    /// Where to compute.
+    pub device: DeviceChoice,
+    /// Updates between two lines of the log.
+    pub log_every: u64,
+    /// Texts of dev, evenly spread, on which the sensitivity of each part is measured; 0 for no such measurement.
+    pub sensitivity_texts: usize,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self { device: DeviceChoice::Auto, log_every: 50, sensitivity_texts: 1000 }
+    }
+}
+
+mod defaults {
+    pub(super) fn epochs() -> u64 {
+        1
+    }
+    pub(super) fn warmup_share() -> f64 {
+        0.1
+    }
+    pub(super) fn evaluations_per_epoch() -> u64 {
+        4
+    }
+    pub(super) fn patience() -> u64 {
+        4
+    }
+    pub(super) fn teacher_weight() -> f64 {
+        1.0
+    }
+    pub(super) fn seed() -> u64 {
+        1
+    }
+}
+
+impl QuantizeSettings {
+    /// The same as settings of the trial that does the training.
+    pub(super) fn of_trial(&self) -> FinetuneSettings {
+        let training = &self.training;
+        FinetuneSettings {
+            model: finetune::Model { folder: self.model.folder.clone() },
+            data: self.data.clone(),
+            training: finetune::Training {
+                epochs: training.epochs,
+                steps: training.steps,
+                batch_size: training.batch_size,
+                warmup_share: training.warmup_share,
+                evaluations_per_epoch: training.evaluations_per_epoch,
+                patience: training.patience,
+                class_weights: training.class_weights,
+                label_smoothing: training.label_smoothing,
+                seeds: vec![training.seed],
+                precision: Precision::F32,
+            },
+            optimizer: self.optimizer.clone(),
+            run: finetune::Run { device: self.run.device, log_every: self.run.log_every },
+        }
+    }
+}
+
+impl Settings for QuantizeSettings {
+    fn check(&self, file: &Path) -> Result<()> {
+        let weight = self.training.teacher_weight;
+        if !(0.0..=1.0).contains(&weight) {
+            return Err(Error::field(file, "training.teacher_weight", weight.to_string(), "0 to 1"));
+        }
+        self.of_trial().check(file)
+    }
+
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        let sources = self.data.train.iter_mut().chain(&mut self.data.dev);
+        sources
+            .map(|source| &mut source.path)
+            .chain([&mut self.model.folder])
+            .chain(&mut self.model.teacher)
+            .collect()
+    }
+}

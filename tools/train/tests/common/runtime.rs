@@ -1,0 +1,29 @@
+//! The runtime, as an oracle: a folder packed as `electra pack` does it, and its logits.
+
+use std::path::Path;
+
+use electra_core::{Engine, Kernels, Model, arena_bytes};
+
+/// Logits of each of `sequences` by the runtime on the packed `folder`.
+pub fn logits(folder: &Path, sequences: &[&[u16]]) -> Vec<Vec<f32>> {
+    let checkpoint = electra_pack::hugging_face::read(folder).unwrap_or_else(|error| panic!("{error}"));
+    let packed = electra_pack::model_file::pack(&checkpoint, &[("name", "test")]);
+    let packed = packed.unwrap_or_else(|error| panic!("{error}")).bytes;
+    let mut memory = Vec::new();
+    let bytes = aligned(&mut memory, packed.len());
+    bytes.copy_from_slice(&packed);
+    let model = Model::open(bytes).unwrap();
+    let longest = sequences.iter().map(|ids| ids.len()).max().unwrap();
+    let mut memory = Vec::new();
+    let arena = aligned(&mut memory, arena_bytes(model.config(), longest));
+    let mut engine = Engine::new(&model, Kernels::detect(), arena, longest).unwrap();
+    sequences.iter().map(|ids| engine.run(ids).unwrap().to_vec()).collect()
+}
+
+/// `length` zeros at an address that model files and arenas may have.
+fn aligned(memory: &mut Vec<u8>, length: usize) -> &mut [u8] {
+    const ALIGNMENT: usize = 64;
+    memory.resize(length + ALIGNMENT, 0);
+    let start = memory.as_ptr().align_offset(ALIGNMENT);
+    &mut memory[start..start + length]
+}
