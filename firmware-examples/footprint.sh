@@ -3,6 +3,8 @@
 # shellcheck disable=SC2154 # what is not assigned here is in test.sh
 
 flash_limit=$((96 * 1024)) ram_limit=$((24 * 1024)) arena_limit=$((160 * 1024))
+# Instructions a MAC.
+m7_gemm_limit=1.4 m55_gemm_limit=0.15
 tolerance_percent=2
 
 # Notes a figure of the board for the table.
@@ -76,7 +78,13 @@ figures() { # EXAMPLE
       }' | tee "$scratch/counts"
   note "$1" "million instructions a token, of 64" "$(sed -n 's/^64 tokens.* \([0-9.]*\) M a token.*/\1/p' "$scratch/counts")"
   note "$1" "instructions a MAC, all of a run of 64 tokens" "$(sed -n 's/^64 tokens.* \([0-9.]*\) a MAC/\1/p' "$scratch/counts")"
-  note "$1" "instructions a MAC, the GEMM alone" "$(gemm_alone)"
+  local limit gemm
+  gemm=$(gemm_alone)
+  note "$1" "instructions a MAC, the GEMM alone" "$gemm"
+  for limit in "mps2-an500 $m7_gemm_limit" "mps3-an547 $m55_gemm_limit"; do
+    [ "${limit% *}" != "$board" ] || awk -v found="$gemm" -v limit="${limit#* }" 'BEGIN { exit !(found <= limit + 0) }' ||
+      fail "GEMM alone: $gemm instructions a MAC, at most ${limit#* }"
+  done
 }
 
 # What benches/instructions counted for this board's core, and guards.
@@ -104,7 +112,7 @@ table() { # EXAMPLE
       RAM*) limit=$ram_limit ;;
       "arena for 32 tokens") limit=$arena_limit ;;
       heap) limit=0 ;;
-      *GEMM*) limit="M7 1.4, M55 0.15" ;;
+      *GEMM*) limit="M7 $m7_gemm_limit, M55 $m55_gemm_limit" ;;
       *) limit="" ;;
     esac
     cells=$(for board in "${all_boards[@]}"; do printf ' %s |' "$(noted "$1" "$name" "$board")"; done)

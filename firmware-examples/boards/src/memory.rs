@@ -21,7 +21,7 @@ pub fn model() -> &'static [u8] {
     unsafe { core::slice::from_raw_parts(core::ptr::with_exposed_provenance(start.addr()), len) }
 }
 
-/// The memory of an engine, for a static in the section `.arena`, which `board.x` neither loads nor zeroes.
+/// The memory of an engine, for a static in the section `.arena`, which is neither loaded nor zeroed at the start.
 #[repr(C, align(64))]
 pub struct Arena<const BYTES: usize>(UnsafeCell<MaybeUninit<[u8; BYTES]>>);
 
