@@ -162,7 +162,7 @@ footprint() {
       for (i = 3; i < NF - 1; i++) {
         old = before[table, $2, i]; new = $i
         gsub(/[ ,]/, "", old); gsub(/[ ,]/, "", new)
-        if (new ~ /^[0-9.]+$/ ? old == "" || new > old * (1 + tolerance / 100) : new != old) {
+        if (new ~ /^[0-9.]+$/ ? old == "" || new + 0 > old * (1 + tolerance / 100) : new != old) {
           printf "%s,%scolumn %d: %s, FOOTPRINT.md has \"%s\"\n", substr(table, 4), $2, i - 2, new, old
           failed = 1
         }
