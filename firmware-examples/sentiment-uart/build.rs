@@ -1,17 +1,14 @@
-//! Hands the memory map and cortex-m-rt's linker script to the linker.
+//! Names the linker scripts: cortex-m-rt's or riscv-rt's, which includes `memory.x` of this folder, and defmt's.
 
-use std::path::PathBuf;
-use std::{env, fs, io};
+use std::env;
 
-fn main() -> io::Result<()> {
+fn main() {
     println!("cargo:rerun-if-changed=memory.x");
     // The library's tests run on the host, whose linker has its own script.
     if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "none") {
-        let out = env::var_os("OUT_DIR").map(PathBuf::from).ok_or(io::ErrorKind::NotFound)?;
-        fs::copy("memory.x", out.join("memory.x"))?;
-        println!("cargo:rustc-link-search={}", out.display());
-        println!("cargo:rustc-link-arg-bins=-Tlink.x");
-        println!("cargo:rustc-link-arg-bins=--nmagic");
+        println!("cargo:rustc-link-search={}", env!("CARGO_MANIFEST_DIR"));
+        for argument in ["-Tlink.x", "-Tdefmt.x", "--nmagic"] {
+            println!("cargo:rustc-link-arg-bins={argument}");
+        }
     }
-    Ok(())
 }

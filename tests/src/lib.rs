@@ -1,6 +1,7 @@
 //! What the tests share: models from nothing but a seed, opened in memory or as files.
 #![forbid(unsafe_code)]
 
+mod firmware;
 mod memory;
 mod random;
 mod seeds;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use electra::ModelFile;
 use electra_pack::checkpoint::Checkpoint;
 
+pub use firmware::{FIRMWARE_MODEL, firmware_model};
 pub use memory::Aligned;
 pub use random::{Random, Sizes, letters, published_vocabulary};
 pub use seeds::fuzz_seeds;

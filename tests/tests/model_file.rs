@@ -10,7 +10,9 @@ use electra_core::model::crc32;
 use electra_core::model::format::{self, SectionKind, field};
 use electra_core::tokenizer::Tokenizer;
 use electra_core::{Engine, Kernels, Model, ModelError, RunError, arena_bytes};
-use electra_tests::{Aligned, Random, Sizes, fuzz_seeds, pack, published_vocabulary, temporary};
+use electra_tests::{
+    Aligned, FIRMWARE_MODEL, Random, Sizes, firmware_model, fuzz_seeds, pack, published_vocabulary, temporary,
+};
 
 /// A model of about 12 KB: every byte can be tried.
 const SMALLEST: Sizes = Sizes {
@@ -318,4 +320,13 @@ fn fuzz_seeds_are_those_of_this_format() {
             "{name} is not what `cargo run -p electra-tests --example fuzz_seeds` writes"
         );
     }
+}
+
+#[test]
+fn the_firmwares_model_is_what_its_seed_gives() {
+    let found = std::fs::read(FIRMWARE_MODEL).unwrap_or_else(|error| panic!("{FIRMWARE_MODEL}: {error}"));
+    assert!(
+        found == firmware_model(),
+        "{FIRMWARE_MODEL} is not what `cargo run -p electra-tests --example firmware_model` writes"
+    );
 }

@@ -1,6 +1,5 @@
-//! The part of the example that needs no board: lines out of bytes, a label and a score out of logits.
+//! The part of the example that needs no board: a label and a score out of logits.
 #![no_std]
 #![forbid(unsafe_code)]
 
-pub mod line;
 pub mod verdict;

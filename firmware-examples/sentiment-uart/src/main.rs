@@ -9,91 +9,60 @@
 #![no_main]
 #![deny(unsafe_code)]
 
-#[allow(unsafe_code)]
-mod memory;
-#[cfg(feature = "provoke")]
-#[allow(unsafe_code)]
-mod provoke;
-
 use core::fmt;
 
-use board::{Board, Led};
+use board::memory::{self, Arena};
+use board::{Board, Led, Uart};
 use electra_core::tokenizer::Tokenizer;
-use electra_core::{Engine, HeadKind, Kernels, Model, ModelError, RunError};
-use embedded_hal::digital::OutputPin;
-use embedded_io::{Read, Write};
-use sentiment_uart::line::{Input, LineBuffer};
+use electra_core::{Engine, HeadKind, Kernels, Model};
+use embedded_io::Write;
 use sentiment_uart::verdict::Verdict;
+use session::{Session, Stop};
 
 /// Longest sequence, `[CLS]` and `[SEP]` included; of longer lines the first tokens are used.
 const MAX_TOKENS: usize = 64;
 
-#[cortex_m_rt::entry]
+/// Bytes of the arena: `electra_core::arena_bytes` of ELECTRA-Small for [`MAX_TOKENS`] tokens. A model that needs more
+/// is refused, with the figure, when the engine is made.
+const ARENA_BYTES: usize = if cfg!(feature = "small-arena") { 100_000 } else { 165_568 };
+
+// SAFETY: `memory.x` has a section of this name, which nothing else lies in.
+#[allow(unsafe_code)]
+#[unsafe(link_section = ".arena")]
+static ARENA: Arena<ARENA_BYTES> = Arena::new();
+
+#[board::entry]
 fn main() -> ! {
-    board::stack::start();
-    let status = match Board::take() {
-        Some(mut board) => match serve(&mut board) {
-            Ok(()) => 0,
-            Err(stop) => {
-                light(&mut board.led0, false);
-                light(&mut board.led1, true);
-                say(&mut board, format_args!("stopped: {stop}"));
-                stop.status()
-            }
-        },
-        // Nothing before this takes the board.
-        None => unreachable!("the board was taken before main"),
-    };
+    // Nothing before this takes the board.
+    let Some(Board { uart, led0, led1, mut watchdog }) = Board::take() else { unreachable!() };
+    let mut session = Session::new(uart, led0, led1, || watchdog.feed());
+    let result = serve(&mut session);
+    let status = session.end(result);
     board::exit(status)
 }
 
 /// Answers lines until the session ends.
-fn serve(board: &mut Board) -> Result<(), Stop> {
+fn serve(session: &mut Session<Uart, Led, impl FnMut()>) -> Result<(), Stop> {
     let model = Model::open(memory::model()).map_err(Stop::Model)?;
     if model.config().head != HeadKind::Classification || model.config().num_labels < 2 {
-        return Err(Stop::Head);
+        return Err(Stop::Head("classification head with two labels or more"));
     }
-    let arena = memory::arena().unwrap_or_default();
     let kernels = Kernels::detect();
-    let engine = Engine::new(&model, kernels, arena, MAX_TOKENS).map_err(Stop::Run)?;
+    let engine = Engine::new(&model, kernels, ARENA.take(), MAX_TOKENS).map_err(Stop::Run)?;
     let mut classifier = Classifier { tokenizer: Tokenizer::new(*model.vocabulary()), model: &model, engine };
-    say(
-        board,
-        format_args!(
-            "ready: model {:08x}, kernels {}, arena {} bytes, at most {MAX_TOKENS} tokens",
-            model.fingerprint(),
-            kernels.name(),
-            memory::ARENA_BYTES,
-        ),
-    );
-    let mut buffer = LineBuffer::new();
-    light(&mut board.led0, true);
-    loop {
-        let mut byte = [0];
-        let input = match board.uart.read(&mut byte) {
-            Ok(_) => buffer.push(byte[0]),
-            Err(_) => {
-                buffer.lose();
-                None
-            }
-        };
-        match input {
-            None => {}
-            Some(Input::End) => return Ok(()),
-            Some(Input::Refused(error)) => {
-                light(&mut board.led1, true);
-                say(board, format_args!("refused: {error}"));
-            }
-            Some(Input::Line(line)) => {
-                light(&mut board.led0, false);
-                light(&mut board.led1, false);
-                #[cfg(feature = "provoke")]
-                provoke::provoke(line);
-                classifier.answer(board, line)?;
-                light(&mut board.led0, true);
-            }
-        }
-    }
+    defmt::info!("ready: model {=u32:08x}, kernels {=str}", model.fingerprint(), kernels.name());
+    session.say(format_args!(
+        "ready: {}, {} ticks a second, model {:08x}, kernels {}, arena {ARENA_BYTES} bytes, at most {MAX_TOKENS} tokens",
+        board::NAME,
+        board::TICKS_PER_SECOND,
+        model.fingerprint(),
+        kernels.name(),
+    ));
+    session.serve(|line, uart| {
+        #[cfg(feature = "provoke")]
+        board::provoke::provoke(line);
+        classifier.answer(line, uart)
+    })
 }
 
 struct Classifier<'a, 'm> {
@@ -103,7 +72,7 @@ struct Classifier<'a, 'm> {
 }
 
 impl Classifier<'_, '_> {
-    fn answer(&mut self, board: &mut Board, line: &str) -> Result<(), Stop> {
+    fn answer(&mut self, line: &str, uart: &mut Uart) -> Result<(), Stop> {
         let (text, detailed) = match line.strip_prefix('?') {
             Some(text) => (text, true),
             None => (line, false),
@@ -114,6 +83,7 @@ impl Classifier<'_, '_> {
         let before = board::ticks();
         let logits = self.engine.run(&ids[..encoding.len]).map_err(Stop::Run)?;
         let ticks = board::ticks().wrapping_sub(before);
+        defmt::info!("{=usize} tokens, {=u32} ticks", encoding.len, ticks);
         let verdict = Verdict::new(logits).ok_or(Stop::Logits)?;
         let label = self.model.labels().nth(verdict.label).ok_or(Stop::Logits)?;
         let answer = Answer {
@@ -123,12 +93,11 @@ impl Classifier<'_, '_> {
             logits: if detailed { logits } else { &[] },
             tokens: encoding.len,
         };
-        match detailed {
-            false => say(board, format_args!("{answer}")),
-            true => {
-                let stack = board::stack::high_water();
-                say(board, format_args!("{answer} ticks={ticks} stack={stack}/{}", board::stack::size()));
-            }
+        // What fails here has nowhere left to be said.
+        let _ = uart.write_fmt(format_args!("{answer}"));
+        if detailed {
+            let (most, size) = (board::stack::high_water(), board::stack::size());
+            let _ = uart.write_fmt(format_args!(" ticks={ticks} stack={most}/{size}"));
         }
         Ok(())
     }
@@ -157,46 +126,4 @@ impl fmt::Display for Answer<'_> {
         }
         Ok(())
     }
-}
-
-/// Why the program cannot go on.
-enum Stop {
-    /// The model in memory cannot be used.
-    Model(ModelError),
-    /// The model classifies nothing.
-    Head,
-    /// The arena is too small, or the model changed under the engine.
-    Run(RunError),
-    /// Logits without a verdict.
-    Logits,
-}
-
-impl Stop {
-    /// Exit status: 2 for the model, 3 for a run.
-    fn status(&self) -> i32 {
-        match self {
-            Self::Model(_) | Self::Head => 2,
-            Self::Run(_) | Self::Logits => 3,
-        }
-    }
-}
-
-impl fmt::Display for Stop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Model(error) => write!(f, "model: {error}"),
-            Self::Head => f.write_str("model: no classification head with two labels or more"),
-            Self::Run(error) => write!(f, "{error}"),
-            Self::Logits => f.write_str("logits: not finite, or not as many as labels"),
-        }
-    }
-}
-
-fn light(led: &mut Led, lit: bool) {
-    let (Ok(()) | Err(_)) = led.set_state(lit.into());
-}
-
-/// Writes a line. A UART that fails has nowhere to say so.
-fn say(board: &mut Board, line: fmt::Arguments<'_>) {
-    let _ = board.uart.write_fmt(format_args!("{line}\r\n"));
 }

@@ -6,12 +6,20 @@ use core::hint::black_box;
 pub fn provoke(line: &str) {
     match line {
         "!panic" => panic!("provoked"),
-        // SAFETY: the MPU forbids this address (see `board::stack`): the fault that the test is after comes before any
-        // value does.
-        "!fault" => _ = unsafe { core::ptr::with_exposed_provenance::<u32>(0x1F00_0000).read_volatile() },
+        "!fault" => read_what_cannot_be(),
         "!overflow" => _ = black_box(recurse(black_box(0))),
+        "!hang" => loop {
+            black_box(());
+        },
         _ => {}
     }
+}
+
+fn read_what_cannot_be() {
+    let address = core::ptr::with_exposed_provenance::<u32>(crate::board::UNREADABLE);
+    // SAFETY: nothing is readable there (see the board's `board.rs`): the fault that the test is after comes before any
+    // value does.
+    black_box(unsafe { address.read_volatile() });
 }
 
 /// Never returns: each call keeps a frame.

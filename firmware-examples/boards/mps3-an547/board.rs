@@ -1,0 +1,43 @@
+//! Cortex-M55 of Arm's MPS3 board, by application note AN547; all of it in the secure state.
+
+pub use crate::devices::cmsdk_uart::Uart;
+pub use crate::devices::cmsdk_watchdog::Watchdog;
+use crate::devices::fpgaio;
+pub use crate::devices::fpgaio::Led;
+
+/// Name of the board.
+pub const NAME: &str = "mps3-an547";
+
+/// Ticks of [`ticks`] a second.
+pub const TICKS_PER_SECOND: u32 = 32_000_000;
+
+/// Where a read faults.
+#[cfg(feature = "provoke")]
+pub(crate) const UNREADABLE: usize = 0x3F00_0000;
+
+const FPGAIO: usize = 0x5930_2000;
+
+/// Cycles of the board's clock since the start, modulo 2³².
+///
+/// Under QEMU with `-icount shift=0` an instruction takes one virtual nanosecond.
+pub fn ticks() -> u32 {
+    fpgaio::counter(FPGAIO)
+}
+
+pub(crate) fn uart() -> Uart {
+    Uart::start(0x5930_3000, TICKS_PER_SECOND)
+}
+
+#[cfg(feature = "standalone")]
+pub(crate) fn log_uart() -> Uart {
+    Uart::start(0x5930_4000, TICKS_PER_SECOND)
+}
+
+pub(crate) const fn led(number: u32) -> Led {
+    Led::new(FPGAIO, number)
+}
+
+/// The secure one of the slow clock.
+pub(crate) const fn watchdog() -> Watchdog {
+    Watchdog::new(0x5802_E000, 32_768)
+}

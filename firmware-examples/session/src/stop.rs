@@ -1,0 +1,42 @@
+//! Why a program cannot go on.
+
+use core::fmt;
+
+use electra_core::{ModelError, RunError};
+
+/// Why a program cannot go on.
+#[derive(Debug)]
+pub enum Stop {
+    /// The model in memory cannot be used.
+    Model(ModelError),
+    /// The model is for something else: what was expected.
+    Head(&'static str),
+    /// The arena is too small, or the model changed under the engine.
+    Run(RunError),
+    /// Logits without a verdict.
+    Logits,
+}
+
+impl Stop {
+    /// Exit status: 2 for the model, 3 for a run.
+    #[must_use]
+    pub fn status(&self) -> i32 {
+        match self {
+            Self::Model(_) | Self::Head(_) => 2,
+            Self::Run(_) | Self::Logits => 3,
+        }
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Model(error) => write!(f, "model: {error}"),
+            Self::Head(expected) => write!(f, "model: no {expected}"),
+            Self::Run(error) => write!(f, "{error}"),
+            Self::Logits => f.write_str("logits: not finite, or not as many as labels"),
+        }
+    }
+}
+
+impl core::error::Error for Stop {}

@@ -1,0 +1,102 @@
+//! Lines of text come in over UART 0; out goes `N suspicious: ` and the line, its words in brackets that look as if
+//! something replaced them: what ELECTRA is pre-trained to find, and typing errors often are.
+//!
+//! A line that starts with `?` is answered in detail: the logits' bits of all tokens, `[CLS]` and `[SEP]` included,
+//! clock ticks of the run, and the most stack used so far. Ctrl-D ends the session. LEDs as in `sentiment-uart`.
+#![no_std]
+#![no_main]
+#![deny(unsafe_code)]
+
+use board::memory::{self, Arena};
+use board::{Board, Led, Uart};
+use electra_core::tokenizer::Tokenizer;
+use electra_core::{Engine, HeadKind, Kernels, Model};
+use embedded_io::Write;
+use session::{Session, Stop};
+use typing_detector::Marked;
+
+/// Longest sequence, `[CLS]` and `[SEP]` included; of longer lines the first tokens are judged.
+const MAX_TOKENS: usize = 64;
+
+/// Bytes of the arena: `electra_core::arena_bytes` of ELECTRA-Small for [`MAX_TOKENS`] tokens. Smaller models use less
+/// of it; one that needs more is refused, with the figure, when the engine is made.
+const ARENA_BYTES: usize = 165_760;
+
+// SAFETY: `memory.x` has a section of this name, which nothing else lies in.
+#[allow(unsafe_code)]
+#[unsafe(link_section = ".arena")]
+static ARENA: Arena<ARENA_BYTES> = Arena::new();
+
+#[board::entry]
+fn main() -> ! {
+    // Nothing before this takes the board.
+    let Some(Board { uart, led0, led1, mut watchdog }) = Board::take() else { unreachable!() };
+    let mut session = Session::new(uart, led0, led1, || watchdog.feed());
+    let result = serve(&mut session);
+    let status = session.end(result);
+    board::exit(status)
+}
+
+/// Answers lines until the session ends.
+fn serve(session: &mut Session<Uart, Led, impl FnMut()>) -> Result<(), Stop> {
+    let model = Model::open(memory::model()).map_err(Stop::Model)?;
+    if model.config().head != HeadKind::ReplacedTokenDetection {
+        return Err(Stop::Head("head for replaced-token detection"));
+    }
+    let kernels = Kernels::detect();
+    let max_tokens = MAX_TOKENS.min(model.config().max_position_embeddings);
+    let engine = Engine::new(&model, kernels, ARENA.take(), max_tokens).map_err(Stop::Run)?;
+    let mut detector = Detector { tokenizer: Tokenizer::new(*model.vocabulary()), engine, max_tokens };
+    defmt::info!("ready: model {=u32:08x}, kernels {=str}", model.fingerprint(), kernels.name());
+    session.say(format_args!(
+        "ready: {}, {} ticks a second, model {:08x}, kernels {}, arena {ARENA_BYTES} bytes, at most {max_tokens} tokens",
+        board::NAME,
+        board::TICKS_PER_SECOND,
+        model.fingerprint(),
+        kernels.name(),
+    ));
+    session.serve(|line, uart| detector.answer(line, uart))
+}
+
+struct Detector<'a, 'm> {
+    tokenizer: Tokenizer<'m>,
+    engine: Engine<'a, 'm>,
+    max_tokens: usize,
+}
+
+impl Detector<'_, '_> {
+    fn answer(&mut self, line: &str, uart: &mut Uart) -> Result<(), Stop> {
+        let (text, detailed) = match line.strip_prefix('?') {
+            Some(text) => (text, true),
+            None => (line, false),
+        };
+        let mut ids = [0; MAX_TOKENS];
+        let ids = &mut ids[..self.max_tokens];
+        // A line is far shorter than the 4 GiB that the tokenizer refuses.
+        let (Ok(encoding), Ok(pieces)) = (self.tokenizer.encode(text, ids), self.tokenizer.pieces(text))
+        else {
+            return Ok(());
+        };
+        let before = board::ticks();
+        let logits = self.engine.run(&ids[..encoding.len]).map_err(Stop::Run)?;
+        let ticks = board::ticks().wrapping_sub(before);
+        let [_cls, of_pieces @ .., _sep] = logits else { return Err(Stop::Logits) };
+        let marked = Marked::new(text, pieces.zip(of_pieces.iter().copied()));
+        let count = marked.count();
+        defmt::info!("{=usize} tokens, {=u32} suspicious words, {=u32} ticks", encoding.len, count, ticks);
+        // What fails here has nowhere left to be said.
+        let _ = uart.write_fmt(format_args!("{count} suspicious: {marked}"));
+        if encoding.truncated {
+            let _ = uart.write_fmt(format_args!(" (first {} tokens)", self.max_tokens));
+        }
+        if detailed {
+            for (index, logit) in logits.iter().enumerate() {
+                let before = if index == 0 { " logits=" } else { "," };
+                let _ = uart.write_fmt(format_args!("{before}{:08x}", logit.to_bits()));
+            }
+            let (tokens, most, size) = (encoding.len, board::stack::high_water(), board::stack::size());
+            let _ = uart.write_fmt(format_args!(" tokens={tokens} ticks={ticks} stack={most}/{size}"));
+        }
+        Ok(())
+    }
+}
