@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use electra::EngineKind;
 
+use crate::commands::fit::{Target, parse_size};
+
 const ENVIRONMENT: &str = "\
 Environment:
   ELECTRA_MODEL    model file to use where --model is not given
@@ -141,8 +143,17 @@ pub(crate) struct FootprintArgs {
     #[arg(long, value_parser = parse_engine)]
     pub engine: Option<EngineKind>,
     /// Longest sequence, in tokens with [CLS] and [SEP], for parts and resident memory
-    #[arg(long, value_name = "N", default_value_t = 128)]
+    #[arg(long, alias = "tokens", value_name = "N", default_value_t = 128)]
     pub max_tokens: usize,
+    /// Answer for this target instead: what goes to flash, what to RAM, and whether it fits
+    #[arg(long, conflicts_with = "svg")]
+    pub target: Option<Target>,
+    /// Flash of the device, for instance 16M; what does not fit is an error
+    #[arg(long, value_name = "SIZE", requires = "target", value_parser = parse_size)]
+    pub flash: Option<u64>,
+    /// RAM of the device, for instance 512K
+    #[arg(long, value_name = "SIZE", requires = "target", value_parser = parse_size)]
+    pub ram: Option<u64>,
     /// Write one JSON object
     #[arg(long)]
     pub json: bool,

@@ -7,6 +7,7 @@ use electra::{Classifier, ClassifierOptions, Detector, EngineKind, EngineOptions
 use electra_core::{HeadKind, Phase, arena_bytes, arena_parts};
 use serde_json::json;
 
+use super::fit::Fit;
 use crate::args::{FootprintArgs, open_model};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -23,10 +24,10 @@ pub(crate) struct Part {
 }
 
 /// What the system says of this process.
-struct Resident {
-    peak_kib: u64,
-    anonymous_kib: u64,
-    file_kib: u64,
+pub(crate) struct Resident {
+    pub peak_kib: u64,
+    pub anonymous_kib: u64,
+    pub file_kib: u64,
 }
 
 pub(crate) fn run(args: &FootprintArgs) -> Result<(), Failure> {
@@ -34,6 +35,17 @@ pub(crate) fn run(args: &FootprintArgs) -> Result<(), Failure> {
     let engine = args.engine.unwrap_or_default();
     let options = EngineOptions { engine, max_tokens: Some(args.max_tokens), ..EngineOptions::default() };
     let resident = resident_after_run(&file, options)?;
+    let code = std::env::current_exe().and_then(fs::metadata).map_or(0, |metadata| metadata.len());
+    let mut output = Output::new(false);
+    if let Some(target) = args.target {
+        let fit = Fit::new(target, args, &file, code, resident.as_ref())?;
+        output.line(&if args.json { fit.json().to_string() } else { fit.text() }, 0)?;
+        output.finish()?;
+        return match fit.fits() {
+            true => Ok(()),
+            false => Err(Failure::run("the model does not fit the target")),
+        };
+    }
     let config = file.model().config();
     let parts = parts(&file, args.max_tokens);
     let lengths: Vec<(usize, usize)> = LENGTHS
@@ -41,12 +53,10 @@ pub(crate) fn run(args: &FootprintArgs) -> Result<(), Failure> {
         .filter(|tokens| *tokens <= config.max_position_embeddings)
         .map(|tokens| (tokens, arena_bytes(config, tokens)))
         .collect();
-    let code = std::env::current_exe().and_then(fs::metadata).map_or(0, |metadata| metadata.len());
     if let Some(path) = &args.svg {
         draw(path, &file, &lengths)?;
     }
     let report = Report { file: &file, engine, parts, lengths, code, resident, max_tokens: args.max_tokens };
-    let mut output = Output::new(false);
     output.line(&if args.json { report.json() } else { report.text() }, 0)?;
     Ok(output.finish()?)
 }

@@ -3,6 +3,7 @@
 pub(crate) mod classify;
 pub(crate) mod detect;
 pub(crate) mod evaluate;
+pub(crate) mod fit;
 pub(crate) mod footprint;
 pub(crate) mod inspect;
 #[cfg(feature = "pack")]
