@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::model::config::Head;
 use crate::model::folder::{self, CONFIG, Folder, WEIGHTS};
-use crate::model::{Classifier, Config, Encoder, Family, Int8, Mode, Parameter, Parameters};
+use crate::model::{Classifier, Config, Encoder, Family, Int8, Mode, Parameter, Parameters, output_name};
 
 /// Tokens of one forward pass without gradient: enough to keep a device busy.
 const EVALUATION_TOKENS: usize = 8192;
@@ -182,6 +182,19 @@ impl TextClassifier {
             }
         }
         Ok(logits)
+    }
+
+    /// Divides the last layer, and with it all logits, by `temperature`.
+    pub fn divide_logits(&self, temperature: f64) -> Result<()> {
+        let mut tensors = self.parameters.tensors()?;
+        let last = output_name(self.config.family);
+        tensors.retain(|name, _| name.starts_with(&format!("{last}.")));
+        for tensor in tensors.values_mut() {
+            let _divided = tensor.f_div_scalar_(temperature)?;
+        }
+        let name_in_file = |name: &str| Some(name.to_owned());
+        self.parameters.load(&tensors, Path::new(last), name_in_file)?;
+        Ok(())
     }
 
     /// Writes the Hugging Face folder; see [`folder::write`].

@@ -28,6 +28,8 @@ enum Command {
     Distil(RunArguments),
     /// Train a classifier on as the int8 runtime computes it, and report what int8 does to it with and without.
     Quantize(RunArguments),
+    /// Divide a classifier's logits by the temperature that suits a labelled file, so that its scores are its accuracy.
+    Calibrate(CalibrateArguments),
     /// Measure a classifier on a labelled file; texts are cut to what the model takes.
     Evaluate(EvaluateArguments),
 }
@@ -42,6 +44,26 @@ struct RunArguments {
     /// Change one setting, for instance `training.steps=1000`.
     #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
     overrides: Vec<String>,
+}
+
+#[derive(Args)]
+struct CalibrateArguments {
+    /// Folder of the Hugging Face layout.
+    model: PathBuf,
+    /// Labelled texts that it has not learnt from: .tsv, .csv or .jsonl, and .zst after it or not.
+    file: PathBuf,
+    /// Folder to write.
+    #[arg(short, long)]
+    output: PathBuf,
+    /// Column or key of the text.
+    #[arg(long, default_value = "text")]
+    text: String,
+    /// Column or key of the label.
+    #[arg(long, default_value = "label")]
+    label: String,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceChoice,
 }
 
 #[derive(Args)]
@@ -110,6 +132,19 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Quantize(it) => {
             print!("{}", electra_train::quantize::quantize(&it.settings, &it.overrides, &it.output)?);
+        }
+        Command::Calibrate(it) => {
+            let source = Source { text: it.text, label: it.label, ..Source::new(it.file) };
+            let found = electra_train::calibrate::calibrate(&it.model, &source, &it.output, it.device)?;
+            println!(
+                "temperature {:.3}: calibration error {:.2} % to {:.2} %, loss {:.4} to {:.4}; {}",
+                found.temperature,
+                found.before.calibration_error * 100.0,
+                found.after.calibration_error * 100.0,
+                found.before.loss,
+                found.after.loss,
+                it.output.display()
+            );
         }
         Command::Evaluate(it) => {
             let source = Source { text: it.text, label: it.label, ..Source::new(it.file) };

@@ -96,7 +96,31 @@ fn a_student_comes_up_to_its_teacher() {
     let changes = ["--set", &folder, "--set", "training.steps=20", "--set", "training.precision=bf16"];
     run(&[&["distil", text(&settings), "-o", text(&more)][..], &changes].concat());
     assert!(ends(&more, "dev_accuracy").0 > 0.9);
+    a_temperature_changes_scores_and_no_label(root.path(), &model, &dev);
     bad_inputs_are_named(root.path(), &settings);
+}
+
+/// Every third label of the file is wrong, so the scores, sure of all, must come down.
+fn a_temperature_changes_scores_and_no_label(root: &Path, model: &Path, dev: &Path) {
+    let content = fs::read_to_string(dev).unwrap();
+    let mut lines: Vec<String> = content.lines().map(str::to_owned).collect();
+    for line in lines.iter_mut().skip(1).step_by(3) {
+        let label = line.pop().unwrap();
+        line.push(if label == '1' { '0' } else { '1' });
+    }
+    let noisy = root.join("noisy.tsv");
+    fs::write(&noisy, lines.join("\n")).unwrap();
+    let output = root.join("calibrated");
+    let said = run(&["calibrate", text(model), text(&noisy), "-o", text(&output), "--text", "sentence"]);
+    assert!(said.starts_with("temperature "), "{said}");
+    let evaluate = |folder: &Path| -> Value {
+        serde_json::from_str(&run(&["evaluate", text(folder), text(&noisy), "--text", "sentence", "--json"]))
+            .unwrap()
+    };
+    let (before, after) = (evaluate(model), evaluate(&output));
+    assert_eq!(before["accuracy"], after["accuracy"]);
+    let error = |metrics: &Value| metrics["calibration_error"].as_f64().unwrap();
+    assert!(error(&after) < 0.1 && error(&before) > 0.2, "{before} {after}");
 }
 
 fn bad_inputs_are_named(root: &Path, settings: &Path) {

@@ -596,7 +596,7 @@ mod tests {
         let goal = input.matmul(&weight.tr()) + &bias;
         let (found, found_bias) = least_squares(&input, &goal).unwrap();
         let distance = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
-        assert!(distance(&found, &weight) < 5e-3 && distance(&found_bias, &bias.squeeze_dim(0)) < 5e-3);
+        assert!(distance(&found, &weight) < 4e-2 && distance(&found_bias, &bias.squeeze_dim(0)) < 4e-2);
     }
 
     #[test]

@@ -122,6 +122,11 @@ impl Classifier {
     }
 }
 
+/// Name of the layer of a classifier that gives the logits.
+pub fn output_name(family: Family) -> &'static str {
+    names(family).1
+}
+
 fn names(family: Family) -> (&'static str, &'static str) {
     match family {
         Family::Electra => ("classifier.dense", "classifier.out_proj"),

@@ -9,7 +9,7 @@ mod parameters;
 
 pub use config::{Config, Family};
 pub use encoder::{Encoder, Mode};
-pub use heads::{Classifier, Discriminator, MaskedLanguageModel};
+pub use heads::{Classifier, Discriminator, MaskedLanguageModel, output_name};
 pub use int8::{Int8, Part};
 pub use parameters::{Initial, Parameter, Parameters};
 

@@ -1,0 +1,75 @@
+//! The command `calibrate`: scores that mean what they say. One temperature divides all logits (Guo et al., "On Calibration
+//! of Modern Neural Networks", 2017); it goes into the last layer's weights, so that nothing computes it later, and no label
+//! changes.
+
+use std::path::Path;
+
+use crate::checkpoint::write_folder;
+use crate::classification::{TextClassifier, encode, labels_of, metrics_of, tokenizer_of};
+use crate::data::Source;
+use crate::device::DeviceChoice;
+use crate::error::{Error, Result};
+use crate::metrics::Metrics;
+use crate::model::folder::{Folder, WEIGHTS};
+
+/// Temperatures among which the best is sought.
+const RANGE: (f64, f64) = (0.05, 20.0);
+
+/// What one temperature changes.
+#[derive(Clone, Debug)]
+pub struct Calibration {
+    /// Divides the logits.
+    pub temperature: f64,
+    /// Figures on the texts it was found on, before and after.
+    pub before: Metrics,
+    /// See `before`.
+    pub after: Metrics,
+}
+
+/// Finds the temperature at which the classifier in `path` has the smallest loss on `source`, and writes the classifier with
+/// it into `output`. The texts should be none that it has learnt from: on those it is too sure.
+pub fn calibrate(path: &Path, source: &Source, output: &Path, device: DeviceChoice) -> Result<Calibration> {
+    let folder = Folder::read(path)?;
+    let tokenizer = tokenizer_of(&folder)?;
+    let longest = folder.config.max_position_embeddings as usize;
+    let examples = encode(&source.read(labels_of(&folder)?)?, &tokenizer, longest)?;
+    let classifier = TextClassifier::read(&folder, device.find()?)?;
+    let logits = classifier.logits_of_all(&examples, tokenizer.special.pad, None)?;
+    let at = |temperature: f64| {
+        let divided: Vec<Vec<f64>> =
+            logits.iter().map(|text| text.iter().map(|logit| logit / temperature).collect()).collect();
+        metrics_of(&divided, &examples)
+    };
+    let temperature = minimum(|temperature| at(temperature).loss);
+    if !at(temperature).loss.is_finite() {
+        return Err(Error::field(&folder.file(WEIGHTS), "logits", "no numbers", "finite ones"));
+    }
+    classifier.divide_logits(temperature)?;
+    write_folder(output, |folder| classifier.write(folder, tokenizer.file()))?;
+    Ok(Calibration { temperature, before: at(1.0), after: at(temperature) })
+}
+
+/// Golden-section search over the logarithm; the loss has one minimum in it.
+fn minimum(loss: impl Fn(f64) -> f64) -> f64 {
+    let ratio = (5.0_f64.sqrt() - 1.0) / 2.0;
+    let (mut low, mut high) = (RANGE.0.ln(), RANGE.1.ln());
+    while high - low > 1e-4 {
+        let (left, right) = (high - ratio * (high - low), low + ratio * (high - low));
+        if loss(left.exp()) < loss(right.exp()) {
+            high = right;
+        } else {
+            low = left;
+        }
+    }
+    ((low + high) / 2.0).exp()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_minimum_is_found() {
+        assert!((minimum(|it| (it / 3.0).ln().powi(2)) - 3.0).abs() < 1e-3);
+    }
+}
