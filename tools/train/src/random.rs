@@ -10,10 +10,12 @@ pub enum Purpose {
     Order = 2,
     /// Which positions are masked.
     Masking = 3,
-    /// libtorch's own generator: dropout and the generator's samples.
+    /// libtorch's own generator: dropout.
     Torch = 4,
     /// Examples picked by the caller.
     Selection = 5,
+    /// Words that the generator of pre-training puts in.
+    Samples = 6,
 }
 
 /// The SplitMix64 generator (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014), begun anew
@@ -22,7 +24,7 @@ pub enum Purpose {
 pub struct Stream(u64);
 
 impl Stream {
-    /// The numbers of `purpose` at `index`, which is a step, an epoch or a parameter.
+    /// The numbers of `purpose` at `index`, which is a step, an epoch, an input or a parameter.
     pub fn new(seed: u64, purpose: Purpose, index: u64) -> Self {
         let mut state = mix(seed.wrapping_add(GOLDEN));
         state = mix(state ^ (purpose as u64).wrapping_mul(GOLDEN));
@@ -38,6 +40,11 @@ impl Stream {
     /// A uniform number below `bound`, 0 for a bound of 0. The bias of the multiplication is below bound / 2^64.
     pub fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.next_u64()) * bound as u128) >> 64) as usize
+    }
+
+    /// A uniform number from 0 up to and without 1, a multiple of 2^-24: exact in f32.
+    pub fn unit(&mut self) -> f32 {
+        (self.next_u64() >> 40) as f32 / (1_u32 << 24) as f32
     }
 
     /// Puts `items` into random order (Fisher-Yates).

@@ -16,6 +16,15 @@ pub struct Batch {
     pub ids: Tensor,
     /// `[batch, masked]`, i64: positions to be guessed, none of them twice in a row.
     pub positions: Tensor,
+    /// `[batch, masked]`, f32 from 0 up to 1: which word the generator puts there.
+    pub samples: Tensor,
+}
+
+/// A piece of the text, and its number among the inputs of the run, from which its random numbers follow: whichever process
+/// and forward pass has it, the same positions are masked.
+struct Input {
+    piece: usize,
+    number: u64,
 }
 
 /// See the module.
@@ -69,18 +78,21 @@ impl Batches {
     /// Inputs of forward pass `pass`, counted from 0 over the whole run.
     pub fn training(&mut self, pass: u64) -> Result<Batch> {
         let first = pass * self.batch_size as u64;
-        let pieces: Vec<usize> =
-            (first..first + self.batch_size as u64).map(|index| self.piece(index)).collect();
-        self.batch(&pieces, Stream::new(self.seed, Purpose::Masking, pass))
+        let numbers = first..first + self.batch_size as u64;
+        let inputs: Vec<Input> = numbers.map(|number| Input { piece: self.piece(number), number }).collect();
+        self.batch(&inputs)
     }
 
     /// The inputs that are held out, with the same masks at every call.
     pub fn validation(&self) -> impl Iterator<Item = Result<Batch>> + '_ {
-        let all: Vec<usize> = (self.pieces..self.pieces + self.held_out).collect();
+        // Numbered from the other end: no training comes so far.
+        let all = (0..self.held_out)
+            .map(|index| Input { piece: self.pieces + index, number: u64::MAX - index as u64 });
+        let all: Vec<Input> = all.collect();
         let count = self.held_out.div_ceil(self.batch_size);
         (0..count).map(move |index| {
             let range = index * self.batch_size..self.held_out.min((index + 1) * self.batch_size);
-            self.batch(&all[range], Stream::new(self.seed, Purpose::Selection, index as u64))
+            self.batch(&all[range])
         })
     }
 
@@ -107,23 +119,27 @@ impl Batches {
         }
     }
 
-    fn batch(&self, pieces: &[usize], mut random: Stream) -> Result<Batch> {
+    fn batch(&self, inputs: &[Input]) -> Result<Batch> {
         let length = self.inner + 2;
-        let mut ids = Vec::with_capacity(pieces.len() * length);
-        let mut positions = Vec::with_capacity(pieces.len() * self.masked);
-        for &piece in pieces {
+        let mut ids = Vec::with_capacity(inputs.len() * length);
+        let mut positions = Vec::with_capacity(inputs.len() * self.masked);
+        let mut samples = Vec::with_capacity(inputs.len() * self.masked);
+        for &Input { piece, number } in inputs {
             let row = ids.len();
             ids.push(i64::from(self.special.cls));
             ids.extend(self.ids.ids(piece * self.inner, self.inner).map(i64::from));
             ids.push(i64::from(self.special.sep));
-            positions.extend(self.choose(&ids[row..], &mut random));
+            positions.extend(self.choose(&ids[row..], &mut Stream::new(self.seed, Purpose::Masking, number)));
+            let mut random = Stream::new(self.seed, Purpose::Samples, number);
+            samples.extend((0..self.masked).map(|_| random.unit()));
         }
-        let shape = |columns: usize| [pieces.len() as i64, columns as i64];
+        let shape = |columns: usize| [inputs.len() as i64, columns as i64];
         Ok(Batch {
             ids: Tensor::f_from_slice(&ids)?.f_view(shape(length))?.f_to_device(self.device)?,
             positions: Tensor::f_from_slice(&positions)?
                 .f_view(shape(self.masked))?
                 .f_to_device(self.device)?,
+            samples: Tensor::f_from_slice(&samples)?.f_view(shape(self.masked))?.f_to_device(self.device)?,
         })
     }
 

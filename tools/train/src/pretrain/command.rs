@@ -241,10 +241,8 @@ impl Run {
         let _guard = tch::no_grad_guard();
         let mut means = vec![0.0; figures(self.settings.training.objective).len()];
         let mut inputs = 0.0;
-        for (index, batch) in self.batches.validation().enumerate() {
+        for batch in self.batches.validation() {
             let batch = batch?;
-            // The generator samples here, too; the same numbers at every look.
-            seed_torch(self.settings.training.seed, u64::MAX - index as u64);
             let (_, values) = self.models.losses(&batch, Mode::Evaluate)?;
             let rows = batch.ids.size()[0] as f64;
             for (mean, value) in means.iter_mut().zip(read(&values)?) {

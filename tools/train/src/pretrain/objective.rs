@@ -78,9 +78,10 @@ impl Pretraining {
         }
     }
 
-    /// The loss, and the values of [`figures`] as one f32 tensor without gradient. Draws from libtorch's generator.
+    /// The loss, and the values of [`figures`] as one f32 tensor without gradient. Dropout draws from libtorch's
+    /// generator.
     pub fn losses(&self, batch: &Batch, mode: Mode) -> Result<(Tensor, Tensor)> {
-        let Batch { ids, positions } = batch;
+        let Batch { ids, positions, samples } = batch;
         let masked = ids.f_scatter_value(1, positions, self.mask)?;
         let originals = ids.f_gather(1, positions, false)?;
         let masked_encoder = self.generator.as_ref().unwrap_or(&self.encoder);
@@ -98,7 +99,7 @@ impl Pretraining {
             return Ok((mlm_loss, figures));
         };
 
-        let samples = sample(&log_probabilities)?.f_view_as(positions)?;
+        let samples = sample(&log_probabilities, samples)?.f_view_as(positions)?;
         let corrupted = ids.f_scatter(1, positions, &samples)?;
         // A sample that happens to be the original counts as original.
         let replaced = corrupted.f_ne_tensor(ids)?;
@@ -141,14 +142,13 @@ fn rows_at(states: &Tensor, positions: &Tensor) -> Result<Tensor> {
     Ok(states.f_reshape([-1, size[2]])?.f_index_select(0, &rows)?)
 }
 
-/// One id a row, each with the probability that the row gives it. The distribution function is inverted: a single random
-/// number a row, where Gumbel noise would take one a word.
-fn sample(log_probabilities: &Tensor) -> Result<Tensor> {
+/// One id a row, each with the probability that the row gives it, from as many `uniform` numbers. The distribution function
+/// is inverted: a single random number a row, where Gumbel noise would take one a word.
+fn sample(log_probabilities: &Tensor, uniform: &Tensor) -> Result<Tensor> {
     let cumulative = log_probabilities.f_exp()?.f_cumsum(-1, Kind::Float)?;
     let words = cumulative.size()[1];
     let total = cumulative.f_narrow(1, words - 1, 1)?;
-    let uniform = Tensor::f_rand([cumulative.size()[0], 1], (Kind::Float, cumulative.device()))?;
-    let place = uniform.f_mul(&total)?;
+    let place = uniform.f_reshape([-1, 1])?.f_mul(&total)?;
     let found = place.f_searchsorted::<Tensor>(&cumulative, false, true, "right", None)?;
     Ok(found.f_clamp_max(words - 1)?)
 }
@@ -163,13 +163,16 @@ mod tests {
     use tch::Device;
 
     use super::*;
+    use crate::random::{Purpose, Stream};
 
     #[test]
     fn samples_follow_the_probabilities() {
-        tch::manual_seed(1);
+        let mut random = Stream::new(1, Purpose::Samples, 0);
+        let uniform: Vec<f32> = (0..20_000).map(|_| random.unit()).collect();
+        let uniform = Tensor::from_slice(&uniform);
         let probabilities = Tensor::from_slice(&[0.0_f32, 0.5, 0.2, 0.3, 0.0]);
         let rows = probabilities.log().unsqueeze(0).repeat([20_000, 1]);
-        let samples: Vec<i64> = Vec::try_from(sample(&rows).unwrap().flatten(0, -1)).unwrap();
+        let samples: Vec<i64> = Vec::try_from(sample(&rows, &uniform).unwrap().flatten(0, -1)).unwrap();
         let counts = (0..5).map(|id| samples.iter().filter(|&&it| it == id).count());
         // Five standard deviations: at most 354.
         for (count, expected) in counts.zip([0_usize, 10_000, 4_000, 6_000, 0]) {
