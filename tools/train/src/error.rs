@@ -60,6 +60,12 @@ pub enum Error {
     /// libtorch refused an operation; running out of GPU memory is one such case.
     #[error("libtorch: {}", first_line(.0))]
     Torch(#[from] tch::TchError),
+    /// Another process works in the folder of a run.
+    #[error("{}: another run works in this folder; wait for its end, or choose another --output", folder.display())]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The tokenizer refused a text or its own vocabulary.
     #[error("{}: tokenizer: {reason}", file.display())]
     Tokenizer {

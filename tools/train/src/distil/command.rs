@@ -54,7 +54,7 @@ struct Counters {
 
 /// Distils into the folder `output`, or goes on where a run in that folder stopped.
 pub fn distil(settings: &Path, overrides: &[String], output: &Path) -> Result<Summary> {
-    let settings: DistilSettings = load_settings(settings, overrides, output)?;
+    let (settings, _lock): (DistilSettings, _) = load_settings(settings, overrides, output)?;
     let device = settings.run.device.find()?;
     let folder = Folder::read(&settings.teacher.folder)?;
     let labels = &settings.data.labels;

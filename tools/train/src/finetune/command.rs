@@ -33,7 +33,7 @@ pub struct Summary {
 
 /// Fine-tunes into the folder `output`, or goes on where a run in that folder stopped.
 pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<Summary> {
-    let settings: FinetuneSettings = load_settings(settings, overrides, output)?;
+    let (settings, _lock): (FinetuneSettings, _) = load_settings(settings, overrides, output)?;
     let device = settings.run.device.find()?;
     let folder = Folder::read(&settings.model.folder)?;
     let tokenizer = tokenizer_of(&folder)?;

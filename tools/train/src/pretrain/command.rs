@@ -26,7 +26,7 @@ const METRICS: &str = "metrics.jsonl";
 /// Pre-trains into the folder `output`, or goes on where a run in that folder stopped. Returns the folders of the models
 /// that were written.
 pub fn pretrain(settings: &Path, overrides: &[String], output: &Path) -> Result<Vec<PathBuf>> {
-    let settings: PretrainSettings = load_settings(settings, overrides, output)?;
+    let (settings, _lock): (PretrainSettings, _) = load_settings(settings, overrides, output)?;
     let mut run = Run::begin(settings, output)?;
     run.train()?;
     let models = run.write_models()?;

@@ -21,7 +21,7 @@ const CURVES: [&str; 4] = ["loss", "dev_accuracy", "dev_loss", "dev_calibration_
 /// int8 does to it with and without. The result, `model`, holds f32 weights whose int8 form is what `electra pack` makes of
 /// them.
 pub fn quantize(settings: &Path, overrides: &[String], output: &Path) -> Result<Report> {
-    let settings: QuantizeSettings = load_settings(settings, overrides, output)?;
+    let (settings, _lock): (QuantizeSettings, _) = load_settings(settings, overrides, output)?;
     let device = settings.run.device.find()?;
     let folder = Folder::read(&settings.model.folder)?;
     runs_in_int8(&folder)?;

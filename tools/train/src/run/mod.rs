@@ -1,12 +1,14 @@
 //! What every long command needs: its settings, a display, a log, curves.
 
 mod curves;
+mod lock;
 mod log;
 mod progress;
 mod settings;
 mod state;
 
 pub use curves::draw_curves;
+pub use lock::FolderLock;
 pub use log::MetricsLog;
 pub use progress::Progress;
 pub use settings::{SAVED_SETTINGS, Settings, load_settings};

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
+use super::FolderLock;
 use crate::error::{Error, Result};
 
 /// Name of the copy in a run's folder.
@@ -22,9 +23,21 @@ pub trait Settings: Serialize + DeserializeOwned {
     fn paths(&mut self) -> Vec<&mut PathBuf>;
 }
 
-/// Reads `file`, applies `overrides` of the form `table.key=value`, and saves the result in `output`, from where a run
-/// goes on only with the same settings.
-pub fn load_settings<T: Settings>(file: &Path, overrides: &[String], output: &Path) -> Result<T> {
+/// Reads settings as [`read_settings`] does, takes the folder `output` for as long as the lock lives, and saves them
+/// there, from where a run goes on only with the same settings.
+pub fn load_settings<T: Settings>(
+    file: &Path,
+    overrides: &[String],
+    output: &Path,
+) -> Result<(T, FolderLock)> {
+    let settings: T = read_settings(file, overrides)?;
+    let lock = FolderLock::take(output)?;
+    save(&settings, output)?;
+    Ok((settings, lock))
+}
+
+/// Reads `file` and applies `overrides` of the form `table.key=value`.
+pub fn read_settings<T: Settings>(file: &Path, overrides: &[String]) -> Result<T> {
     let text = fs::read_to_string(file).map_err(Error::read(file))?;
     let mut table: Table = text.parse().map_err(|error| not_toml(file, &error))?;
     for change in overrides {
@@ -36,7 +49,6 @@ pub fn load_settings<T: Settings>(file: &Path, overrides: &[String], output: &Pa
         *path = std::path::absolute(base.join(&path)).map_err(Error::read(path))?;
     }
     settings.check(file)?;
-    save(&settings, output)?;
     Ok(settings)
 }
 
@@ -79,7 +91,6 @@ fn save<T: Settings>(settings: &T, output: &Path) -> Result<()> {
         let before: Table = text.parse().map_err(|error| not_toml(&file, &error))?;
         compare(&before, &table, "", &file)?;
     }
-    fs::create_dir_all(output).map_err(Error::write(output))?;
     let text = toml::to_string(&table).map_err(|error| refuse(&error))?;
     let unfinished = file.with_extension("toml.writing");
     fs::write(&unfinished, text).map_err(Error::write(&unfinished))?;
@@ -148,7 +159,7 @@ mod tests {
         let output = root.path().join("out");
         let load = |changes: &[&str]| {
             let changes: Vec<String> = changes.iter().map(|&it| it.to_owned()).collect();
-            load_settings::<Example>(&file, &changes, &output)
+            load_settings::<Example>(&file, &changes, &output).map(|(settings, _)| settings)
         };
         let first = load(&["steps=4"]).unwrap();
         assert_eq!((first.steps, first.data.text), (4, root.path().join("a.txt")));
