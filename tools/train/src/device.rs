@@ -14,7 +14,7 @@ pub enum DeviceChoice {
     Auto,
     /// The CPU.
     Cpu,
-    /// The first CUDA device, or an error.
+    /// CUDA, or an error.
     Cuda,
 }
 
@@ -31,14 +31,23 @@ pub enum Precision {
 }
 
 impl DeviceChoice {
-    /// Finds the device. The first call of the process loads CUDA.
+    /// Finds the device, the first one of CUDA. The first call of the process loads CUDA.
     pub fn find(self) -> Result<Device> {
+        self.find_for(0)
+    }
+
+    /// The same for process `local_rank` of this machine: each has a GPU of its own.
+    pub fn find_for(self, local_rank: usize) -> Result<Device> {
         if self == Self::Cpu {
             return Ok(Device::Cpu);
         }
         load_cuda();
         match (Cuda::is_available(), self) {
-            (true, _) => Ok(Device::Cuda(0)),
+            (true, _) if local_rank >= Cuda::device_count() as usize => Err(Error::Device {
+                wanted: "cuda",
+                hint: "every process of a machine needs a GPU of its own: torchrun --nproc-per-node, or run.device",
+            }),
+            (true, _) => Ok(Device::Cuda(local_rank)),
             (false, Self::Cuda) => Err(Error::Device {
                 wanted: "cuda",
                 hint: "install libtorch with tools/train/setup --cuda, or use --device cpu",

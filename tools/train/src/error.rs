@@ -60,6 +60,22 @@ pub enum Error {
     /// libtorch refused an operation; running out of GPU memory is one such case.
     #[error("libtorch: {}", first_line(.0))]
     Torch(#[from] tch::TchError),
+    /// The processes of a run lost or did not find each other.
+    #[error("processes: {action}: {reason}")]
+    Processes {
+        /// What they were about to do.
+        action: &'static str,
+        /// Which of them, and what libtorch said.
+        reason: String,
+    },
+    /// Several processes were started for a command that runs in one.
+    #[error("WORLD_SIZE is {size}, but {command} runs in one process")]
+    OneProcess {
+        /// The command.
+        command: &'static str,
+        /// How many there are.
+        size: u64,
+    },
     /// Another process works in the folder of a run.
     #[error("{}: another run works in this folder; wait for its end, or choose another --output", folder.display())]
     InUse {

@@ -7,6 +7,7 @@ pub mod classification;
 pub mod data;
 pub mod device;
 pub mod distil;
+pub mod distributed;
 pub mod error;
 pub mod evaluate;
 pub mod finetune;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use electra_train::data::Source;
 use electra_train::device::DeviceChoice;
+use electra_train::distributed::World;
 use electra_train::error::Result;
 use electra_train::metrics::Metrics;
 
@@ -104,6 +105,15 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<()> {
+    let in_one_process = match &command {
+        Command::Pretrain(_) => None,
+        Command::Finetune(_) => Some("finetune"),
+        Command::Distil(_) => Some("distil"),
+        Command::Quantize(_) => Some("quantize"),
+        Command::Calibrate(_) => Some("calibrate"),
+        Command::Evaluate(_) => Some("evaluate"),
+    };
+    in_one_process.map_or(Ok(()), World::only_one)?;
     match command {
         Command::Pretrain(it) => {
             for folder in electra_train::pretrain::pretrain(&it.settings, &it.overrides, &it.output)? {

@@ -12,23 +12,40 @@ use super::objective::{Pretraining, figures};
 use super::settings::{Objective, PretrainSettings};
 use crate::checkpoint::{Checkpoints, write_folder};
 use crate::data::{IdCache, WordPieceTokenizer};
+use crate::distributed::{Processes, World};
 use crate::error::{Error, Result};
 use crate::model::config::Head;
 use crate::model::folder::{self, Folder, Tensors};
 use crate::model::{Config, GENERATOR, Mode, Parameters};
 use crate::optimizer::{AdamW, linear_schedule, zero_gradients};
 use crate::random::seed_torch;
-use crate::run::{MetricsLog, Progress, check_weights, draw_curves, load_settings, load_state, save_state};
+use crate::run::{
+    MetricsLog, Progress, check_weights, draw_curves, load_settings, load_state, read_settings, save_state,
+};
 
 /// Log of a run's figures, in its folder.
 const METRICS: &str = "metrics.jsonl";
 
 /// Pre-trains into the folder `output`, or goes on where a run in that folder stopped. Returns the folders of the models
 /// that were written.
+///
+/// Under `torchrun` several processes share every step; only the first of them touches `output`.
 pub fn pretrain(settings: &Path, overrides: &[String], output: &Path) -> Result<Vec<PathBuf>> {
-    let (settings, _lock): (PretrainSettings, _) = load_settings(settings, overrides, output)?;
-    let mut run = Run::begin(settings, output)?;
+    let world = World::from_environment()?;
+    let (settings, _lock): (PretrainSettings, _) = if world.leads() {
+        let (settings, lock) = load_settings(settings, overrides, output)?;
+        (settings, Some(lock))
+    } else {
+        (read_settings(settings, overrides)?, None)
+    };
+    let device = settings.run.device.find_for(world.local_rank)?;
+    let processes = Processes::join(world, device)?;
+    let leads = processes.world().leads();
+    let mut run = Run::begin(settings, output, device, processes)?;
     run.train()?;
+    if !leads {
+        return Ok(Vec::new());
+    }
     let models = run.write_models()?;
     let svg = output.join("curves.svg");
     draw_curves(&output.join(METRICS), &CURVES, &svg)?;
@@ -70,12 +87,14 @@ struct Run {
     settings: PretrainSettings,
     output: PathBuf,
     device: Device,
+    processes: Processes,
     parameters: Parameters,
     models: Pretraining,
     optimizer: AdamW,
     batches: Batches,
     checkpoints: Checkpoints,
-    log: MetricsLog,
+    /// Only where this process leads.
+    log: Option<MetricsLog>,
     /// Steps done.
     step: u64,
     /// Figures of the steps since the last line of the log, and the norms of their gradients, on the device: reading
@@ -85,8 +104,12 @@ struct Run {
 }
 
 impl Run {
-    fn begin(settings: PretrainSettings, output: &Path) -> Result<Self> {
-        let device = settings.run.device.find()?;
+    fn begin(
+        settings: PretrainSettings,
+        output: &Path,
+        device: Device,
+        processes: Processes,
+    ) -> Result<Self> {
         let tokenizer = WordPieceTokenizer::read(&settings.data.vocabulary)?;
         if tokenizer.size as i64 > settings.model.vocab_size {
             let found = format!("{} tokens", tokenizer.size);
@@ -95,7 +118,8 @@ impl Run {
         }
         let data = &settings.data;
         let cache = IdCache { folder: &data.cache, texts: &data.texts, tokenizer: &tokenizer };
-        let batches = Batches::new(cache.open()?, tokenizer.special, &settings, device, &data.texts[0])?;
+        let ids = processes.one_before_others(|| cache.open())?;
+        let batches = Batches::new(ids, tokenizer.special, &settings, device, &data.texts[0])?;
         let training = &settings.training;
         let list = Pretraining::parameters(&settings);
         let parameters = Parameters::new(list, device, training.precision, training.seed)?;
@@ -105,15 +129,23 @@ impl Run {
         let models = Pretraining::new(&parameters, &settings, tokenizer.special.mask);
         let mut optimizer = AdamW::new(&parameters, settings.optimizer.clone())?;
         let checkpoints = Checkpoints::new(output.join("checkpoints"));
-        let mut step = 0;
-        if let Some((_, folder)) = checkpoints.last()? {
-            let (counters, _): (Counters, _) = load_state(&folder, &parameters, &mut optimizer)?;
-            step = counters.step;
+        let (mut step, mut log) = (0, None);
+        if processes.world().leads() {
+            if let Some((_, folder)) = checkpoints.last()? {
+                let (counters, _): (Counters, _) = load_state(&folder, &parameters, &mut optimizer)?;
+                step = counters.step;
+            }
+            log = Some(MetricsLog::open(&output.join(METRICS), step)?);
         }
-        let log = MetricsLog::open(&output.join(METRICS), step)?;
+        let step = processes.share_number(step)?;
+        for tensor in [parameters.flat(), &optimizer.first, &optimizer.second] {
+            processes.share(tensor)?;
+        }
+        parameters.refresh()?;
         Ok(Self {
             output: output.to_path_buf(),
             device,
+            processes,
             parameters,
             models,
             optimizer,
@@ -129,12 +161,17 @@ impl Run {
 
     fn train(&mut self) -> Result<()> {
         let steps = self.settings.training.steps;
-        let mut progress = Progress::new("pretrain", steps, self.step);
+        let world = self.processes.world().clone();
+        let mut progress = match world.leads() {
+            true => Progress::new("pretrain", steps, self.step),
+            false => Progress::silent(),
+        };
         progress.note(&format!(
-            "{} parameters, {} tokens an epoch, {:?}, from step {}",
+            "{} parameters, {} tokens an epoch, {:?}, {}from step {}",
             self.parameters.count(),
             self.batches.epoch_tokens(),
             self.device,
+            if world.size > 1 { format!("{} processes, ", world.size) } else { String::new() },
             self.step
         ));
         self.since = Instant::now();
@@ -145,26 +182,33 @@ impl Run {
             let last = self.step == steps;
             let checkpoint = last || self.step.is_multiple_of(run.checkpoint_every);
             let validate = last || self.step.is_multiple_of(run.validate_every);
+            // Alike in every process: figures are added up over all.
             if checkpoint || validate || self.step.is_multiple_of(run.log_every) {
                 let line = self.write_figures(validate)?;
                 progress.report(self.step, &line);
             }
             if checkpoint {
-                self.write_checkpoint()?;
+                check_weights(&self.parameters, self.step, &self.checkpoints)?;
+                if world.leads() {
+                    self.write_checkpoint()?;
+                }
                 self.since = Instant::now();
             }
         }
         Ok(())
     }
 
-    /// One update of the parameters.
+    /// One update of the parameters, the same in every process.
     fn one_step(&mut self) -> Result<()> {
         let training = &self.settings.training;
         let (accumulate, seed) = (training.accumulate, training.seed);
         let rate = linear_schedule(self.step + 1, training.warmup_steps, training.steps);
         let mut gradients = zero_gradients(&self.parameters)?;
         let mut sum: Option<Tensor> = None;
+        let (rank, size) = (self.processes.world().rank, self.processes.world().size);
         for pass in self.step * accumulate..(self.step + 1) * accumulate {
+            // Numbered as if one process made the passes of all, so that this draws what that would.
+            let pass = pass * size + rank;
             let batch = self.batches.training(pass)?;
             seed_torch(seed, pass);
             let (loss, figures) = self.models.losses(&batch, Mode::Train)?;
@@ -174,24 +218,29 @@ impl Run {
                 None => figures,
             });
         }
-        if accumulate > 1 {
-            gradients = gradients.f_mul_scalar_(1.0 / accumulate as f64)?;
+        self.processes.sum(&gradients)?;
+        if accumulate * size > 1 {
+            gradients = gradients.f_mul_scalar_(1.0 / (accumulate * size) as f64)?;
         }
         self.step += 1;
         let norm = self.optimizer.step(&self.parameters, &gradients, self.step, rate)?;
         if let Some(sum) = sum {
-            let mean = sum.f_mul_scalar(1.0 / accumulate as f64)?;
-            self.unread.push((self.step, Tensor::f_cat(&[mean, norm.f_unsqueeze(0)?], 0)?));
+            // A share of the mean over all processes; the norm is the same in all.
+            let share = sum.f_mul_scalar(1.0 / (accumulate * size) as f64)?;
+            let norm = norm.f_mul_scalar(1.0 / size as f64)?.f_unsqueeze(0)?;
+            self.unread.push((self.step, Tensor::f_cat(&[share, norm], 0)?));
         }
         Ok(())
     }
 
-    /// Reads the figures of the steps since the last line, refuses those that are not finite, and logs their means.
+    /// Reads the figures of the steps since the last line, refuses those that are not finite, and logs their means over
+    /// the steps and the processes.
     fn write_figures(&mut self, validate: bool) -> Result<String> {
         let names = figures(self.settings.training.objective);
         let mut means = vec![0.0; names.len() + 1];
         let unread = std::mem::take(&mut self.unread);
         for (step, values) in &unread {
+            self.processes.sum(values)?;
             let values = read(values)?;
             let losses = names.iter().copied().chain(["gradient_norm"]).zip(&values);
             for (what, &found) in losses {
@@ -205,7 +254,8 @@ impl Run {
             }
         }
         let training = &self.settings.training;
-        let tokens = unread.len() as u64 * training.accumulate * self.batches.tokens();
+        let step_tokens = training.accumulate * self.processes.world().size * self.batches.tokens();
+        let tokens = unread.len() as u64 * step_tokens;
         let speed = tokens as f64 / self.since.elapsed().as_secs_f64();
         let mut line = Map::new();
         line.insert("step".to_owned(), json!(self.step));
@@ -215,14 +265,16 @@ impl Run {
         line.insert("gradient_norm".to_owned(), json!(means[names.len()]));
         let rate = linear_schedule(self.step, training.warmup_steps, training.steps);
         line.insert("learning_rate".to_owned(), json!(rate * self.settings.optimizer.learning_rate));
-        line.insert("tokens".to_owned(), json!(self.step * training.accumulate * self.batches.tokens()));
+        line.insert("tokens".to_owned(), json!(self.step * step_tokens));
         line.insert("tokens_per_second".to_owned(), json!(speed.round()));
-        if validate {
+        if validate && self.log.is_some() {
             for (name, value) in names.iter().zip(self.validate()?) {
                 line.insert(format!("validation_{name}"), json!(value));
             }
         }
-        self.log.write(&Value::Object(line))?;
+        if let Some(log) = &mut self.log {
+            log.write(&Value::Object(line))?;
+        }
         self.since = Instant::now();
         Ok(match training.objective {
             Objective::Mlm => format!("loss {:.3}, {speed:.0} tokens/s", means[0]),
@@ -254,7 +306,6 @@ impl Run {
     }
 
     fn write_checkpoint(&self) -> Result<()> {
-        check_weights(&self.parameters, self.step, &self.checkpoints)?;
         let counters = Counters { step: self.step };
         self.checkpoints.write(self.step, |folder| {
             save_state(folder, &self.parameters, &self.optimizer, &counters, Tensors::new())

@@ -14,6 +14,7 @@ pub struct Progress {
     title: String,
     steps: u64,
     last_line: Option<Instant>,
+    silent: bool,
 }
 
 impl Progress {
@@ -26,7 +27,12 @@ impl Progress {
         }
         bar.set_prefix(title.to_owned());
         bar.reset_eta();
-        Self { bar, title: title.to_owned(), steps, last_line: None }
+        Self { bar, title: title.to_owned(), steps, last_line: None, silent: false }
+    }
+
+    /// Shows nothing: another process displays the same run.
+    pub fn silent() -> Self {
+        Self { bar: ProgressBar::hidden(), title: String::new(), steps: 0, last_line: None, silent: true }
     }
 
     /// A step is done.
@@ -38,7 +44,7 @@ impl Progress {
     pub fn report(&mut self, step: u64, figures: &str) {
         self.bar.set_message(figures.to_owned());
         let due = step == self.steps || self.last_line.is_none_or(|last| last.elapsed() >= BETWEEN_LINES);
-        if self.bar.is_hidden() && due {
+        if self.bar.is_hidden() && due && !self.silent {
             let left = self.bar.eta().as_secs();
             eprintln!("{} {step}/{} {figures} [{left} s left]", self.title, self.steps);
             self.last_line = Some(Instant::now());
@@ -47,6 +53,9 @@ impl Progress {
 
     /// Something to keep on the screen.
     pub fn note(&self, line: &str) {
+        if self.silent {
+            return;
+        }
         if self.bar.is_hidden() {
             eprintln!("{line}");
         } else {

@@ -1,0 +1,44 @@
+//! Compiles the C++ of `src/distributed` against the libtorch that setup installed.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+const SOURCE: &str = "src/distributed/group.cpp";
+/// gloo's headers, as far as libtorch's name them.
+const STAND_INS: &str = "src/distributed/stand-ins";
+/// What libtorch's headers of NCCL's groups include, in the folders of the wheels that `setup --cuda` adds.
+const CUDA_HEADERS: [(&str, &str); 5] = [
+    ("nvidia/nccl/include", "nccl.h"),
+    ("nvidia/cu13/include", "cuda_runtime_api.h"),
+    ("nvidia/cu13/include", "cublas_v2.h"),
+    ("nvidia/cu13/include", "cusparse.h"),
+    ("nvidia/cu13/include", "cusolver_common.h"),
+];
+
+fn main() -> Result<(), String> {
+    for changed in [SOURCE, STAND_INS] {
+        println!("cargo::rerun-if-changed={changed}");
+    }
+    println!("cargo::rerun-if-env-changed=LIBTORCH");
+    let torch = env::var_os("LIBTORCH").map(PathBuf::from);
+    let torch =
+        torch.ok_or("LIBTORCH is not set; setup prints what to export: eval \"$(tools/train/setup)\"")?;
+    let mut build = cc::Build::new();
+    build.cpp(true).std("c++17").warnings(false).file(SOURCE).include(STAND_INS);
+    build.include(torch.join("include")).include(torch.join("include/torch/csrc/api/include"));
+    build.define("USE_C10D_GLOO", None);
+    if let Some(wheels) = torch.parent().filter(|wheels| has_nccl(wheels)) {
+        build.define("USE_C10D_NCCL", None);
+        for (folder, _) in CUDA_HEADERS {
+            build.include(wheels.join(folder));
+        }
+        for library in ["torch_cuda", "c10_cuda"] {
+            println!("cargo::rustc-link-lib={library}");
+        }
+    }
+    build.try_compile("electra_distributed").map_err(|error| error.to_string())
+}
+
+fn has_nccl(wheels: &Path) -> bool {
+    CUDA_HEADERS.iter().all(|(folder, header)| wheels.join(folder).join(header).exists())
+}

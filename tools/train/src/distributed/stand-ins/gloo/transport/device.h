@@ -1,0 +1,16 @@
+// Our own stand-in for the header of this name: libtorch has gloo built in, but ships none of its headers, and
+// ProcessGroupGloo.hpp includes this one. Only what that names is declared; nothing here is defined or called.
+#pragma once
+
+namespace gloo {
+namespace transport {
+
+class Device;
+
+class UnboundBuffer {
+ public:
+  virtual ~UnboundBuffer() = 0;
+};
+
+} // namespace transport
+} // namespace gloo

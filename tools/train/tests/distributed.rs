@@ -1,0 +1,133 @@
+//! `pretrain` in two processes, as `torchrun` starts them.
+
+mod common;
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use common::{electra_train, metrics, refused, run, text, write_language, write_pretrain_settings};
+use electra_train::run::FolderLock;
+
+/// Two times 8 inputs are one time 8 and another 8, dropout and all: the same bits. When one of two is killed, the
+/// other ends, and the run goes on.
+#[test]
+fn two_processes_are_one_that_makes_the_passes_of_both() {
+    let root = tempfile::tempdir().unwrap();
+    write_language(root.path());
+    let settings = write_pretrain_settings(root.path(), 30);
+    let (one, two) = (root.path().join("one"), root.path().join("two"));
+    let half = ["pretrain", text(&settings), "--set", "training.batch_size=8", "-o"];
+    run(&[&half[..], &[text(&one), "--set", "training.accumulate=2"]].concat());
+
+    let mut processes = start_two(&[&half[..], &[text(&two)]].concat());
+    let checkpoint = two.join("checkpoints/step-10");
+    while !checkpoint.exists() {
+        assert_eq!(processes[0].try_wait().unwrap(), None, "it ended before step 10");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let [first, mut second] = processes;
+    second.kill().unwrap();
+    second.wait().unwrap();
+    let left = first.wait_with_output().unwrap();
+    let message = String::from_utf8(left.stderr).unwrap();
+    assert_eq!(left.status.code(), Some(1), "{message}");
+    assert!(message.contains("error: processes: adding up over all: "), "{message}");
+
+    let printed = finish(start_two(&[&half[..], &[text(&two)]].concat()));
+    assert_eq!(printed[0].lines().count(), 2, "{printed:?}");
+    assert_eq!(printed[1], "");
+    assert_eq!(metrics(&one), metrics(&two));
+    for model in ["discriminator", "generator"] {
+        let weights = |run: &Path| fs::read(run.join(model).join("model.safetensors")).unwrap();
+        assert!(weights(&one) == weights(&two), "{model} differs");
+    }
+}
+
+/// Dropout aside, whose numbers are libtorch's for a whole pass, the split of a batch changes the rounding alone.
+#[test]
+fn two_processes_have_the_losses_of_one_with_twice_the_batch() {
+    let root = tempfile::tempdir().unwrap();
+    write_language(root.path());
+    let settings = write_pretrain_settings(root.path(), 20);
+    let (one, two) = (root.path().join("one"), root.path().join("two"));
+    let common = ["pretrain", text(&settings), "--set", "run.log_every=1"];
+    let still = ["hidden_dropout_prob", "attention_probs_dropout_prob"].map(|it| format!("model.{it}=0.0"));
+    let common = [&common[..], &["--set", &still[0], "--set", &still[1], "-o"]].concat();
+    run(&[&common[..], &[text(&one)]].concat());
+    finish(start_two(&[&common[..], &[text(&two), "--set", "training.batch_size=8"]].concat()));
+
+    let (one, two) = (metrics(&one), metrics(&two));
+    assert_eq!((one.len(), one.len()), (20, two.len()));
+    let mut largest = 0.0_f64;
+    for (one, two) in one.iter().zip(&two) {
+        for (figure, expected) in one.as_object().unwrap() {
+            // A share of those replaced: its mean over two halves is not that of the whole.
+            if figure.ends_with("replaced_found") {
+                continue;
+            }
+            let (expected, found) = (expected.as_f64().unwrap(), two[figure].as_f64().unwrap());
+            let difference = (found - expected).abs() / expected.abs().max(1.0);
+            assert!(difference < 2e-6, "{figure}: {found} {expected} in step {}", one["step"]);
+            largest = largest.max(difference);
+        }
+    }
+    println!("largest relative difference of a figure: {largest:e}");
+}
+
+#[test]
+fn what_is_wrong_with_the_processes_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    write_language(root.path());
+    let settings = write_pretrain_settings(root.path(), 20);
+    let output = root.path().join("run");
+    let arguments = ["pretrain", text(&settings), "-o", text(&output)];
+    let message = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let output = electra_train(arguments).envs(variables.iter().copied()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let found = message(&arguments, &[("WORLD_SIZE", "2"), ("RANK", "2")]);
+    assert!(found.contains("error: environment: RANK: found 2, expected 0 to 1"), "{found}");
+    for command in ["finetune", "distil", "quantize"] {
+        let arguments = [&[command], &arguments[1..]].concat();
+        let found =
+            message(&arguments, &[("WORLD_SIZE", "2"), ("RANK", "0"), ("LOCAL_RANK", "0"), ADDRESS, PORT]);
+        assert!(
+            found.contains(&format!("error: WORLD_SIZE is 2, but {command} runs in one process")),
+            "{found}"
+        );
+    }
+    let _lock = FolderLock::take(&output).unwrap();
+    let found = refused(&arguments);
+    assert!(found.contains("/run: another run works in this folder"), "{found}");
+}
+
+const ADDRESS: (&str, &str) = ("MASTER_ADDR", "127.0.0.1");
+const PORT: (&str, &str) = ("MASTER_PORT", "29500");
+
+/// Starts the command in two processes that know of each other what torchrun would tell them.
+fn start_two(arguments: &[&str]) -> [Child; 2] {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    ["0", "1"].map(|rank| {
+        let mut command: Command = electra_train(arguments);
+        command.envs([
+            ("WORLD_SIZE", "2"),
+            ("RANK", rank),
+            ("LOCAL_RANK", rank),
+            ADDRESS,
+            ("MASTER_PORT", &port),
+        ]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    })
+}
+
+/// What each of the processes prints, after both have succeeded.
+fn finish(processes: [Child; 2]) -> [String; 2] {
+    processes.map(|process| {
+        let output = process.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    })
+}
