@@ -14,6 +14,7 @@ pub mod finetune;
 pub mod memory;
 pub mod metrics;
 pub mod model;
+pub mod onnx;
 pub mod optimizer;
 pub mod pretrain;
 pub mod quantize;

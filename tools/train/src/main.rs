@@ -31,6 +31,8 @@ enum Command {
     Quantize(RunArguments),
     /// Divide a classifier's logits by the temperature that suits a labelled file, so that its scores are its accuracy.
     Calibrate(CalibrateArguments),
+    /// Write a classifier or a discriminator as an ONNX file.
+    ExportOnnx(ExportArguments),
     /// Measure a classifier on a labelled file; texts are cut to what the model takes.
     Evaluate(EvaluateArguments),
 }
@@ -65,6 +67,17 @@ struct CalibrateArguments {
     /// Where to compute.
     #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
+}
+
+#[derive(Args)]
+struct ExportArguments {
+    /// Folder of the Hugging Face layout.
+    model: PathBuf,
+    /// File to write.
+    file: PathBuf,
+    /// Quantize it dynamically, as ONNX Runtime's `quantize_dynamic` does, instead of in f32.
+    #[arg(long)]
+    int8: bool,
 }
 
 #[derive(Args)]
@@ -111,6 +124,7 @@ fn run(command: Command) -> Result<()> {
         Command::Distil(_) => Some("distil"),
         Command::Quantize(_) => Some("quantize"),
         Command::Calibrate(_) => Some("calibrate"),
+        Command::ExportOnnx(_) => Some("export-onnx"),
         Command::Evaluate(_) => Some("evaluate"),
     };
     in_one_process.map_or(Ok(()), World::only_one)?;
@@ -155,6 +169,10 @@ fn run(command: Command) -> Result<()> {
                 found.after.loss,
                 it.output.display()
             );
+        }
+        Command::ExportOnnx(it) => {
+            electra_train::onnx::export(&it.model, &it.file, it.int8)?;
+            println!("{}", it.file.display());
         }
         Command::Evaluate(it) => {
             let source = Source { text: it.text, label: it.label, ..Source::new(it.file) };

@@ -1,0 +1,54 @@
+//! The command `export-onnx`: a classifier or a discriminator as an ONNX file, in f32 or dynamically quantized.
+
+mod electra;
+mod graph;
+mod protobuf;
+
+use std::fs;
+use std::path::Path;
+
+use tch::Device;
+
+use crate::classification::TextClassifier;
+use crate::device::Precision;
+use crate::error::{Error, Result};
+use crate::model::config::Head;
+use crate::model::folder::{CONFIG, Folder, Tensors, WEIGHTS};
+use crate::model::{Discriminator, Encoder, Parameters};
+
+/// Writes the model of the folder `path` into `file`. With `int8` its matrices are i8, with one scale a column, and inputs
+/// are quantized as they come, as ONNX Runtime's `quantize_dynamic` makes it.
+///
+/// The graph takes `input_ids`, `attention_mask` and `token_type_ids`, all `[batch, sequence]` in i64, and gives `logits` in
+/// f32: `[batch, labels]` of a classifier, `[batch, sequence]` of a discriminator.
+pub fn export(path: &Path, file: &Path, int8: bool) -> Result<()> {
+    let folder = Folder::read(path)?;
+    let tensors = tensors(&folder)?;
+    let bytes = electra::model(&folder.config, &folder.head, &tensors, int8)?;
+    let mut unfinished = file.as_os_str().to_owned();
+    unfinished.push(".writing");
+    let unfinished = Path::new(&unfinished);
+    fs::write(unfinished, bytes).map_err(Error::write(unfinished))?;
+    fs::rename(unfinished, file).map_err(Error::write(file))
+}
+
+/// Every weight of the encoder and its head, each of the shape that `config.json` gives it.
+fn tensors(folder: &Folder) -> Result<Tensors> {
+    match &folder.head {
+        Head::Classification(_) => TextClassifier::read(folder, Device::Cpu)?.parameters.tensors(),
+        Head::ReplacedTokenDetection => {
+            let mut list = Encoder::parameters(&folder.config, "", false);
+            list.extend(Discriminator::parameters(&folder.config));
+            let parameters = Parameters::new(list, Device::Cpu, Precision::F32, 0)?;
+            if let Some(name) = folder.load_into(&parameters, true)?.first() {
+                let expected = "one, as config.json says that it is a discriminator";
+                return Err(Error::field(&folder.file(WEIGHTS), name, "no such tensor", expected));
+            }
+            parameters.tensors()
+        }
+        Head::MaskedLanguageModel | Head::None => {
+            let found = if folder.head == Head::None { "none" } else { "a language model's" };
+            Err(Error::field(&folder.file(CONFIG), "head", found, "a classifier's or a discriminator's"))
+        }
+    }
+}
