@@ -1,4 +1,4 @@
-//! The command `electra`: classify, detect, evaluate, tokenize, inspect, footprint, profile, pack.
+//! The command `electra`: classify, detect, evaluate, tokenize, inspect, footprint, profile, serve, pack.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -8,6 +8,8 @@ mod input;
 mod metrics;
 mod output;
 mod picture;
+#[cfg(unix)]
+mod serve;
 mod workers;
 
 use std::process::ExitCode;
@@ -25,6 +27,8 @@ fn main() -> ExitCode {
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Footprint(args) => commands::footprint::run(&args),
         Command::Profile(args) => commands::profile::run(&args),
+        #[cfg(unix)]
+        Command::Serve(args) => commands::serve::run(&args),
         #[cfg(feature = "pack")]
         Command::Pack(args) => commands::pack::run(&args),
     };
