@@ -158,7 +158,7 @@ fn work(shared: &Shared, index: usize, mut classifier: Classifier) {
     let guard = Guard(shared);
     loop {
         match guard.0.next(index) {
-            Next::Change(fresh) => classifier = fresh,
+            Next::Change(fresh) => classifier = *fresh,
             Next::Jobs(jobs) => {
                 let texts: Vec<_> = jobs.iter().map(|job| &*job.text).collect();
                 let answers = classifier.classify_all(&texts);
@@ -173,7 +173,7 @@ fn work(shared: &Shared, index: usize, mut classifier: Classifier) {
 }
 
 enum Next {
-    Change(Classifier),
+    Change(Box<Classifier>),
     Jobs(Vec<Job>),
 }
 
@@ -183,7 +183,7 @@ impl Shared {
         let mut state = lock(&self.state);
         loop {
             if let Some(fresh) = state.fresh.get_mut(index).and_then(Option::take) {
-                return Next::Change(fresh);
+                return Next::Change(Box::new(fresh));
             }
             if let Some(first) = state.jobs.pop_front() {
                 let mut bytes = first.text.len();

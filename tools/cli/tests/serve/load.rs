@@ -18,8 +18,8 @@ fn ten_thousand_requests_lose_none_and_keep_no_memory() {
 
 #[test]
 #[ignore = "takes minutes: cargo test --release -p electra-cli --test serve -- --ignored --nocapture"]
-fn three_hundred_thousand_requests() {
-    load(300_000, 10_000);
+fn a_hundred_thousand_requests() {
+    load(100_000, 10_000);
 }
 
 fn load(requests: usize, warm_up: usize) {
