@@ -45,6 +45,8 @@ pub(crate) struct Server {
     /// Clients may be waiting at each listener.
     waiting: Vec<bool>,
     accept_from: Instant,
+    /// Who came when all connections were taken; turned away unless the next poll says that somebody had left before.
+    held: Option<Box<dyn Stream>>,
     signals: Signals,
     systemd: Systemd,
     pool: Pool,
@@ -103,6 +105,7 @@ impl Server {
             waiting: vec![true; listeners.len()],
             listeners,
             accept_from: Instant::now(),
+            held: None,
             signals,
             systemd,
             pool,
@@ -195,11 +198,12 @@ impl Server {
         if self.end.is_some() {
             return true;
         }
-        self.systemd.stopping();
-        log("stopping: what waits is answered first");
         // Closed and their files removed, so that a successor can start.
         self.listeners.clear();
         self.waiting.clear();
+        self.held = None;
+        log("stopping: what waits is answered first");
+        self.systemd.stopping();
         self.end = Some(now + self.limits.deadline + FAREWELL);
         false
     }
@@ -288,12 +292,20 @@ impl Server {
     /// Takes clients who wait; whether there were any.
     fn accept(&mut self, now: Instant) -> bool {
         let mut any = false;
+        if let Some(stream) = self.held.take() {
+            self.admit(stream, now);
+            any = true;
+        }
         if now < self.accept_from {
             return any;
         }
         for _ in 0..CLIENTS_A_ROUND {
             let Some(index) = self.waiting.iter().position(|waiting| *waiting) else { return any };
             match self.listeners[index].accept() {
+                Ok(stream) if self.is_full() => {
+                    self.held = Some(stream);
+                    return true;
+                }
                 Ok(stream) => {
                     self.admit(stream, now);
                     any = true;
@@ -310,6 +322,10 @@ impl Server {
             }
         }
         any
+    }
+
+    fn is_full(&self) -> bool {
+        self.connections.len() >= self.limits.connections && self.connections.iter().all(Option::is_some)
     }
 
     fn admit(&mut self, mut stream: Box<dyn Stream>, now: Instant) {
