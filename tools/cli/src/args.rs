@@ -1,8 +1,12 @@
 //! The command line.
 #![allow(rustdoc::broken_intra_doc_links, reason = "doc comments here are help texts; [CLS] is a token")]
 
+#[cfg(unix)]
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+#[cfg(unix)]
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use electra::EngineKind;
@@ -41,6 +45,9 @@ pub(crate) enum Command {
     Footprint(FootprintArgs),
     /// Show where the time of a run goes, and how much of it the processor could not avoid
     Profile(ProfileArgs),
+    /// Answer clients on a socket until told to stop
+    #[cfg(unix)]
+    Serve(ServeArgs),
     /// Make a model file from a Hugging Face folder or an ONNX file
     #[cfg(feature = "pack")]
     Pack(PackArgs),
@@ -179,6 +186,43 @@ pub(crate) struct ProfileArgs {
     pub json: bool,
 }
 
+#[cfg(unix)]
+#[derive(Args)]
+pub(crate) struct ServeArgs {
+    /// Unix socket to listen on; the umask decides who may connect
+    #[arg(long, value_name = "PATH", required_unless_present = "tcp")]
+    pub socket: Option<PathBuf>,
+    /// Loopback address to listen on, for instance 127.0.0.1:7070
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_loopback)]
+    pub tcp: Option<SocketAddr>,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Answer with JSON lines
+    #[arg(long)]
+    pub json: bool,
+    /// Cut long texts; without this they are classified in overlapping windows
+    #[arg(long)]
+    pub truncate: bool,
+    /// Worker threads, an arena each
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub threads: NonZeroUsize,
+    /// Requests that may wait; the next one is answered 'error busy'
+    #[arg(long, value_name = "N", default_value = "64")]
+    pub queue: NonZeroUsize,
+    /// Clients that may be connected; the next one is answered 'error connections'
+    #[arg(long, value_name = "N", default_value = "128")]
+    pub connections: NonZeroUsize,
+    /// Longest line, its end not counted
+    #[arg(long, value_name = "BYTES", default_value = "65536")]
+    pub line_bytes: NonZeroUsize,
+    /// Time from a request to its answer, after which it is answered 'error deadline'
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
+    pub deadline: Duration,
+    /// Time without a whole line, or without an answer being read, after which a client is disconnected
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_seconds)]
+    pub idle: Duration,
+}
+
 #[cfg(feature = "pack")]
 #[derive(Args)]
 pub(crate) struct PackArgs {
@@ -266,6 +310,26 @@ fn parse_engine(name: &str) -> Result<EngineKind, String> {
         let names: Vec<_> = EngineKind::ALL.iter().map(|engine| engine.name()).collect();
         format!("this build has: {}", names.join(", "))
     })
+}
+
+/// An address that only this machine reaches: there is neither encryption nor a password.
+#[cfg(unix)]
+fn parse_loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| "expected an IP address and a port, as 127.0.0.1:7070 or [::1]:7070".to_owned())?;
+    if !address.ip().is_loopback() {
+        return Err(format!("{} is no loopback address, expected 127.0.0.1 or [::1]", address.ip()));
+    }
+    Ok(address)
+}
+
+#[cfg(unix)]
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    const MOST: f64 = 86_400.0;
+    let seconds = text.parse().ok().filter(|seconds| *seconds > 0.0 && *seconds <= MOST);
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration.ok_or_else(|| format!("expected seconds, more than 0 and at most {MOST}"))
 }
 
 /// Opens the model that the command line names, or the default.

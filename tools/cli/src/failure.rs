@@ -1,6 +1,6 @@
 //! What ends a command early, and the exit code for it.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io;
 use std::process::ExitCode;
 
@@ -34,6 +34,16 @@ impl Failure {
                 ExitCode::from(2)
             }
             Self::ClosedPipe => ExitCode::SUCCESS,
+        }
+    }
+}
+
+/// The message; empty where nothing is wrong.
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Run(message) | Self::Partly(message) | Self::Usage(message) => f.write_str(message),
+            Self::ClosedPipe => Ok(()),
         }
     }
 }

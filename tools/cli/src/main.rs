@@ -1,35 +1,6 @@
-//! The command `electra`: classify, detect, evaluate, tokenize, inspect, footprint, profile, pack.
+//! The command `electra`; see the library beside this file.
 #![forbid(unsafe_code)]
 
-mod args;
-mod commands;
-mod failure;
-mod input;
-mod metrics;
-mod output;
-mod picture;
-mod workers;
-
-use std::process::ExitCode;
-
-use clap::Parser;
-
-use args::{Command, CommandLine};
-
-fn main() -> ExitCode {
-    let outcome = match CommandLine::parse().command {
-        Command::Classify(args) => commands::classify::run(&args),
-        Command::Detect(args) => commands::detect::run(&args),
-        Command::Evaluate(args) => commands::evaluate::run(&args),
-        Command::Tokenize(args) => commands::tokenize::run(&args),
-        Command::Inspect(args) => commands::inspect::run(&args),
-        Command::Footprint(args) => commands::footprint::run(&args),
-        Command::Profile(args) => commands::profile::run(&args),
-        #[cfg(feature = "pack")]
-        Command::Pack(args) => commands::pack::run(&args),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
-    }
+fn main() -> std::process::ExitCode {
+    electra_cli::run()
 }

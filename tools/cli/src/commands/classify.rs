@@ -1,5 +1,7 @@
 //! `electra classify`.
 
+use std::num::NonZeroUsize;
+
 use electra::{Classification, Classifier, ClassifierOptions};
 use serde_json::json;
 
@@ -56,7 +58,7 @@ pub(crate) fn open_classifiers(
 }
 
 /// Rows that a worker takes at a time, short ones of which run together.
-const ROWS_TOGETHER: usize = 8;
+pub(crate) const ROWS_TOGETHER: usize = 8;
 
 fn classify_rows(classifier: &mut Classifier, rows: &[Row]) -> Vec<Result<Classification, String>> {
     let texts: Vec<_> =
@@ -72,28 +74,13 @@ fn classify_rows(classifier: &mut Classifier, rows: &[Row]) -> Vec<Result<Classi
 }
 
 fn render(args: &ClassifyArgs, text: &str, classification: &Classification) -> String {
-    let mut ranked = classification.ranked();
-    if let Some(top_k) = args.top_k {
-        ranked.truncate(top_k.get());
-    }
     if args.json {
-        let scores: Vec<_> =
-            ranked.iter().map(|entry| json!({ "label": &*entry.label, "score": entry.score })).collect();
-        return json!({
-            "text": text,
-            "label": &*classification.label,
-            "score": classification.score,
-            "scores": scores,
-            "tokens": classification.tokens,
-            "windows": classification.windows,
-            "truncated": classification.truncated,
-        })
-        .to_string();
+        return render_json(text, classification, args.top_k);
     }
     let mut line =
         format!("[{}] {} (Score: {:.4}", classification.label, one_line(text), classification.score);
-    if args.top_k.is_some() {
-        for entry in ranked.iter().skip(1) {
+    if let Some(top_k) = args.top_k {
+        for entry in classification.ranked().iter().take(top_k.get()).skip(1) {
             line.push_str(&format!("; {} {:.4}", entry.label, entry.score));
         }
     }
@@ -105,4 +92,29 @@ fn render(args: &ClassifyArgs, text: &str, classification: &Classification) -> S
     }
     line.push(')');
     line
+}
+
+/// One JSON object on one line, with all scores or the first `top_k`.
+pub(crate) fn render_json(
+    text: &str,
+    classification: &Classification,
+    top_k: Option<NonZeroUsize>,
+) -> String {
+    let ranked = classification.ranked();
+    let shown = top_k.map_or(ranked.len(), NonZeroUsize::get);
+    let scores: Vec<_> = ranked
+        .iter()
+        .take(shown)
+        .map(|entry| json!({ "label": &*entry.label, "score": entry.score }))
+        .collect();
+    json!({
+        "text": text,
+        "label": &*classification.label,
+        "score": classification.score,
+        "scores": scores,
+        "tokens": classification.tokens,
+        "windows": classification.windows,
+        "truncated": classification.truncated,
+    })
+    .to_string()
 }

@@ -9,4 +9,6 @@ pub(crate) mod inspect;
 #[cfg(feature = "pack")]
 pub(crate) mod pack;
 pub(crate) mod profile;
+#[cfg(unix)]
+pub(crate) mod serve;
 pub(crate) mod tokenize;

@@ -1,0 +1,41 @@
+//! `electra serve`.
+
+use electra::ClassifierOptions;
+
+use crate::args::ServeArgs;
+use crate::commands::classify::ROWS_TOGETHER;
+use crate::failure::Failure;
+use crate::serve::{Limits, Listener, Loader, Pool, Server, Signals, Systemd};
+
+pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
+    if args.engine.pin {
+        return Err(Failure::Usage(
+            "--pin is for commands that keep their threads: a reload brings new ones".into(),
+        ));
+    }
+    let signals = Signals::install().map_err(|error| Failure::run(format_args!("signals: {error}")))?;
+    let systemd = Systemd::from_environment();
+    let mut engine = args.engine.options();
+    engine.max_sequences = if args.engine.arena_bytes.is_none() { Some(ROWS_TOGETHER) } else { None };
+    let loader = Loader {
+        model: args.engine.model.clone(),
+        options: ClassifierOptions { engine, truncate: args.truncate },
+        workers: args.threads.get(),
+    };
+    let poll = mio::Poll::new().map_err(|error| Failure::run(format_args!("poll: {error}")))?;
+    let pool = Pool::start(loader, args.queue.get(), args.json, Server::waker(&poll)?)?;
+    let mut listeners = Vec::new();
+    if let Some(path) = &args.socket {
+        listeners.push(Listener::unix(path)?);
+    }
+    if let Some(address) = args.tcp {
+        listeners.push(Listener::tcp(address)?);
+    }
+    let limits = Limits {
+        connections: args.connections.get(),
+        line_bytes: args.line_bytes.get(),
+        deadline: args.deadline,
+        idle: args.idle,
+    };
+    Server::new(poll, listeners, signals, systemd, pool, limits, args.json)?.run()
+}

@@ -1,0 +1,47 @@
+//! The command `electra`: classify, detect, evaluate, tokenize, inspect, footprint, profile, serve, pack.
+#![forbid(unsafe_code)]
+
+mod args;
+mod commands;
+mod failure;
+mod input;
+mod metrics;
+mod output;
+mod picture;
+#[cfg(unix)]
+mod serve;
+mod workers;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Command, CommandLine};
+
+/// Does what the command line of this process says.
+#[must_use]
+pub fn run() -> ExitCode {
+    let outcome = match CommandLine::parse().command {
+        Command::Classify(args) => commands::classify::run(&args),
+        Command::Detect(args) => commands::detect::run(&args),
+        Command::Evaluate(args) => commands::evaluate::run(&args),
+        Command::Tokenize(args) => commands::tokenize::run(&args),
+        Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Footprint(args) => commands::footprint::run(&args),
+        Command::Profile(args) => commands::profile::run(&args),
+        #[cfg(unix)]
+        Command::Serve(args) => commands::serve::run(&args),
+        #[cfg(feature = "pack")]
+        Command::Pack(args) => commands::pack::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// The command line, for manual pages and completions.
+#[must_use]
+pub fn command_line() -> clap::Command {
+    CommandLine::command()
+}

@@ -1,0 +1,160 @@
+//! `electra serve` as a service manager runs it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::common::electra;
+
+/// Longer than anything takes on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Daemon {
+    child: Child,
+    notices: UnixDatagram,
+    pub folder: tempfile::TempDir,
+}
+
+impl Daemon {
+    /// Starts with a socket of its own and waits until it is ready.
+    pub fn start(args: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self::start_in(folder, args)
+    }
+
+    pub fn start_in(folder: tempfile::TempDir, args: &[&str]) -> Self {
+        let notices = UnixDatagram::bind(folder.path().join("notify")).expect("a socket");
+        notices.set_read_timeout(Some(PATIENCE)).expect("set");
+        let child = electra()
+            .arg("serve")
+            .arg("--socket")
+            .arg(folder.path().join("electra.sock"))
+            .args(args)
+            .env("NOTIFY_SOCKET", folder.path().join("notify"))
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        let mut daemon = Self { child, notices, folder };
+        daemon.expect_notice("READY=1");
+        daemon
+    }
+
+    /// The next notice to the service manager, which must begin like this.
+    #[track_caller]
+    pub fn expect_notice(&mut self, start: &str) -> String {
+        let mut bytes = [0; 1024];
+        match self.notices.recv(&mut bytes) {
+            Ok(len) => {
+                let notice = String::from_utf8_lossy(&bytes[..len]).into_owned();
+                assert!(notice.starts_with(start), "{notice:?}, expected {start:?}");
+                notice
+            }
+            Err(error) => {
+                drop(self.child.kill());
+                panic!("no notice: {error}; {}", self.log());
+            }
+        }
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("electra.sock")
+    }
+
+    pub fn connect(&self) -> Client<UnixStream> {
+        let stream = UnixStream::connect(self.socket()).expect("connected");
+        stream.set_read_timeout(Some(PATIENCE)).expect("set");
+        Client(BufReader::new(stream))
+    }
+
+    /// What `text` is answered with on a connection of its own.
+    pub fn ask(&self, text: &str) -> String {
+        self.connect().ask(text)
+    }
+
+    pub fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().expect("sh starts").success());
+    }
+
+    /// Resident memory in bytes.
+    pub fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("read");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a figure");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    }
+
+    /// Waits for the end; the log.
+    #[track_caller]
+    pub fn end(mut self) -> (ExitStatus, String) {
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait().expect("waited") {
+                return (status, self.log());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        drop(self.child.kill());
+        panic!("the daemon did not end; {}", self.log());
+    }
+
+    /// Stops it, which must go well; the log.
+    #[track_caller]
+    pub fn stop(self) -> String {
+        self.signal("TERM");
+        let socket = self.socket();
+        let folder = self.folder.path().to_path_buf();
+        let (status, log) = self.end();
+        assert!(status.success(), "{status}: {log}");
+        assert!(!socket.exists() || !folder.exists());
+        log
+    }
+
+    fn log(&mut self) -> String {
+        let mut log = String::new();
+        if let Some(mut stderr) = self.child.stderr.take() {
+            drop(stderr.read_to_string(&mut log));
+        }
+        log
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A connection; lines out, lines in.
+pub struct Client<S: Read>(pub BufReader<S>);
+
+impl<S: Read + Write> Client<S> {
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.0.get_mut().write_all(bytes).expect("sent");
+    }
+
+    /// The next line without its end; `None` when there are no more.
+    pub fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        match self.0.read_line(&mut line).expect("an answer") {
+            0 => None,
+            _ => Some(line.strip_suffix('\n').expect("a whole line").to_owned()),
+        }
+    }
+
+    pub fn ask(&mut self, text: &str) -> String {
+        self.send(format!("{text}\n").as_bytes());
+        self.line().expect("an answer")
+    }
+}
+
+impl Client<UnixStream> {
+    /// Sends no more; reads what still comes.
+    pub fn half_close(&mut self) {
+        self.0.get_ref().shutdown(Shutdown::Write).expect("shut down");
+    }
+}
