@@ -2,8 +2,8 @@
 #![allow(unsafe_code)]
 
 /// Keeps freed memory in the process. Every operation of libtorch allocates its result; by default glibc gives large blocks
-/// back to the kernel when they are freed and gets them as fresh zeroed pages the next time, which on a CPU was up to half
-/// of a training step. Must be called before the first tensor; without glibc it does nothing.
+/// back to the kernel when they are freed and gets them as fresh zeroed pages the next time; in training on a CPU, up
+/// to half of the time was seen to go into that. Must be called before the first tensor; without glibc it does nothing.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

@@ -7,26 +7,22 @@
 //! the teacher's next ones. Taking a smaller model's weights from a larger one's is known to spare training (Samragh et al.,
 //! "Weight subcloning", 2023); fitting them one after another lets each make up for the errors before it.
 
+mod least_squares;
+mod source;
+
 use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
+use self::least_squares::{centred, covariance, least_squares, pivots};
+use self::source::{Computed, Sample, Source};
 use super::losses::{map_name, pairs};
 use super::settings::Start;
-use crate::classification::{EncodedExample, LabelledBatch, TextClassifier};
+use crate::classification::{EncodedExample, TextClassifier};
 use crate::error::{Error, Result};
 use crate::model::folder::Tensors;
 use crate::model::{Config, Family};
-use crate::random::{Purpose, Stream, seed_torch};
-
-/// Tokens of the sample, at most.
-const SAMPLE_TOKENS: usize = 32_000;
-/// Texts of the sample are cut to so many tokens: they are computed in one batch, which padding must not fill.
-const SAMPLE_LENGTH: usize = 32;
-/// Shorter texts are passed over while there are enough others.
-const SAMPLE_SHORTEST: usize = 20;
-/// Added to the diagonal of the normal equations, as a share of its mean.
-const RIDGE: f64 = 1e-2;
+use crate::random::seed_torch;
 
 /// Tensors of the student by their Hugging Face names, and the maps of its states to the teacher's; for
 /// [`Start::Embeddings`] the embeddings alone.
@@ -80,197 +76,6 @@ fn check(start: Start, config: &Config, student: &Config) -> Result<()> {
         return refuse("model.num_attention_heads", student.num_attention_heads, expected);
     }
     Ok(())
-}
-
-/// Texts over which matrices are fitted.
-struct Sample {
-    /// `[texts, tokens]`
-    ids: Tensor,
-    /// `[texts, 1, 1, tokens]`, 0 or minus infinity.
-    mask: Tensor,
-    /// `[texts · tokens]`, indices of what is no padding.
-    rows: Tensor,
-    /// `[texts]`, indices of the first tokens among all.
-    first: Tensor,
-}
-
-impl Sample {
-    fn new(texts: &[EncodedExample], padding: u16, seed: u64) -> Result<Self> {
-        let mut order: Vec<usize> = (0..texts.len()).collect();
-        Stream::new(seed, Purpose::Selection, 1).shuffle(&mut order);
-        order.sort_by_key(|&index| texts[index].ids.len() < SAMPLE_SHORTEST);
-        let mut chosen = Vec::new();
-        let mut tokens = 0;
-        for index in order {
-            let mut text = texts[index].clone();
-            text.ids.truncate(SAMPLE_LENGTH);
-            tokens += text.ids.len();
-            chosen.push(text);
-            if tokens >= SAMPLE_TOKENS {
-                break;
-            }
-        }
-        let batch = LabelledBatch::new(chosen.iter(), padding, Device::Cpu)?;
-        let shape = batch.ids.size();
-        let present = match batch.present {
-            Some(present) => present,
-            None => batch.ids.f_ones_like()?.f_to_kind(Kind::Bool)?,
-        };
-        let mask = Tensor::f_zeros(&shape, (Kind::Float, Device::Cpu))?
-            .f_masked_fill(&present.f_logical_not()?, f64::NEG_INFINITY)?
-            .f_view([shape[0], 1, 1, shape[1]])?;
-        let rows = present.f_view([-1])?.f_nonzero()?.f_squeeze_dim(-1)?;
-        let first = Tensor::f_arange(shape[0], (Kind::Int64, Device::Cpu))?.f_mul_scalar(shape[1])?;
-        Ok(Self { ids: batch.ids, mask, rows, first })
-    }
-
-    /// `[tokens, width]` of `[texts, tokens, width]`, without padding.
-    fn rows_of(&self, states: &Tensor) -> Result<Tensor> {
-        let width = states.size()[2];
-        Ok(states.f_reshape([-1, width])?.f_index_select(0, &self.rows)?)
-    }
-
-    /// `[texts, width]`, what stands at `[CLS]`.
-    fn first_of(&self, states: &Tensor) -> Result<Tensor> {
-        let width = states.size()[2];
-        Ok(states.f_reshape([-1, width])?.f_index_select(0, &self.first)?)
-    }
-
-    /// Contexts `[texts, tokens, heads · width]` of queries, keys and values of that shape.
-    fn attend(&self, query: &Tensor, key: &Tensor, value: &Tensor, heads: i64) -> Result<Tensor> {
-        let shape = query.size();
-        let split = |it: &Tensor| {
-            Ok::<_, Error>(it.f_reshape([shape[0], shape[1], heads, shape[2] / heads])?.f_transpose(1, 2)?)
-        };
-        let context = Tensor::f_scaled_dot_product_attention(
-            &split(query)?,
-            &split(key)?,
-            &split(value)?,
-            Some(&self.mask),
-            0.0,
-            false,
-            None,
-            false,
-        )?;
-        Ok(context.f_transpose(1, 2)?.f_reshape(&shape[..])?)
-    }
-}
-
-/// The teacher's weights.
-struct Source<'a> {
-    tensors: Tensors,
-    config: &'a Config,
-}
-
-/// What one layer of the teacher computes, `[texts, tokens, ..]` each.
-struct Computed {
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    context: Tensor,
-    /// Before and after the LayerNorm that follows attention.
-    attended: (Tensor, Tensor),
-    /// Before GELU.
-    wide: Tensor,
-    /// Before and after the last LayerNorm.
-    output: (Tensor, Tensor),
-}
-
-impl Source<'_> {
-    /// A tensor of the encoder.
-    fn tensor(&self, name: &str) -> &Tensor {
-        &self.tensors[&format!("{}.{name}", self.config.family.prefix())]
-    }
-
-    fn linear(&self, input: &Tensor, name: &str) -> Result<Tensor> {
-        let bias = self.tensor(&format!("{name}.bias"));
-        Ok(input.f_linear(self.tensor(&format!("{name}.weight")), Some(bias))?)
-    }
-
-    /// Logits `[texts, labels]` of the states at `[CLS]`.
-    fn logits(&self, first: &Tensor) -> Result<Tensor> {
-        let linear = |input: &Tensor, name: &str| {
-            let bias = &self.tensors[&format!("{name}.bias")];
-            Ok::<_, Error>(input.f_linear(&self.tensors[&format!("{name}.weight")], Some(bias))?)
-        };
-        match self.config.family {
-            Family::Bert => linear(&linear(first, "bert.pooler.dense")?.f_tanh()?, "classifier"),
-            Family::Electra => {
-                linear(&linear(first, "classifier.dense")?.f_gelu("none")?, "classifier.out_proj")
-            }
-        }
-    }
-
-    fn norm(&self, input: &Tensor, name: &str) -> Result<Tensor> {
-        let weight = self.tensor(&format!("{name}.weight"));
-        let bias = self.tensor(&format!("{name}.bias"));
-        let width = weight.size();
-        Ok(input.f_layer_norm(width, Some(weight), Some(bias), self.config.layer_norm_eps, false)?)
-    }
-
-    /// Sum of the three embeddings, before LayerNorm.
-    fn embedded(&self, ids: &Tensor) -> Result<Tensor> {
-        let words = self.tensor("embeddings.word_embeddings.weight");
-        let positions = self.tensor("embeddings.position_embeddings.weight");
-        let types = self.tensor("embeddings.token_type_embeddings.weight");
-        let words = Tensor::f_embedding(words, ids, -1, false, false)?;
-        Ok(words.f_add(&positions.f_narrow(0, 0, ids.size()[1])?)?.f_add(&types.f_narrow(0, 0, 1)?)?)
-    }
-
-    /// States before the first layer.
-    fn first_states(&self, ids: &Tensor) -> Result<Tensor> {
-        let states = self.norm(&self.embedded(ids)?, "embeddings.LayerNorm")?;
-        match self.config.embedding_size == self.config.hidden_size {
-            true => Ok(states),
-            false => self.linear(&states, "embeddings_project"),
-        }
-    }
-
-    fn layer(&self, states: &Tensor, index: i64, sample: &Sample) -> Result<Computed> {
-        let name = |part: &str| format!("encoder.layer.{index}.{part}");
-        let query = self.linear(states, &name("attention.self.query"))?;
-        let key = self.linear(states, &name("attention.self.key"))?;
-        let value = self.linear(states, &name("attention.self.value"))?;
-        let context = sample.attend(&query, &key, &value, self.config.num_attention_heads)?;
-        let sum = states.f_add(&self.linear(&context, &name("attention.output.dense"))?)?;
-        let attended = self.norm(&sum, &name("attention.output.LayerNorm"))?;
-        let wide = self.linear(&attended, &name("intermediate.dense"))?;
-        let narrow = self.linear(&wide.f_gelu("none")?, &name("output.dense"))?;
-        let last = attended.f_add(&narrow)?;
-        let output = self.norm(&last, &name("output.LayerNorm"))?;
-        Ok(Computed { query, key, value, context, attended: (sum, attended), wide, output: (last, output) })
-    }
-
-    /// Indices of the heads, those first whose contributions to the states are largest.
-    fn heads_by_weight(&self, computed: &Computed, index: i64, sample: &Sample) -> Result<Vec<i64>> {
-        let heads = self.config.num_attention_heads;
-        let width = self.config.hidden_size / heads;
-        let weight = self.tensor(&format!("encoder.layer.{index}.attention.output.dense.weight"));
-        let context = sample.rows_of(&computed.context)?;
-        let mut weights = Vec::new();
-        for head in 0..heads {
-            let part = context.f_narrow(1, head * width, width)?;
-            let written = part.f_matmul(&weight.f_narrow(1, head * width, width)?.f_tr()?)?;
-            weights.push(centred(&written)?.0.f_square()?.f_mean(Kind::Float)?.f_double_value(&[])?);
-        }
-        Ok(descending(&weights))
-    }
-
-    /// The same of feed-forward units.
-    fn units_by_weight(&self, computed: &Computed, index: i64, sample: &Sample) -> Result<Vec<i64>> {
-        let weight = self.tensor(&format!("encoder.layer.{index}.output.dense.weight"));
-        let active = centred(&sample.rows_of(&computed.wide.f_gelu("none")?)?)?.0;
-        let active = active.f_square()?.f_mean_dim(0, false, Kind::Double)?;
-        let written = weight.f_square()?.f_sum_dim_intlist(0, false, Kind::Double)?;
-        let weights: Vec<f64> = Vec::try_from(active.f_mul(&written)?)?;
-        Ok(descending(&weights))
-    }
-}
-
-fn descending(weights: &[f64]) -> Vec<i64> {
-    let mut order: Vec<usize> = (0..weights.len()).collect();
-    order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]).then(a.cmp(&b)));
-    order.into_iter().map(|it| it as i64).collect()
 }
 
 /// The student as it grows.
@@ -529,81 +334,5 @@ impl Fit<'_> {
 
     fn set(&mut self, name: &str, tensor: Tensor) {
         self.tensors.insert(format!("{}.{name}", Family::Electra.prefix()), tensor);
-    }
-}
-
-/// Weight `[outputs, inputs]` and bias `[outputs]` that give `goal` `[rows, outputs]` of `input` `[rows, inputs]` with the
-/// smallest squared error, but for a small ridge.
-fn least_squares(input: &Tensor, goal: &Tensor) -> Result<(Tensor, Tensor)> {
-    let (x, x_mean) = centred(input)?;
-    let (y, y_mean) = centred(goal)?;
-    let gram = x.f_tr()?.f_matmul(&x)?.f_to_kind(Kind::Double)?;
-    let product = x.f_tr()?.f_matmul(&y)?.f_to_kind(Kind::Double)?;
-    let ridge = gram.f_trace()?.f_double_value(&[])? / gram.size()[0] as f64 * RIDGE;
-    let eye = Tensor::f_eye(gram.size()[0], (Kind::Double, gram.device()))?;
-    // A constant input has no variance at all.
-    let gram = gram.f_add(&eye.f_mul_scalar(ridge.max(1e-9))?)?;
-    let solved = Tensor::f_linalg_solve(&gram, &product, true)?.f_to_kind(Kind::Float)?;
-    let bias = y_mean.f_sub(&x_mean.f_unsqueeze(0)?.f_matmul(&solved)?.f_squeeze_dim(0)?)?;
-    Ok((solved.f_tr()?.f_contiguous()?, bias))
-}
-
-/// Rows less their mean, and the mean.
-fn centred(rows: &Tensor) -> Result<(Tensor, Tensor)> {
-    let mean = rows.f_mean_dim(0, false, rows.kind())?;
-    Ok((rows.f_sub(&mean)?, mean))
-}
-
-fn covariance(rows: &Tensor) -> Result<Tensor> {
-    let (rows, _) = centred(&rows.f_to_kind(Kind::Double)?)?;
-    Ok(rows.f_tr()?.f_matmul(&rows)?.f_div_scalar(rows.size()[0] as f64)?)
-}
-
-/// The first `count` pivots of the Cholesky decomposition of the symmetric `matrix` `[size, size]`.
-fn pivots(mut matrix: Vec<f64>, size: usize, count: usize) -> Vec<i64> {
-    let mut kept = Vec::with_capacity(count);
-    let mut left: Vec<usize> = (0..size).collect();
-    while kept.len() < count && !left.is_empty() {
-        let variance = |&index: &usize| matrix[index * size + index];
-        let place = (0..left.len()).max_by(|&a, &b| variance(&left[a]).total_cmp(&variance(&left[b])));
-        let Some(place) = place else { break };
-        let pivot = left.swap_remove(place);
-        kept.push(pivot as i64);
-        let variance = matrix[pivot * size + pivot];
-        if variance <= 0.0 {
-            continue;
-        }
-        let column: Vec<f64> = (0..size).map(|row| matrix[row * size + pivot]).collect();
-        for &row in &left {
-            let factor = column[row] / variance;
-            for &other in &left {
-                matrix[row * size + other] -= factor * column[other];
-            }
-        }
-    }
-    kept
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn least_squares_finds_a_linear_map() {
-        tch::manual_seed(1);
-        let random = |shape: [i64; 2]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
-        let (input, weight, bias) = (random([500, 7]), random([3, 7]), random([1, 3]));
-        let goal = input.matmul(&weight.tr()) + &bias;
-        let (found, found_bias) = least_squares(&input, &goal).unwrap();
-        let distance = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
-        assert!(distance(&found, &weight) < 4e-2 && distance(&found_bias, &bias.squeeze_dim(0)) < 4e-2);
-    }
-
-    #[test]
-    fn pivots_skip_what_is_already_told() {
-        // Coordinate 1 is twice coordinate 0, coordinate 2 is independent.
-        let matrix = vec![1.0, 2.0, 0.0, 2.0, 4.0, 0.0, 0.0, 0.0, 0.5];
-        assert_eq!(pivots(matrix.clone(), 3, 2), [1, 2]);
-        assert_eq!(pivots(matrix, 3, 3), [1, 2, 0]);
     }
 }

@@ -1,0 +1,217 @@
+//! What a student is fitted to: what the teacher computes of a sample of texts.
+
+use tch::{Device, Kind, Tensor};
+
+use super::least_squares::centred;
+use crate::classification::{EncodedExample, LabelledBatch};
+use crate::error::{Error, Result};
+use crate::model::folder::Tensors;
+use crate::model::{Config, Family};
+use crate::random::{Purpose, Stream};
+
+/// Tokens of the sample, at most.
+const SAMPLE_TOKENS: usize = 32_000;
+/// Texts of the sample are cut to so many tokens: they are computed in one batch, which padding must not fill.
+const SAMPLE_LENGTH: usize = 32;
+/// Shorter texts are passed over while there are enough others.
+const SAMPLE_SHORTEST: usize = 20;
+/// Texts over which matrices are fitted.
+pub(super) struct Sample {
+    /// `[texts, tokens]`
+    pub(super) ids: Tensor,
+    /// `[texts, 1, 1, tokens]`, 0 or minus infinity.
+    pub(super) mask: Tensor,
+    /// `[texts · tokens]`, indices of what is no padding.
+    pub(super) rows: Tensor,
+    /// `[texts]`, indices of the first tokens among all.
+    pub(super) first: Tensor,
+}
+
+impl Sample {
+    pub(super) fn new(texts: &[EncodedExample], padding: u16, seed: u64) -> Result<Self> {
+        let mut order: Vec<usize> = (0..texts.len()).collect();
+        Stream::new(seed, Purpose::Selection, 1).shuffle(&mut order);
+        order.sort_by_key(|&index| texts[index].ids.len() < SAMPLE_SHORTEST);
+        let mut chosen = Vec::new();
+        let mut tokens = 0;
+        for index in order {
+            let mut text = texts[index].clone();
+            text.ids.truncate(SAMPLE_LENGTH);
+            tokens += text.ids.len();
+            chosen.push(text);
+            if tokens >= SAMPLE_TOKENS {
+                break;
+            }
+        }
+        let batch = LabelledBatch::new(chosen.iter(), padding, Device::Cpu)?;
+        let shape = batch.ids.size();
+        let present = match batch.present {
+            Some(present) => present,
+            None => batch.ids.f_ones_like()?.f_to_kind(Kind::Bool)?,
+        };
+        let mask = Tensor::f_zeros(&shape, (Kind::Float, Device::Cpu))?
+            .f_masked_fill(&present.f_logical_not()?, f64::NEG_INFINITY)?
+            .f_view([shape[0], 1, 1, shape[1]])?;
+        let rows = present.f_view([-1])?.f_nonzero()?.f_squeeze_dim(-1)?;
+        let first = Tensor::f_arange(shape[0], (Kind::Int64, Device::Cpu))?.f_mul_scalar(shape[1])?;
+        Ok(Self { ids: batch.ids, mask, rows, first })
+    }
+
+    /// `[tokens, width]` of `[texts, tokens, width]`, without padding.
+    pub(super) fn rows_of(&self, states: &Tensor) -> Result<Tensor> {
+        let width = states.size()[2];
+        Ok(states.f_reshape([-1, width])?.f_index_select(0, &self.rows)?)
+    }
+
+    /// `[texts, width]`, what stands at `[CLS]`.
+    pub(super) fn first_of(&self, states: &Tensor) -> Result<Tensor> {
+        let width = states.size()[2];
+        Ok(states.f_reshape([-1, width])?.f_index_select(0, &self.first)?)
+    }
+
+    /// Contexts `[texts, tokens, heads · width]` of queries, keys and values of that shape.
+    pub(super) fn attend(&self, query: &Tensor, key: &Tensor, value: &Tensor, heads: i64) -> Result<Tensor> {
+        let shape = query.size();
+        let split = |it: &Tensor| {
+            Ok::<_, Error>(it.f_reshape([shape[0], shape[1], heads, shape[2] / heads])?.f_transpose(1, 2)?)
+        };
+        let context = Tensor::f_scaled_dot_product_attention(
+            &split(query)?,
+            &split(key)?,
+            &split(value)?,
+            Some(&self.mask),
+            0.0,
+            false,
+            None,
+            false,
+        )?;
+        Ok(context.f_transpose(1, 2)?.f_reshape(&shape[..])?)
+    }
+}
+
+/// The teacher's weights.
+pub(super) struct Source<'a> {
+    pub(super) tensors: Tensors,
+    pub(super) config: &'a Config,
+}
+
+/// What one layer of the teacher computes, `[texts, tokens, ..]` each.
+pub(super) struct Computed {
+    pub(super) query: Tensor,
+    pub(super) key: Tensor,
+    pub(super) value: Tensor,
+    pub(super) context: Tensor,
+    /// Before and after the LayerNorm that follows attention.
+    pub(super) attended: (Tensor, Tensor),
+    /// Before GELU.
+    pub(super) wide: Tensor,
+    /// Before and after the last LayerNorm.
+    pub(super) output: (Tensor, Tensor),
+}
+
+impl Source<'_> {
+    /// A tensor of the encoder.
+    pub(super) fn tensor(&self, name: &str) -> &Tensor {
+        &self.tensors[&format!("{}.{name}", self.config.family.prefix())]
+    }
+
+    pub(super) fn linear(&self, input: &Tensor, name: &str) -> Result<Tensor> {
+        let bias = self.tensor(&format!("{name}.bias"));
+        Ok(input.f_linear(self.tensor(&format!("{name}.weight")), Some(bias))?)
+    }
+
+    /// Logits `[texts, labels]` of the states at `[CLS]`.
+    pub(super) fn logits(&self, first: &Tensor) -> Result<Tensor> {
+        let linear = |input: &Tensor, name: &str| {
+            let bias = &self.tensors[&format!("{name}.bias")];
+            Ok::<_, Error>(input.f_linear(&self.tensors[&format!("{name}.weight")], Some(bias))?)
+        };
+        match self.config.family {
+            Family::Bert => linear(&linear(first, "bert.pooler.dense")?.f_tanh()?, "classifier"),
+            Family::Electra => {
+                linear(&linear(first, "classifier.dense")?.f_gelu("none")?, "classifier.out_proj")
+            }
+        }
+    }
+
+    pub(super) fn norm(&self, input: &Tensor, name: &str) -> Result<Tensor> {
+        let weight = self.tensor(&format!("{name}.weight"));
+        let bias = self.tensor(&format!("{name}.bias"));
+        let width = weight.size();
+        Ok(input.f_layer_norm(width, Some(weight), Some(bias), self.config.layer_norm_eps, false)?)
+    }
+
+    /// Sum of the three embeddings, before LayerNorm.
+    pub(super) fn embedded(&self, ids: &Tensor) -> Result<Tensor> {
+        let words = self.tensor("embeddings.word_embeddings.weight");
+        let positions = self.tensor("embeddings.position_embeddings.weight");
+        let types = self.tensor("embeddings.token_type_embeddings.weight");
+        let words = Tensor::f_embedding(words, ids, -1, false, false)?;
+        Ok(words.f_add(&positions.f_narrow(0, 0, ids.size()[1])?)?.f_add(&types.f_narrow(0, 0, 1)?)?)
+    }
+
+    /// States before the first layer.
+    pub(super) fn first_states(&self, ids: &Tensor) -> Result<Tensor> {
+        let states = self.norm(&self.embedded(ids)?, "embeddings.LayerNorm")?;
+        match self.config.embedding_size == self.config.hidden_size {
+            true => Ok(states),
+            false => self.linear(&states, "embeddings_project"),
+        }
+    }
+
+    pub(super) fn layer(&self, states: &Tensor, index: i64, sample: &Sample) -> Result<Computed> {
+        let name = |part: &str| format!("encoder.layer.{index}.{part}");
+        let query = self.linear(states, &name("attention.self.query"))?;
+        let key = self.linear(states, &name("attention.self.key"))?;
+        let value = self.linear(states, &name("attention.self.value"))?;
+        let context = sample.attend(&query, &key, &value, self.config.num_attention_heads)?;
+        let sum = states.f_add(&self.linear(&context, &name("attention.output.dense"))?)?;
+        let attended = self.norm(&sum, &name("attention.output.LayerNorm"))?;
+        let wide = self.linear(&attended, &name("intermediate.dense"))?;
+        let narrow = self.linear(&wide.f_gelu("none")?, &name("output.dense"))?;
+        let last = attended.f_add(&narrow)?;
+        let output = self.norm(&last, &name("output.LayerNorm"))?;
+        Ok(Computed { query, key, value, context, attended: (sum, attended), wide, output: (last, output) })
+    }
+
+    /// Indices of the heads, those first whose contributions to the states are largest.
+    pub(super) fn heads_by_weight(
+        &self,
+        computed: &Computed,
+        index: i64,
+        sample: &Sample,
+    ) -> Result<Vec<i64>> {
+        let heads = self.config.num_attention_heads;
+        let width = self.config.hidden_size / heads;
+        let weight = self.tensor(&format!("encoder.layer.{index}.attention.output.dense.weight"));
+        let context = sample.rows_of(&computed.context)?;
+        let mut weights = Vec::new();
+        for head in 0..heads {
+            let part = context.f_narrow(1, head * width, width)?;
+            let written = part.f_matmul(&weight.f_narrow(1, head * width, width)?.f_tr()?)?;
+            weights.push(centred(&written)?.0.f_square()?.f_mean(Kind::Float)?.f_double_value(&[])?);
+        }
+        Ok(descending(&weights))
+    }
+
+    /// The same of feed-forward units.
+    pub(super) fn units_by_weight(
+        &self,
+        computed: &Computed,
+        index: i64,
+        sample: &Sample,
+    ) -> Result<Vec<i64>> {
+        let weight = self.tensor(&format!("encoder.layer.{index}.output.dense.weight"));
+        let active = centred(&sample.rows_of(&computed.wide.f_gelu("none")?)?)?.0;
+        let active = active.f_square()?.f_mean_dim(0, false, Kind::Double)?;
+        let written = weight.f_square()?.f_sum_dim_intlist(0, false, Kind::Double)?;
+        let weights: Vec<f64> = Vec::try_from(active.f_mul(&written)?)?;
+        Ok(descending(&weights))
+    }
+}
+
+fn descending(weights: &[f64]) -> Vec<i64> {
+    let mut order: Vec<usize> = (0..weights.len()).collect();
+    order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]).then(a.cmp(&b)));
+    order.into_iter().map(|it| it as i64).collect()
+}
