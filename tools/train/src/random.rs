@@ -10,12 +10,14 @@ pub enum Purpose {
     Order = 2,
     /// Which positions are masked.
     Masking = 3,
-    /// libtorch's own generator: dropout.
+    /// libtorch's own generator: dropout, or where that begins.
     Torch = 4,
     /// Examples picked by the caller.
     Selection = 5,
     /// Words that the generator of pre-training puts in.
     Samples = 6,
+    /// What dropout drops on a CPU.
+    Dropout = 7,
 }
 
 /// The SplitMix64 generator (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014), begun anew

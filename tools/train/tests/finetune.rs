@@ -57,6 +57,41 @@ fn from_text_to_a_classifier() {
     }
 }
 
+/// Without dropout an update of two passes is one of all their texts, but for rounding.
+#[test]
+fn passes_add_up_to_an_update() {
+    let root = tempfile::tempdir().unwrap();
+    write_language(root.path());
+    let settings = write_pretrain_settings(root.path(), 10);
+    let more = ["--set", "model.hidden_dropout_prob=0.0", "--set", "model.attention_probs_dropout_prob=0.0"];
+    let pretrained = root.path().join("pretrained");
+    run(&[&["pretrain", text(&settings), "-o", text(&pretrained)][..], &more].concat());
+    let settings = write_task(root.path(), "pretrained/discriminator");
+    let logs = [(16, 1), (8, 2), (5, 4)].map(|(batch_size, accumulate)| {
+        let output = root.path().join(batch_size.to_string());
+        let changes = [
+            format!("training.batch_size={batch_size}"),
+            format!("training.accumulate={accumulate}"),
+            "training.class_weights=none".to_owned(),
+            "training.seeds=[1]".to_owned(),
+            "training.epochs=1".to_owned(),
+        ];
+        let mut arguments = vec!["finetune", text(&settings), "-o", text(&output)];
+        for change in &changes {
+            arguments.extend(["--set", change]);
+        }
+        run(&arguments);
+        metrics(&output.join("seed-1"))
+    });
+    let losses = |log: &[Value]| log.iter().filter_map(|line| line["loss"].as_f64()).collect::<Vec<_>>();
+    let [whole, halves, twenty] = logs.map(|log| losses(&log));
+    assert_eq!((whole.len(), halves.len()), (6, 6));
+    for (whole, halves) in whole.iter().zip(&halves) {
+        assert!((whole - halves).abs() < 1e-4, "{whole} {halves}");
+    }
+    assert_ne!(whole, twenty, "updates of 20 texts are others");
+}
+
 /// BERT's folders differ in the names, in the width of the embeddings and in the head; `BertModel` saves no prefix.
 #[test]
 fn a_bert_folder_without_prefix() {

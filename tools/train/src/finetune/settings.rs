@@ -71,8 +71,11 @@ pub struct Training {
     /// Updates, at most, where an epoch is too long.
     #[serde(default)]
     pub steps: Option<u64>,
-    /// Texts of an update.
+    /// Texts of one forward pass.
     pub batch_size: usize,
+    /// Forward passes of one update.
+    #[serde(default = "defaults::accumulate")]
+    pub accumulate: u64,
     /// Share of the updates until the learning rate is at its largest.
     #[serde(default = "defaults::warmup_share")]
     pub warmup_share: f64,
@@ -96,6 +99,13 @@ pub struct Training {
     pub precision: Precision,
 }
 
+impl Training {
+    /// Texts of an update.
+    pub fn texts_of_update(&self) -> usize {
+        self.batch_size.saturating_mul(usize::try_from(self.accumulate).unwrap_or(usize::MAX))
+    }
+}
+
 /// Where and how often; may change when a run goes on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -115,6 +125,9 @@ impl Default for Run {
 mod defaults {
     pub(super) fn max_length() -> usize {
         128
+    }
+    pub(super) fn accumulate() -> u64 {
+        1
     }
     pub(super) fn warmup_share() -> f64 {
         0.1
@@ -141,6 +154,7 @@ impl Settings for FinetuneSettings {
             ("training.epochs", training.epochs, 1),
             ("training.steps", training.steps.unwrap_or(1), 1),
             ("training.batch_size", training.batch_size as u64, 1),
+            ("training.accumulate", training.accumulate, 1),
             ("training.evaluations_per_epoch", training.evaluations_per_epoch, 1),
             ("training.patience", training.patience, 1),
             ("training.seeds", training.seeds.len() as u64, 1),

@@ -127,7 +127,7 @@ impl<'a> Trial<'a> {
     /// Trains until the end or until dev does not improve, and writes the best classifier.
     pub fn train(mut self) -> Result<Outcome> {
         let training = &self.task.settings.training;
-        let per_epoch = self.task.train.len().div_ceil(training.batch_size) as u64;
+        let per_epoch = self.task.train.len().div_ceil(training.texts_of_update()) as u64;
         let steps = (training.epochs * per_epoch).min(training.steps.unwrap_or(u64::MAX));
         let warmup = (steps as f64 * training.warmup_share) as u64;
         let evaluate_every = per_epoch.min(steps).div_ceil(training.evaluations_per_epoch);
@@ -156,23 +156,34 @@ impl<'a> Trial<'a> {
         let step = self.counters.step;
         let epoch = step / per_epoch;
         if self.epoch.as_ref().is_none_or(|(current, _)| *current != epoch) {
-            let batches = batches_of_epoch(&self.task.train, training.batch_size, self.seed, epoch);
+            let batches = batches_of_epoch(&self.task.train, training.texts_of_update(), self.seed, epoch);
             self.epoch = Some((epoch, batches));
         }
         let indices = match &self.epoch {
             Some((_, batches)) => &batches[(step % per_epoch) as usize],
             None => unreachable!("the order was just made"),
         };
-        let examples = indices.iter().map(|&index| &self.task.train[index]);
-        let batch = LabelledBatch::new(examples, self.task.tokenizer.special.pad, self.task.device)?;
-        self.tokens += batch.ids.numel() as u64;
         seed_torch(self.seed, step);
-        let loss = self.task.objective.loss(&self.classifier, &batch)?;
         let parameters = &self.classifier.parameters;
-        let gradients = parameters.gradients(&loss)?;
+        let mut sums: Option<(Tensor, Tensor)> = None;
+        for pass in indices.chunks(training.batch_size) {
+            let examples = pass.iter().map(|&index| &self.task.train[index]);
+            let batch = LabelledBatch::new(examples, self.task.tokenizer.special.pad, self.task.device)?;
+            self.tokens += batch.ids.numel() as u64;
+            // What one pass over all of them would have as its mean.
+            let share = pass.len() as f64 / indices.len() as f64;
+            let loss = self.task.objective.loss(&self.classifier, &batch)?.f_mul_scalar(share)?;
+            let gradients = parameters.gradients(&loss)?;
+            let loss = loss.f_detach()?;
+            sums = Some(match sums {
+                Some((mut sum, losses)) => (sum.f_add_(&gradients)?, losses.f_add(&loss)?),
+                None => (gradients, loss),
+            });
+        }
+        let Some((gradients, loss)) = sums else { unreachable!("an update has texts") };
         self.counters.step += 1;
         let norm = self.optimizer.step(parameters, &gradients, self.counters.step, rate)?;
-        self.unread.push((self.counters.step, Tensor::f_stack(&[loss.f_detach()?, norm], 0)?));
+        self.unread.push((self.counters.step, Tensor::f_stack(&[loss, norm], 0)?));
         Ok(())
     }
 

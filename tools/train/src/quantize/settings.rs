@@ -49,8 +49,11 @@ pub struct Training {
     /// Updates, at most, where an epoch is too long.
     #[serde(default)]
     pub steps: Option<u64>,
-    /// Texts of an update.
+    /// Texts of one forward pass.
     pub batch_size: usize,
+    /// Forward passes of one update.
+    #[serde(default = "defaults::accumulate")]
+    pub accumulate: u64,
     /// Share of the updates until the learning rate is at its largest.
     #[serde(default = "defaults::warmup_share")]
     pub warmup_share: f64,
@@ -96,6 +99,9 @@ mod defaults {
     pub(super) fn epochs() -> u64 {
         1
     }
+    pub(super) fn accumulate() -> u64 {
+        1
+    }
     pub(super) fn warmup_share() -> f64 {
         0.1
     }
@@ -124,6 +130,7 @@ impl QuantizeSettings {
                 epochs: training.epochs,
                 steps: training.steps,
                 batch_size: training.batch_size,
+                accumulate: training.accumulate,
                 warmup_share: training.warmup_share,
                 evaluations_per_epoch: training.evaluations_per_epoch,
                 patience: training.patience,
