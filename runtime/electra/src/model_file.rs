@@ -10,6 +10,7 @@ use electra_core::{HeadKind, Model};
 use memmap2::Mmap;
 use self_cell::self_cell;
 
+use crate::default_model;
 use crate::error::Error;
 
 /// An opened model: its bytes (mapped from a file, or part of the executable) and what was read from them.
@@ -99,12 +100,26 @@ impl ModelFile {
             Self::parse(PathBuf::from("(model in the executable)"), Bytes::Static(bytes))
         }
         #[cfg(not(feature = "embed-model"))]
-        {
-            let searched = crate::default_model::candidates();
-            match searched.iter().find(|path| path.is_file()) {
-                Some(path) => Self::open(path),
-                None => Err(Error::NoDefaultModel { searched }),
-            }
+        Self::search(default_model::SENTIMENT)
+    }
+
+    /// Opens the model for replaced-token detection that stands for itself: the one named by `ELECTRA_MODEL`, or
+    /// `electra-small-rtd` from where it was installed or checked out.
+    ///
+    /// # Errors
+    /// When there is none; the error lists where it was looked for.
+    pub fn open_default_detector() -> Result<Self, Error> {
+        match std::env::var_os("ELECTRA_MODEL") {
+            Some(path) => Self::open(PathBuf::from(path)),
+            None => Self::search(default_model::REPLACED_TOKENS),
+        }
+    }
+
+    fn search(name: &str) -> Result<Self, Error> {
+        let searched = default_model::candidates(name);
+        match searched.iter().find(|path| path.is_file()) {
+            Some(path) => Self::open(path),
+            None => Err(Error::NoDefaultModel { searched }),
         }
     }
 

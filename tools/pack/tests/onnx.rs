@@ -24,8 +24,8 @@ fn classifier(model: &str) -> Broken {
 #[test]
 fn f32_exports_equal_what_pytorch_wrote() {
     for (folder, models) in [
-        ("classifier", ["torchscript.onnx", "dynamo.onnx"]),
-        ("detector", ["torchscript.onnx", "dynamo.onnx"]),
+        ("classifier", ["torchscript.onnx", "dynamo.onnx", "electra-train.onnx"]),
+        ("detector", ["torchscript.onnx", "dynamo.onnx", "electra-train.onnx"]),
     ] {
         let original = hugging_face::read(&fixture(folder)).unwrap();
         for model in models {
@@ -60,6 +60,8 @@ fn quantized_exports_are_within_a_step_of_the_original() {
         ("classifier", "dynamo-uint8.onnx", false),
         ("detector", "torchscript-uint8-per-channel.onnx", true),
         ("detector", "dynamo-int8-per-channel.onnx", true),
+        ("classifier", "electra-train-int8.onnx", true),
+        ("detector", "electra-train-int8.onnx", true),
     ] {
         let original = hugging_face::read(&fixture(folder)).unwrap();
         let checkpoint = read_beside(fixture(folder).join(model)).unwrap();

@@ -33,6 +33,10 @@ enum Command {
     Calibrate(CalibrateArguments),
     /// Write a classifier or a discriminator as an ONNX file.
     ExportOnnx(ExportArguments),
+    /// Round a folder's weights to f16, half the bytes.
+    Half(HalfArguments),
+    /// Show what pre-training by replaced-token detection does with one text: every token masked, guessed, put in and judged.
+    WalkThrough(WalkThroughArguments),
     /// Measure a classifier on a labelled file; texts are cut to what the model takes.
     Evaluate(EvaluateArguments),
 }
@@ -81,6 +85,26 @@ struct ExportArguments {
 }
 
 #[derive(Args)]
+struct HalfArguments {
+    /// Folder of the Hugging Face layout.
+    model: PathBuf,
+    /// Folder to write.
+    #[arg(short, long)]
+    output: PathBuf,
+}
+
+#[derive(Args)]
+struct WalkThroughArguments {
+    /// Folder of a run of `pretrain`, with `generator` and `discriminator` in it.
+    run: PathBuf,
+    /// The text.
+    text: String,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
 struct EvaluateArguments {
     /// Folder of the Hugging Face layout.
     model: PathBuf,
@@ -125,6 +149,8 @@ fn run(command: Command) -> Result<()> {
         Command::Quantize(_) => Some("quantize"),
         Command::Calibrate(_) => Some("calibrate"),
         Command::ExportOnnx(_) => Some("export-onnx"),
+        Command::Half(_) => Some("half"),
+        Command::WalkThrough(_) => Some("walk-through"),
         Command::Evaluate(_) => Some("evaluate"),
     };
     in_one_process.map_or(Ok(()), World::only_one)?;
@@ -173,6 +199,17 @@ fn run(command: Command) -> Result<()> {
         Command::ExportOnnx(it) => {
             electra_train::onnx::export(&it.model, &it.file, it.int8)?;
             println!("{}", it.file.display());
+        }
+        Command::Half(it) => {
+            electra_train::half::half(&it.model, &it.output)?;
+            println!("{}", it.output.display());
+        }
+        Command::WalkThrough(it) => {
+            let found = electra_train::walk_through::walk_through(&it.run, &it.text)?;
+            match it.json {
+                true => println!("{}", serde_json::json!(found)),
+                false => print!("{found}"),
+            }
         }
         Command::Evaluate(it) => {
             let source = Source { text: it.text, label: it.label, ..Source::new(it.file) };

@@ -1,8 +1,10 @@
 """Compares an ONNX file of `electra-train export-onnx`, run by ONNX Runtime, with logits that another implementation computed.
 
     compare_onnx.py MODEL.onnx EXPECTED.jsonl [TOLERANCE]
+    compare_onnx.py MODEL.onnx OTHER.onnx [TOLERANCE]
 
-Lines of EXPECTED have `input_ids` and `logits`. Every text runs alone and again padded, in a batch with the others. Fails
+Lines of EXPECTED have `input_ids` and `logits`; OTHER, which another exporter wrote, gives them for texts of up to 32 random ids
+below 96. Every text runs alone and again padded, in a batch with the others. Fails
 where a logit differs by more than TOLERANCE; needs numpy, onnx and onnxruntime.
 """
 
@@ -29,11 +31,26 @@ def logits(session, texts):
     return [row[: len(text)] if of_tokens else row for row, text in zip(found, texts)]
 
 
+def cases_of(expected):
+    if not expected.endswith(".onnx"):
+        with open(expected, encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines]
+    session = onnxruntime.InferenceSession(expected, providers=["CPUExecutionProvider"])
+    random = numpy.random.default_rng(1)
+    texts = [random.integers(0, 96, length).tolist() for length in range(2, 33)]
+    names = {given.name for given in session.get_inputs()}
+    cases = []
+    for ids in texts:
+        given = {"input_ids": [ids], "attention_mask": [[1] * len(ids)], "token_type_ids": [[0] * len(ids)]}
+        given = {name: numpy.array(values, numpy.int64) for name, values in given.items() if name in names}
+        cases.append({"input_ids": ids, "logits": session.run(None, given)[0][0].tolist()})
+    return cases
+
+
 def main(model, expected, tolerance=1e-4):
     onnx.checker.check_model(model, full_check=True)
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    with open(expected, encoding="utf-8") as lines:
-        cases = [json.loads(line) for line in lines]
+    cases = cases_of(expected)
     alone = padded = flips = 0
     for start in range(0, len(cases), BATCH):
         batch = cases[start : start + BATCH]

@@ -118,14 +118,14 @@ fn a_bert_folder_without_prefix() {
 }
 
 fn rename_to_bert(folder: &Path) {
-    use electra_train::model::folder::{CONFIG, Tensors, WEIGHTS, read_tensors, write_tensors};
+    use electra_train::model::folder::{CONFIG, Tensors, WEIGHTS, WeightKind, read_tensors, write_tensors};
     let file = folder.join(WEIGHTS);
     let tensors: Tensors = read_tensors(&file)
         .unwrap()
         .into_iter()
         .filter_map(|(name, tensor)| Some((name.strip_prefix("electra.")?.to_owned(), tensor)))
         .collect();
-    write_tensors(&file, &tensors).unwrap();
+    write_tensors(&file, &tensors, WeightKind::F32).unwrap();
     let file = folder.join(CONFIG);
     let mut config: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
     config["model_type"] = json!("bert");

@@ -15,7 +15,7 @@ use common::{electra_train, metrics, refused, run, text, write_language, write_p
 use electra_train::classification::{TextClassifier, encode, labels_of, tokenizer_of};
 use electra_train::data::Source;
 use electra_train::model::folder::{
-    CONFIG, Folder, Tensors, VOCABULARY, WEIGHTS, read_tensors, write_tensors,
+    CONFIG, Folder, Tensors, VOCABULARY, WEIGHTS, WeightKind, read_tensors, write_tensors,
 };
 use serde_json::{Value, json};
 use task::write_task;
@@ -138,7 +138,7 @@ fn spoil(folder: &Path) {
         let output = tensors.get_mut(&name("output.dense.weight")).unwrap();
         let _ = output.select(1, 0).fill_(20.0);
     }
-    write_tensors(&file, &tensors).unwrap();
+    write_tensors(&file, &tensors, WeightKind::F32).unwrap();
 }
 
 #[test]
@@ -228,11 +228,11 @@ fn bad_inputs_are_named() {
     let weights = classifier.join(WEIGHTS);
     let mut tensors = read_tensors(&weights).unwrap();
     let dense = tensors.remove("classifier.dense.weight").unwrap();
-    write_tensors(&weights, &tensors).unwrap();
+    write_tensors(&weights, &tensors, WeightKind::F32).unwrap();
     let message = with(&[]);
     assert!(message.contains("classifier.dense.weight: found no such tensor, expected one"), "{message}");
     tensors.insert("classifier.dense.weight".to_owned(), dense);
-    write_tensors(&weights, &tensors).unwrap();
+    write_tensors(&weights, &tensors, WeightKind::F32).unwrap();
 
     // The runtime runs no BERT.
     change(&classifier.join(CONFIG), "\"model_type\": \"electra\"", "\"model_type\": \"bert\"");

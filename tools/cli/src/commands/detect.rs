@@ -2,10 +2,10 @@
 
 use std::io::{self, IsTerminal};
 
-use electra::{Detection, Detector};
+use electra::{Detection, Detector, ModelFile};
 use serde_json::json;
 
-use crate::args::{DetectArgs, open_model};
+use crate::args::DetectArgs;
 use crate::failure::Failure;
 use crate::input;
 use crate::output::{Output, one_line};
@@ -17,7 +17,10 @@ const RESET: &str = "\x1b[0m";
 
 pub(crate) fn run(args: &DetectArgs) -> Result<(), Failure> {
     let rows = args.input.rows(&args.texts)?;
-    let file = open_model(args.engine.model.as_ref())?;
+    let file = match &args.engine.model {
+        Some(path) => ModelFile::open(path)?,
+        None => ModelFile::open_default_detector()?,
+    };
     let mut detector = Detector::new(&file, &args.engine.options())?;
     let mut output = Output::new(args.input.input.is_some());
     let source = input::display_name(args.input.input.as_ref());

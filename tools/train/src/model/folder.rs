@@ -87,7 +87,7 @@ pub fn write(path: &Path, config: &Config, head: &Head, tensors: &Tensors, vocab
     let file = path.join(CONFIG);
     let text = format!("{:#}\n", config.to_json(head));
     fs::write(&file, text).map_err(Error::write(&file))?;
-    write_tensors(&path.join(WEIGHTS), tensors)?;
+    write_tensors(&path.join(WEIGHTS), tensors, WeightKind::F32)?;
     let file = path.join(VOCABULARY);
     let bytes = fs::read(vocabulary).map_err(Error::read(vocabulary))?;
     fs::write(&file, bytes).map_err(Error::write(&file))
@@ -120,12 +120,25 @@ pub fn read_tensors(file: &Path) -> Result<Tensors> {
     Ok(tensors)
 }
 
-/// Writes f32 tensors that lie on the CPU.
-pub fn write_tensors(file: &Path, tensors: &Tensors) -> Result<()> {
+/// Kind of the weights in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeightKind {
+    /// As they are computed with.
+    F32,
+    /// Rounded, for shipping.
+    F16,
+}
+
+/// Writes tensors, rounded to `kind`.
+pub fn write_tensors(file: &Path, tensors: &Tensors, kind: WeightKind) -> Result<()> {
+    let (wanted, dtype) = match kind {
+        WeightKind::F32 => (Kind::Float, Dtype::F32),
+        WeightKind::F16 => (Kind::Half, Dtype::F16),
+    };
     let mut bytes = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
-        let tensor = tensor.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
-        let mut data = vec![0; tensor.numel() * size_of::<f32>()];
+        let tensor = tensor.f_to_device(Device::Cpu)?.f_to_kind(wanted)?.f_contiguous()?;
+        let mut data = vec![0; tensor.numel() * wanted.elt_size_in_bytes()];
         tensor.f_copy_data_u8(&mut data, tensor.numel())?;
         let shape: Vec<usize> = tensor.size().iter().map(|&size| size as usize).collect();
         bytes.push((name, shape, data));
@@ -136,7 +149,7 @@ pub fn write_tensors(file: &Path, tensors: &Tensors) -> Result<()> {
     };
     let views = bytes
         .iter()
-        .map(|(name, shape, data)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), data)?)))
+        .map(|(name, shape, data)| Ok((name, TensorView::new(dtype, shape.clone(), data)?)))
         .collect::<std::result::Result<Vec<_>, _>>()
         .map_err(refuse)?;
     // transformers wants to know which framework's conventions the tensors follow.

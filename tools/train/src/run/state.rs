@@ -10,7 +10,7 @@ use tch::Tensor;
 use crate::checkpoint::Checkpoints;
 use crate::error::{Error, Result};
 use crate::model::Parameters;
-use crate::model::folder::{Tensors, read_tensors, write_tensors};
+use crate::model::folder::{Tensors, WeightKind, read_tensors, write_tensors};
 use crate::optimizer::AdamW;
 
 const TENSORS: &str = "state.safetensors";
@@ -33,7 +33,7 @@ pub fn save_state(
     ] {
         tensors.insert(name.to_owned(), tensor.shallow_clone());
     }
-    write_tensors(&folder.join(TENSORS), &tensors)?;
+    write_tensors(&folder.join(TENSORS), &tensors, WeightKind::F32)?;
     let file = folder.join(COUNTERS);
     let text = serde_json::to_string(counters)
         .map_err(|error| Error::field(&file, "counters", error.to_string(), "JSON"))?;
