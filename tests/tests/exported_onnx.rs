@@ -19,10 +19,10 @@ fn f32_files_give_the_checkpoints_logits_in_tract() {
     compare("electra-train.onnx", 2e-5);
 }
 
-/// With a scale a column the rounding moves logits of weights this wild, up to 13, by less than this.
+/// Rounded matrices and activations, so not equal; an order of magnitude above what was found, 0.007.
 #[test]
 fn int8_files_are_near_in_tract() {
-    compare("electra-train-int8.onnx", 0.4);
+    compare("electra-train-int8.onnx", 0.05);
 }
 
 fn compare(file: &str, most: f32) {

@@ -9,6 +9,9 @@ use std::process::Stdio;
 use common::{SENTENCE, electra, expect_code, run, run_with, stderr, stdout};
 use serde_json::Value;
 
+const SENTIMENT_MODEL: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/electra-small-sentiment/model.electra");
+
 fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
 }
@@ -180,7 +183,10 @@ fn failures_at_run_time_exit_with_1() {
         (vec!["classify", "x", "--model", &path("not-a-model")], "not an electra model file"),
         (vec!["classify", "x", "--max-tokens", "513"], "max_tokens is 513, expected 3 to 512"),
         (vec!["classify", "x", "--arena-bytes", "1000"], "1000 bytes given, 1135936 needed for 512 tokens"),
-        (vec!["detect", "x"], "head for classification, expected one for replaced-token detection"),
+        (
+            vec!["detect", "x", "--model", SENTIMENT_MODEL],
+            "head for classification, expected one for replaced-token detection",
+        ),
     ] {
         let output = run(&args);
         expect_code(&output, 1);
