@@ -34,8 +34,8 @@ main() {
 build() {
   rustup target add "$target" >/dev/null 2>&1
   cargo build --quiet --release --locked --target "$target"
-  CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc cargo build --quiet --release --locked \
-    --manifest-path ../Cargo.toml -p electra-cli --no-default-features --target "$target" --target-dir ../target
+  cargo build --quiet --release --locked --target "$target" --target-dir ../target --manifest-path ../Cargo.toml \
+    -p electra-cli --no-default-features
 }
 
 # The SD card: programs, the libraries that they need, model, texts, and the answers that are expected. These come from emulation
