@@ -10,7 +10,7 @@ debian_arm64() { # PACKAGE ...
   export APT_CONFIG=$cache/apt/apt.conf
   for package in "$@"; do
     [ ! -d "$cache/$package" ] || continue
-    [ -e "$cache/apt/updated" ] || update_lists
+    [ -n "${lists_updated:-}" ] || update_lists
     rm -rf "$cache/apt/download" "$cache/$package.part"
     mkdir "$cache/apt/download"
     (cd "$cache/apt/download" && apt-get download -qq "$package")
@@ -32,7 +32,7 @@ APT::Architectures { "arm64"; };
 APT::Sandbox::User "";
 CONF
   apt-get update -qq
-  touch "$cache/apt/updated"
+  lists_updated=yes
 }
 
 # Sets kernel, the folder of Debian's arm64 kernel unpacked, and release, its version.

@@ -60,7 +60,7 @@ impl Texts {
     fn stream(mut input: impl BufRead + Send + 'static) -> Self {
         let (sender, receiver) = sync_channel(16);
         thread::spawn(move || {
-            for number in 1.. {
+            for number in 1u64.. {
                 let mut line = Vec::new();
                 let read = input.read_until(b'\n', &mut line);
                 let next = match read {
