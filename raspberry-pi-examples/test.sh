@@ -2,7 +2,7 @@
 # Runs button-leds and the command `electra` in a booted raspi3b: Debian's arm64 kernel in QEMU, model and programs on its SD card.
 # A button is pressed and LEDs are read through the registers of its GPIO; a cgroup shows how little memory suffices.
 #
-#     raspberry-pi-examples/test.sh            about four minutes on two cores, builds not counted
+#     raspberry-pi-examples/test.sh
 #
 # Needs a Debian machine with qemu-system-arm, qemu-user-static, gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, e2fsprogs and
 # cpio. LIMIT is the time limit for the machine in seconds, MODEL another model file. Root is not needed.
