@@ -1,0 +1,92 @@
+//! A button whose contacts bounce.
+
+use embedded_hal::digital::InputPin;
+
+use crate::args::Level;
+
+/// Readings in a row that must agree before the button counts as pressed or released. Read every
+/// [`crate::session::POLL_MS`], that is 20 ms, which the contacts of a push button rarely exceed.
+const AGREEING: u32 = 4;
+
+/// Finds the presses in the levels of a line that is read at equal intervals.
+pub struct Button<P> {
+    pin: P,
+    pressed_level: Level,
+    pressed: bool,
+    /// Readings in a row that contradict `pressed`.
+    contradicting: u32,
+}
+
+impl<P: InputPin> Button<P> {
+    /// A button that counts as pressed until it was seen released, so that one held from before is no press.
+    pub fn new(pin: P, pressed_level: Level) -> Self {
+        Self { pin, pressed_level, pressed: true, contradicting: 0 }
+    }
+
+    /// Reads the line once and says whether a press begins.
+    ///
+    /// # Errors
+    /// When the line cannot be read.
+    pub fn poll(&mut self) -> Result<bool, P::Error> {
+        let down = match self.pressed_level {
+            Level::Low => self.pin.is_low()?,
+            Level::High => self.pin.is_high()?,
+        };
+        if down == self.pressed {
+            self.contradicting = 0;
+            return Ok(false);
+        }
+        self.contradicting += 1;
+        if self.contradicting < AGREEING {
+            return Ok(false);
+        }
+        self.pressed = down;
+        self.contradicting = 0;
+        Ok(down)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::fake::Input;
+
+    /// The readings, counted from 0, at which a press began; '#' is down, '.' is up.
+    fn presses(readings: &str, pressed: Level) -> Vec<usize> {
+        let high = |reading| (reading == '#') == (pressed == Level::High);
+        let mut button = Button::new(Input::new(readings.chars().map(high)), pressed);
+        (0..readings.len()).filter(|_| button.poll().expect("a reading")).collect()
+    }
+
+    #[test]
+    fn a_press_begins_with_the_fourth_reading_that_agrees() {
+        for level in [Level::Low, Level::High] {
+            assert_eq!(presses(".....####....", level), [8]);
+        }
+    }
+
+    #[test]
+    fn bouncing_contacts_make_one_press() {
+        assert_eq!(presses("....#.##.#..###.########.#.#..##.......####..", Level::Low), [19, 42]);
+    }
+
+    #[test]
+    fn a_disturbance_is_no_press() {
+        assert_eq!(presses("....###....#.#.#.#.#.##.##.###.", Level::Low), [0; 0]);
+    }
+
+    #[test]
+    fn a_held_button_is_one_press() {
+        assert_eq!(presses(&format!("....{}", "#".repeat(1000)), Level::Low), [7]);
+    }
+
+    #[test]
+    fn held_from_before_it_is_none() {
+        assert_eq!(presses("##########....####", Level::Low), [17]);
+    }
+
+    #[test]
+    fn a_release_that_bounces_is_no_press() {
+        assert_eq!(presses("....#####.##.#...", Level::Low), [7]);
+    }
+}
