@@ -2,7 +2,8 @@
 # Runs button-leds and the command `electra` in a booted raspi3b: Debian's arm64 kernel in QEMU, model and programs on its SD card.
 # A button is pressed and LEDs are read through the registers of its GPIO; a cgroup shows how little memory suffices.
 #
-#     raspberry-pi-examples/test.sh
+#     raspberry-pi-examples/test.sh              with the 40 MB that are promised
+#     raspberry-pi-examples/test.sh --search     and with less and less, down to what does not work: takes many minutes
 #
 # Needs a Debian machine with qemu-system-arm, qemu-user-static, gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, e2fsprogs and
 # cpio. LIMIT is the time limit for the machine in seconds, MODEL another model file. Root is not needed.
@@ -11,7 +12,15 @@ shopt -s inherit_errexit
 cd "$(dirname "$0")"
 
 model=${MODEL:-$PWD/../models/electra-small-sentiment/model.electra}
-limit=${LIMIT:-900}
+limit=${LIMIT:-900} search=
+case "${1:-}" in
+  "") ;;
+  --search) search=electra.search limit=${LIMIT:-3600} ;;
+  *)
+    echo "usage: $0 [--search]" >&2
+    exit 2
+    ;;
+esac
 target=aarch64-unknown-linux-gnu
 cache=$PWD/../target/raspberry-pi/emulator
 text="ELECTRA is surprisingly fast and accurate."
@@ -76,7 +85,7 @@ boot() {
   watch_machine "$log" 'guest: [0-9]+ checks failed|Kernel panic' "$limit" -M raspi3b \
     -kernel "$kernel/boot/vmlinuz-$release" -dtb "$kernel/usr/lib/linux-image-$release/broadcom/bcm2837-rpi-3-b.dtb" \
     -initrd "$scratch/initramfs" -drive "if=sd,format=raw,file=$scratch/card.img" \
-    -append "console=ttyAMA0,115200 iomem=relaxed panic=-1" || status=$?
+    -append "console=ttyAMA0,115200 iomem=relaxed panic=-1 $search" || status=$?
   tr -d '\r' <"$log" | grep -aE '^(ready|ok|FAILED|figure|guest|  )' || true
   if [ "$status" != 0 ] || ! grep -aq 'guest: 0 checks failed' "$log"; then
     [ "$status" = 0 ] || { echo "the machine came to no end within $limit s; its last lines:" >&2; tail -20 "$log" >&2; }

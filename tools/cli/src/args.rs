@@ -259,7 +259,7 @@ pub(crate) struct InputArgs {
 /// How the model is run.
 #[derive(Args)]
 pub(crate) struct EngineArgs {
-    /// Model file [default: the one that ELECTRA_MODEL names, else the one that comes with electra: for sentiment, for `detect` replaced tokens]
+    /// Model file [default: the one that ELECTRA_MODEL names, else electra-small-sentiment, for `detect` electra-small-rtd where it is installed]
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
     /// Engine to run it with

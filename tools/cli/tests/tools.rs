@@ -61,17 +61,6 @@ fn packed_models_run_and_explain_themselves() {
 }
 
 #[test]
-fn the_detector_that_comes_along_is_the_default() {
-    let text = "The chef cooked the meal.";
-    let detection = json(&["detect", text, "--json"]);
-    let pieces: Vec<_> =
-        detection["tokens"].as_array().expect("tokens").iter().map(|token| &token["token"]).collect();
-    assert_eq!(pieces, ["the", "chef", "cooked", "the", "meal", "."]);
-    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/electra-small-rtd/model.electra");
-    assert_eq!(json(&["detect", text, "--json", "--model", model]), detection);
-}
-
-#[test]
 fn a_damaged_model_is_refused_by_section() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("model.electra");
