@@ -5,17 +5,17 @@ use electra::{Engine, EngineKind, EngineOptions, ModelFile};
 use electra_core::Kernels;
 
 /// Fingerprint of the model that the logits below belong to.
-const FINGERPRINT: u32 = 0xcf14_e747;
+const FINGERPRINT: u32 = 0x543a_27e5;
 
 const LONG: &str = "A long review that goes on, and on, and on. ";
 
 /// Text, how often it is repeated, and the bits of its two logits.
 const GOLDEN: [(&str, usize, [u32; 2]); 5] = [
-    ("", 1, [0xbf5b_4d28, 0x3f55_7f77]),
-    ("ELECTRA is surprisingly fast and accurate.", 1, [0xbffb_a286, 0x3fff_628f]),
-    ("The training time was a bit too long for my liking.", 1, [0x3f8d_b588, 0xbf97_3367]),
-    ("Crème brûlée, naïve café: «мама мыла раму» 今天天气很好!", 1, [0x3d6f_e4f8, 0xbdf7_e754]),
-    (LONG, 20, [0x3e7d_3694, 0xbe9f_b49c]),
+    ("", 1, [0xbf00_04c4, 0x3ee8_03d2]),
+    ("ELECTRA is surprisingly fast and accurate.", 1, [0xbffe_7ed8, 0x3ffe_9b40]),
+    ("The training time was a bit too long for my liking.", 1, [0x3f46_4773, 0xbf54_c22c]),
+    ("Crème brûlée, naïve café: «мама мыла раму» 今天天气很好!", 1, [0x3ec5_2fd2, 0xbedc_8026]),
+    (LONG, 20, [0xbeaa_c835, 0x3e9b_228a]),
 ];
 
 #[test]
