@@ -353,7 +353,7 @@ pub(super) fn dropout(input: &Tensor, share: f64, mode: Mode) -> Result<Tensor> 
 }
 
 /// Of the shape and kind of `input`: 0 with probability `share`, which counts in steps of 2^-16, else what keeps the mean. On
-/// an AMD processor libtorch draws these numbers one after the other, at a sixth of the time of a training step. They follow
+/// an AMD processor libtorch draws these numbers one after the other, in a tenth of the time of a training step. They follow
 /// from one number of libtorch's generator, as dropout there does from many.
 fn kept(input: &Tensor, share: f64) -> Result<Tensor> {
     /// Values of one stream of random numbers: one thread's share of the work.
