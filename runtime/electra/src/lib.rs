@@ -3,7 +3,6 @@
 
 mod arena;
 mod classifier;
-#[cfg(not(feature = "embed-model"))]
 mod default_model;
 mod detector;
 #[cfg(feature = "embed-model")]
