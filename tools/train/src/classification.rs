@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
 use crate::data::{Example, WordPieceTokenizer};
-use crate::device::Precision;
+use crate::device::{Precision, upload};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::model::config::Head;
@@ -289,14 +289,13 @@ impl LabelledBatch {
         }
         let shape = [labels.len() as i64, longest as i64];
         let padded = present.contains(&false);
-        let on_device = |tensor: Tensor| Ok::<_, Error>(tensor.f_to_device(device)?);
         Ok(Self {
-            ids: on_device(Tensor::f_from_slice(&ids)?.f_view(shape)?)?,
+            ids: upload(&Tensor::f_from_slice(&ids)?.f_view(shape)?, device)?,
             present: match padded {
-                true => Some(on_device(Tensor::f_from_slice(&present)?.f_view(shape)?)?),
+                true => Some(upload(&Tensor::f_from_slice(&present)?.f_view(shape)?, device)?),
                 false => None,
             },
-            labels: on_device(Tensor::f_from_slice(&labels)?)?,
+            labels: upload(&Tensor::f_from_slice(&labels)?, device)?,
         })
     }
 }

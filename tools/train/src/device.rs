@@ -1,7 +1,7 @@
 //! Where a command computes, and how precisely.
 
 use serde::{Deserialize, Serialize};
-use tch::{Cuda, Device, Kind};
+use tch::{Cuda, Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
 
@@ -64,6 +64,15 @@ impl Precision {
             Self::F32 => Kind::Float,
             Self::Bf16 => Kind::BFloat16,
         }
+    }
+}
+
+/// `tensor`, made on the CPU, on `device`. A GPU fetches it from page-locked memory while the CPU goes on: from other memory the
+/// copy would first wait for everything that the GPU has yet to do.
+pub fn upload(tensor: &Tensor, device: Device) -> Result<Tensor> {
+    match device {
+        Device::Cpu => Ok(tensor.shallow_clone()),
+        _ => Ok(tensor.f_pin_memory(device)?.f_to_device_(device, tensor.kind(), true, false)?),
     }
 }
 

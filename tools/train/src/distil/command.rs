@@ -12,6 +12,7 @@ use super::batches::{Batches, Part};
 use super::losses::{Distillation, FIGURES, map_parameters};
 use super::settings::{DistilSettings, Start};
 use super::start::student_tensors;
+use super::teachers::{Teachers, same_vocabulary};
 use crate::checkpoint::{Checkpoints, write_folder};
 use crate::classification::{EncodedExample, LabelledBatch, TextClassifier, encode, tokenizer_of};
 use crate::data::WordPieceTokenizer;
@@ -56,31 +57,20 @@ struct Counters {
 pub fn distil(settings: &Path, overrides: &[String], output: &Path) -> Result<Summary> {
     let (settings, _lock): (DistilSettings, _) = load_settings(settings, overrides, output)?;
     let device = settings.run.device.find()?;
-    let folder = Folder::read(&settings.teacher.folder)?;
-    let labels = &settings.data.labels;
-    if folder.head != Head::Classification(labels.clone()) {
-        let found = match &folder.head {
-            Head::Classification(names) => names.join(", "),
-            _ => "no classifier".to_owned(),
-        };
-        let expected = format!("the labels of data.labels, {}", labels.join(", "));
-        return Err(Error::field(&settings.teacher.folder, "labels", found, expected));
-    }
-    let tokenizer = tokenizer_of(&folder)?;
-    let precision = settings.training.precision;
-    let teacher = TextClassifier::new(&folder, labels, device, precision, 0)?;
+    let teachers = Teachers::read(&settings, device)?;
+    let tokenizer = tokenizer_of(&teachers.folder)?;
     let (texts, parts) = read_texts(&settings, &tokenizer)?;
-    let student = new_student(&settings, &teacher, &folder, &texts, &tokenizer, device, output)?;
+    let student = new_student(&settings, &teachers, &texts, &tokenizer, device, output)?;
     let mut dev = Vec::new();
     for source in &settings.data.dev {
-        let longest = student.config.max_position_embeddings.min(folder.config.max_position_embeddings);
+        let longest = student.config.max_position_embeddings.min(teachers.longest());
         dev.extend(encode(
-            &source.read(labels)?,
+            &source.read(&settings.data.labels)?,
             &tokenizer,
             settings.data.max_length.min(longest as usize),
         )?);
     }
-    Run::begin(&settings, output, &teacher, &student, &tokenizer, texts, parts, dev)?.train()
+    Run::begin(&settings, output, &teachers, &student, &tokenizer, texts, parts, dev)?.train()
 }
 
 fn read_texts(
@@ -99,8 +89,7 @@ fn read_texts(
 
 fn new_student(
     settings: &DistilSettings,
-    teacher: &TextClassifier,
-    folder: &Folder,
+    teachers: &Teachers,
     texts: &[EncodedExample],
     tokenizer: &WordPieceTokenizer,
     device: Device,
@@ -110,6 +99,7 @@ fn new_student(
     let labels = &settings.data.labels;
     let begun = settings.student.folder.as_deref().map(Folder::read).transpose()?;
     let config = begun.as_ref().map_or(&settings.model, |it| &it.config);
+    let teacher = &teachers.first;
     let (teacher_config, longest) = (&teacher.config, settings.data.max_length as i64);
     let source = settings.student.folder.as_deref().unwrap_or(Path::new("model"));
     if config.family != Family::Electra {
@@ -117,7 +107,7 @@ fn new_student(
     }
     for (field, found) in [
         ("max_position_embeddings", config.max_position_embeddings),
-        ("max_position_embeddings of the teacher", teacher_config.max_position_embeddings),
+        ("max_position_embeddings of the teacher", teachers.longest()),
     ] {
         if found < longest {
             let expected = format!("at least data.max_length, {longest}");
@@ -137,7 +127,7 @@ fn new_student(
     let student = TextClassifier::random(config, labels, more, device, training.precision, training.seed)?;
     match begun {
         Some(begun) => {
-            same_vocabulary(folder, &begun)?;
+            same_vocabulary(&teachers.folder, &begun)?;
             let same = begun.head == Head::Classification(labels.clone());
             begun.load_into(&student.parameters, same)?;
         }
@@ -159,33 +149,10 @@ fn new_student(
     Ok(student)
 }
 
-/// Ids mean the same to both only with the same vocabulary.
-fn same_vocabulary(teacher: &Folder, student: &Folder) -> Result<()> {
-    let read = |folder: &Folder| {
-        let file = folder.vocabulary();
-        let text = fs::read_to_string(&file).map_err(Error::read(&file))?;
-        Ok::<_, Error>(text.lines().map(str::to_owned).collect::<Vec<_>>())
-    };
-    let (of_teacher, of_student) = (read(teacher)?, read(student)?);
-    let file = teacher.vocabulary();
-    let expected = |what: &str| format!("{what}, as in {}", student.vocabulary().display());
-    if let Some(line) =
-        (0..of_teacher.len().min(of_student.len())).find(|&it| of_teacher[it] != of_student[it])
-    {
-        let field = format!("line {}", line + 1);
-        return Err(Error::field(&file, field, &of_teacher[line], expected(&of_student[line])));
-    }
-    if of_teacher.len() != of_student.len() {
-        let found = of_teacher.len().to_string();
-        return Err(Error::field(&file, "lines", found, expected(&of_student.len().to_string())));
-    }
-    Ok(())
-}
-
 struct Run<'a> {
     settings: &'a DistilSettings,
     output: &'a Path,
-    teacher: &'a TextClassifier,
+    teachers: &'a Teachers,
     student: &'a TextClassifier,
     tokenizer: &'a WordPieceTokenizer,
     texts: Vec<EncodedExample>,
@@ -207,7 +174,7 @@ impl<'a> Run<'a> {
     fn begin(
         settings: &'a DistilSettings,
         output: &'a Path,
-        teacher: &'a TextClassifier,
+        teachers: &'a Teachers,
         student: &'a TextClassifier,
         tokenizer: &'a WordPieceTokenizer,
         texts: Vec<EncodedExample>,
@@ -228,7 +195,7 @@ impl<'a> Run<'a> {
                 counters
             }
             None => {
-                let teacher = teacher.evaluate(&dev, tokenizer.special.pad)?;
+                let teacher = teachers.evaluate(&dev, tokenizer.special.pad)?;
                 Counters { step: 0, teacher, best: None }
             }
         };
@@ -237,7 +204,7 @@ impl<'a> Run<'a> {
             batches: Batches::new(&texts, parts, training.batch_tokens, training.seed),
             settings,
             output,
-            teacher,
+            teachers,
             student,
             tokenizer,
             texts,
@@ -262,7 +229,7 @@ impl<'a> Run<'a> {
             self.batches.per_epoch(),
             self.counters.teacher.accuracy * 100.0
         ));
-        let distillation = Distillation::new(self.teacher, self.student, &self.settings.losses);
+        let distillation = Distillation::new(self.teachers, self.student, &self.settings.losses);
         if self.counters.step == 0 {
             progress.note(&self.look_at_dev()?);
         }

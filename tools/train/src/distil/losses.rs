@@ -3,6 +3,7 @@
 use tch::{Kind, Reduction, Tensor};
 
 use super::settings::Losses;
+use super::teachers::Teachers;
 use crate::classification::{LabelledBatch, TextClassifier};
 use crate::error::Result;
 use crate::model::{Config, Initial, Mode, Parameter};
@@ -54,7 +55,7 @@ pub fn map_parameters(student: &Config, teacher: &Config) -> Vec<Parameter> {
 /// Compares a student with its teacher.
 #[derive(Debug)]
 pub struct Distillation<'a> {
-    teacher: &'a TextClassifier,
+    teachers: &'a Teachers,
     student: &'a TextClassifier,
     settings: &'a Losses,
     maps: Vec<(Pair, Tensor, Tensor)>,
@@ -62,31 +63,30 @@ pub struct Distillation<'a> {
 
 impl<'a> Distillation<'a> {
     /// The student's parameters must have those of [`map_parameters`].
-    pub fn new(teacher: &'a TextClassifier, student: &'a TextClassifier, settings: &'a Losses) -> Self {
+    pub fn new(teachers: &'a Teachers, student: &'a TextClassifier, settings: &'a Losses) -> Self {
         let get = |pair, end| student.parameters.get(&map_name(pair, end));
-        let maps = pairs(&student.config, &teacher.config)
+        let maps = pairs(&student.config, &teachers.first.config)
             .into_iter()
             .map(|pair| (pair, get(pair, "weight"), get(pair, "bias")))
             .collect();
-        Self { teacher, student, settings, maps }
+        Self { teachers, student, settings, maps }
     }
 
     /// The loss and, detached, the [`FIGURES`].
     pub fn losses(&self, batch: &LabelledBatch) -> Result<(Tensor, Tensor)> {
         let settings = self.settings;
-        let (taught, wanted_relations) = {
+        let (taught, taught_labels) = self.teachers.teach(batch, settings.temperature)?;
+        let wanted_relations = {
             let _guard = tch::no_grad_guard();
-            let taught = self.teacher.trace(batch, Mode::Evaluate)?;
             let states = &taught.states[taught.states.len() - 2];
-            let wanted = match settings.relations > 0.0 {
-                true => Some(self.teacher.encoder().last_query_key_value(states)?),
+            match settings.relations > 0.0 {
+                true => Some(self.teachers.first.encoder().last_query_key_value(states)?),
                 false => None,
-            };
-            (taught, wanted)
+            }
         };
         let learnt = self.student.trace(batch, Mode::Train)?;
         let zero = Tensor::f_zeros([], (Kind::Float, learnt.logits.device()))?;
-        let soft = soft_loss(&learnt.logits, &taught.logits, settings.temperature)?;
+        let soft = soft_loss(&learnt.logits, &taught_labels, settings.temperature)?;
         let hard = match settings.hard > 0.0 {
             true => hard_loss(&learnt.logits, &batch.labels)?,
             false => zero.shallow_clone(),
@@ -122,11 +122,11 @@ impl<'a> Distillation<'a> {
     }
 }
 
-/// Kullback-Leibler divergence of the teacher's labels from the student's, in nats, at `temperature` and times its square,
-/// so that its gradients are of one size whatever the temperature. `[batch, labels]` each.
+/// Kullback-Leibler divergence of the teachers' labels from the student's, in nats, at `temperature` and times its square,
+/// so that its gradients are of one size whatever the temperature. `found` are logits, `wanted` logarithms of probabilities
+/// at that temperature, `[batch, labels]` each.
 pub fn soft_loss(found: &Tensor, wanted: &Tensor, temperature: f64) -> Result<Tensor> {
     let found = found.f_div_scalar(temperature)?.f_log_softmax(-1, Kind::Float)?;
-    let wanted = wanted.f_div_scalar(temperature)?.f_log_softmax(-1, Kind::Float)?;
     let divergence = wanted.f_exp()?.f_mul(&wanted.f_sub(&found)?)?;
     let sum = divergence.f_sum_dim_intlist(-1, false, Kind::Float)?;
     Ok(sum.f_mean(Kind::Float)?.f_mul_scalar(temperature * temperature)?)
@@ -228,7 +228,8 @@ mod tests {
         let random = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
         let value = |loss: Result<Tensor>| loss.unwrap().double_value(&[]);
         let logits = random(&[2, 3]);
-        assert!(value(soft_loss(&logits, &logits, 3.0)).abs() < 1e-6);
+        let own = (&logits / 3.0).log_softmax(-1, Kind::Float);
+        assert!(value(soft_loss(&logits, &own, 3.0)).abs() < 1e-6);
         let present = Tensor::from_slice(&[true, true, true, true, false, false]).view([2, 3]);
         let states = random(&[2, 3, 8]);
         let other = states.copy();

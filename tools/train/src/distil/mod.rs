@@ -5,6 +5,7 @@ mod command;
 mod losses;
 mod settings;
 mod start;
+mod teachers;
 mod texts;
 
 pub use command::{Summary, distil};

@@ -45,6 +45,10 @@ pub struct DistilSettings {
 pub struct Teacher {
     /// A classifier's folder, ELECTRA or BERT.
     pub folder: PathBuf,
+    /// Further classifiers with the same labels and vocabulary: the student learns the mean of all their probabilities, and
+    /// hidden states and relations of the first.
+    #[serde(default)]
+    pub others: Vec<PathBuf>,
 }
 
 /// What the student's weights start as.
@@ -219,6 +223,7 @@ impl Settings for DistilSettings {
     fn paths(&mut self) -> Vec<&mut PathBuf> {
         let train = self.data.train.iter_mut().map(|source| &mut source.path);
         let dev = self.data.dev.iter_mut().map(|source| &mut source.path);
-        train.chain(dev).chain([&mut self.teacher.folder]).chain(&mut self.student.folder).collect()
+        let Teacher { folder, others } = &mut self.teacher;
+        train.chain(dev).chain([folder]).chain(others).chain(&mut self.student.folder).collect()
     }
 }

@@ -97,7 +97,7 @@ impl Encoder {
     /// [`Self::states`].
     pub fn last_query_key_value(&self, states: &Tensor) -> Result<Tensor> {
         match self.layers.last() {
-            Some(layer) => layer.query_key_value(states, &self.config),
+            Some(layer) => Ok(Tensor::f_stack(&layer.query_key_value(states, &self.config)?, 0)?),
             None => unreachable!("a config has at least one layer"),
         }
     }
@@ -249,10 +249,9 @@ impl Layer {
         mode: Mode,
     ) -> Result<Tensor> {
         let (batch, tokens) = (states.size()[0], states.size()[1]);
-        let stacked = self.query_key_value(states, config)?;
-        let [query, key, value] = [stacked.f_select(0, 0)?, stacked.f_select(0, 1)?, stacked.f_select(0, 2)?];
+        let [query, key, value] = self.query_key_value(states, config)?;
         let dropped = if mode == Mode::Train { config.attention_probs_dropout_prob } else { 0.0 };
-        let context = match stacked.device() {
+        let context = match states.device() {
             Device::Cpu => plain_attention(&query, &key, &value, mask, dropped)?,
             _ => Tensor::f_scaled_dot_product_attention(
                 &query, &key, &value, mask, dropped, false, None, false,
@@ -261,12 +260,17 @@ impl Layer {
         Ok(context.f_transpose(1, 2)?.f_reshape([batch, tokens, config.hidden_size])?)
     }
 
-    /// `[3, batch, heads, tokens, width]` of `[batch, tokens, hidden]`.
-    fn query_key_value(&self, states: &Tensor, config: &Config) -> Result<Tensor> {
+    /// `[batch, heads, tokens, width]` each of `[batch, tokens, hidden]`.
+    fn query_key_value(&self, states: &Tensor, config: &Config) -> Result<[Tensor; 3]> {
         let (batch, tokens) = (states.size()[0], states.size()[1]);
         let (heads, width) = (config.num_attention_heads, config.hidden_size / config.num_attention_heads);
-        let stacked = self.query_key_value.forward(states)?.f_view([batch, tokens, 3, heads, width])?;
-        Ok(stacked.f_permute([2, 0, 3, 1, 4])?)
+        // Cut where one of the three ends, gradients are joined by one copy; a view of all three would add up three of them.
+        let rows = self.query_key_value.forward(states)?;
+        let part = |of: &Tensor| of.f_view([batch, tokens, heads, width])?.f_transpose(1, 2);
+        match &rows.f_chunk(3, -1)?[..] {
+            [query, key, value] => Ok([part(query)?, part(key)?, part(value)?]),
+            _ => unreachable!("there are three times as many columns as the hidden size"),
+        }
     }
 }
 

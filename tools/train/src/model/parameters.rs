@@ -156,18 +156,22 @@ impl Parameters {
     pub fn gradients(&self, loss: &Tensor) -> Result<Tensor> {
         let gradients = Tensor::f_run_backward(&[loss], &self.leaves, false, false)?;
         let zeros = Tensor::f_zeros([ALIGNMENT], (Kind::Float, self.flat.device()))?;
-        let mut flat = Vec::with_capacity(gradients.len());
+        // Those in f32 come first, see `new`. A GPU joins tensors of one kind in a few kernels, of several kinds in one each.
+        let (mut high, mut low) = (Vec::new(), Vec::new());
         for ((gradient, leaf), placed) in gradients.into_iter().zip(&self.leaves).zip(&self.layout) {
             let gradient = if gradient.defined() { gradient } else { leaf.f_zeros_like()? };
-            flat.push(gradient.f_reshape([-1])?);
+            let of_kind = if leaf.kind() == Kind::Float { &mut high } else { &mut low };
             let stop = placed.elements.end;
+            of_kind.push(gradient.f_reshape([-1])?);
             let gap = aligned(stop) - stop;
             if gap > 0 {
-                flat.push(zeros.f_narrow(0, 0, gap)?);
+                of_kind.push(zeros.f_narrow(0, 0, gap)?.f_to_kind(leaf.kind())?);
             }
         }
-        // Concatenation promotes bf16 to f32.
-        Ok(Tensor::f_cat(&flat, 0)?.f_to_kind(Kind::Float)?)
+        if !low.is_empty() {
+            high.push(Tensor::f_cat(&low, 0)?.f_to_kind(Kind::Float)?);
+        }
+        Ok(Tensor::f_cat(&high, 0)?)
     }
 
     /// Brings the copy that computes up to date after a change of the flat buffer.

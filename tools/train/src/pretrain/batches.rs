@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use rayon::prelude::*;
 use tch::{Device, Tensor};
 
 use super::settings::PretrainSettings;
 use crate::data::{IdFile, Special};
+use crate::device::upload;
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 
@@ -121,25 +123,28 @@ impl Batches {
 
     fn batch(&self, inputs: &[Input]) -> Result<Batch> {
         let length = self.inner + 2;
-        let mut ids = Vec::with_capacity(inputs.len() * length);
-        let mut positions = Vec::with_capacity(inputs.len() * self.masked);
-        let mut samples = Vec::with_capacity(inputs.len() * self.masked);
-        for &Input { piece, number } in inputs {
-            let row = ids.len();
-            ids.push(i64::from(self.special.cls));
-            ids.extend(self.ids.ids(piece * self.inner, self.inner).map(i64::from));
-            ids.push(i64::from(self.special.sep));
-            positions.extend(self.choose(&ids[row..], &mut Stream::new(self.seed, Purpose::Masking, number)));
+        let mut ids = vec![0; inputs.len() * length];
+        let mut positions = vec![0; inputs.len() * self.masked];
+        let mut samples = vec![0.0; inputs.len() * self.masked];
+        let rows = ids
+            .par_chunks_mut(length)
+            .zip(positions.par_chunks_mut(self.masked))
+            .zip(samples.par_chunks_mut(self.masked));
+        rows.zip(inputs).for_each(|(((ids, positions), samples), &Input { piece, number })| {
+            let words = self.ids.ids(piece * self.inner, self.inner).map(i64::from);
+            ids[0] = i64::from(self.special.cls);
+            ids[1..].iter_mut().zip(words).for_each(|(id, word)| *id = word);
+            ids[length - 1] = i64::from(self.special.sep);
+            let mut random = Stream::new(self.seed, Purpose::Masking, number);
+            positions.copy_from_slice(&self.choose(ids, &mut random));
             let mut random = Stream::new(self.seed, Purpose::Samples, number);
-            samples.extend((0..self.masked).map(|_| random.unit()));
-        }
+            samples.fill_with(|| random.unit());
+        });
         let shape = |columns: usize| [inputs.len() as i64, columns as i64];
         Ok(Batch {
-            ids: Tensor::f_from_slice(&ids)?.f_view(shape(length))?.f_to_device(self.device)?,
-            positions: Tensor::f_from_slice(&positions)?
-                .f_view(shape(self.masked))?
-                .f_to_device(self.device)?,
-            samples: Tensor::f_from_slice(&samples)?.f_view(shape(self.masked))?.f_to_device(self.device)?,
+            ids: upload(&Tensor::f_from_slice(&ids)?.f_view(shape(length))?, self.device)?,
+            positions: upload(&Tensor::f_from_slice(&positions)?.f_view(shape(self.masked))?, self.device)?,
+            samples: upload(&Tensor::f_from_slice(&samples)?.f_view(shape(self.masked))?, self.device)?,
         })
     }
 
