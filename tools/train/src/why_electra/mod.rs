@@ -1,0 +1,11 @@
+//! The measurements behind `docs/why-electra.md`: the command `why-electra` and `experiments/why-electra/run`.
+
+mod beside;
+mod chart;
+mod collect;
+mod plan;
+mod statistics;
+
+pub use beside::draw_beside;
+pub use collect::{Losses, Results, Run, Seed, collect};
+pub use plan::plan;
