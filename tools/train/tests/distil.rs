@@ -10,6 +10,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use common::{electra_train, metrics, refused, run, sentence, text, write_language, write_pretrain_settings};
+use electra_train::model::folder::{WeightKind, read_tensors, write_tensors};
 use electra_train::random::{Purpose, Stream};
 use serde_json::Value;
 
@@ -96,8 +97,37 @@ fn a_student_comes_up_to_its_teacher() {
     let changes = ["--set", &folder, "--set", "training.steps=20", "--set", "training.precision=bf16"];
     run(&[&["distil", text(&settings), "-o", text(&more)][..], &changes].concat());
     assert!(ends(&more, "dev_accuracy").0 > 0.9);
+
+    // What knows nothing takes half of the teacher's certainty away, and none of its labels.
+    let doubtful = root.path().join("doubtful");
+    let teachers = format!("teacher.others={:?}", [ignorant(root.path(), &model)]);
+    let changes = ["--set", &folder, "--set", &teachers, "--set", "training.steps=1"];
+    run(&[&["distil", text(&settings), "-o", text(&doubtful)][..], &changes].concat());
+    let together: Value =
+        serde_json::from_str(&fs::read_to_string(doubtful.join("summary.json")).unwrap()).unwrap();
+    assert_eq!(together["teacher"]["accuracy"], summary["teacher"]["accuracy"]);
+    let loss = |summary: &Value| summary["teacher"]["loss"].as_f64().unwrap();
+    assert!(loss(&together) > 0.2 && loss(&together) < 0.5 && loss(&summary) < 0.2, "{together} {summary}");
+    assert!(ends(&doubtful, "soft_loss").0 > 2.0 * ends(&more, "soft_loss").0);
     a_temperature_changes_scores_and_no_label(root.path(), &model, &dev);
     bad_inputs_are_named(root.path(), &settings);
+}
+
+/// A copy of the classifier `model` whose logits are all zero; the folder's path.
+fn ignorant(root: &Path, model: &Path) -> String {
+    let folder = root.join("ignorant");
+    fs::create_dir(&folder).unwrap();
+    let weights = read_tensors(&model.join("model.safetensors")).unwrap();
+    for (name, tensor) in &weights {
+        if name.starts_with("classifier.out_proj.") {
+            let _zero = tensor.shallow_clone().zero_();
+        }
+    }
+    write_tensors(&folder.join("model.safetensors"), &weights, WeightKind::F32).unwrap();
+    for name in ["config.json", "vocab.txt"] {
+        fs::copy(model.join(name), folder.join(name)).unwrap();
+    }
+    text(&folder).to_owned()
 }
 
 /// Every third label of the file is wrong, so the scores, sure of all, must come down.
@@ -139,6 +169,8 @@ fn bad_inputs_are_named(root: &Path, settings: &Path) {
     fs::write(other.join("vocab.txt"), vocabulary.replace("\nmeal\n", "\nzebra\n")).unwrap();
     let cases = [
         ("student.folder=other", "vocab.txt: line 27: found meal, expected zebra, as in"),
+        ("teacher.others=[\"other\"]", "vocab.txt: line 27: found zebra, expected meal, as in"),
+        ("teacher.others=[\"pretrained/discriminator\"]", "labels: found no classifier, expected the labels of"),
         ("teacher.folder=pretrained/discriminator", "labels: found no classifier, expected the labels of"),
         ("data.labels=[\"BAD\", \"GOOD\"]", "labels: found NEGATIVE, POSITIVE, expected the labels of"),
         ("model.num_attention_heads=2", "expected heads at least as wide as the teacher's, 32"),

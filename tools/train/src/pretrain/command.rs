@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::model::config::Head;
 use crate::model::folder::{self, Folder, Tensors};
 use crate::model::{Config, GENERATOR, Mode, Parameters};
+use crate::operations::operations_of_input;
 use crate::optimizer::{AdamW, linear_schedule, zero_gradients};
 use crate::random::seed_torch;
 use crate::run::{
@@ -267,6 +268,9 @@ impl Run {
         line.insert("learning_rate".to_owned(), json!(rate * self.settings.optimizer.learning_rate));
         line.insert("tokens".to_owned(), json!(self.step * step_tokens));
         line.insert("tokens_per_second".to_owned(), json!(speed.round()));
+        let operations = operations_of_input(&self.settings, training.objective) as f64;
+        let operations = speed / self.settings.data.sequence_length as f64 * operations;
+        line.insert("operations_per_second".to_owned(), json!(operations.round()));
         if validate && self.log.is_some() {
             for (name, value) in names.iter().zip(self.validate()?) {
                 line.insert(format!("validation_{name}"), json!(value));
