@@ -170,7 +170,10 @@ fn bad_inputs_are_named(root: &Path, settings: &Path) {
     let cases = [
         ("student.folder=other", "vocab.txt: line 27: found meal, expected zebra, as in"),
         ("teacher.others=[\"other\"]", "vocab.txt: line 27: found zebra, expected meal, as in"),
-        ("teacher.others=[\"pretrained/discriminator\"]", "labels: found no classifier, expected the labels of"),
+        (
+            "teacher.others=[\"pretrained/discriminator\"]",
+            "labels: found no classifier, expected the labels of",
+        ),
         ("teacher.folder=pretrained/discriminator", "labels: found no classifier, expected the labels of"),
         ("data.labels=[\"BAD\", \"GOOD\"]", "labels: found NEGATIVE, POSITIVE, expected the labels of"),
         ("model.num_attention_heads=2", "expected heads at least as wide as the teacher's, 32"),

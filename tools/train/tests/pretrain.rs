@@ -87,6 +87,38 @@ fn begins_with_an_encoder(root: &Path, settings: &Path) {
     let expected =
         "language-model: sizes: found Electra, 64 tokens, 64 positions, embeddings of 32, 2 layers of 64";
     assert!(message.contains(expected) && message.contains("as in [model]"), "{message}");
+
+    // What a run wrote begins another one, heads and all: it guesses and judges from the first step as the first run did at last.
+    let begin_rtd = |name: &str, more: &[&str]| {
+        let output = root.join(name);
+        let steps = ["--set", "training.steps=1", "--set", "training.warmup_steps=1"];
+        let still = ["--set", "optimizer.learning_rate=0.0"];
+        run(&[&["pretrain", text(settings), "-o", text(&output)][..], &steps, &still, more].concat());
+        metrics(&output).pop().unwrap()
+    };
+    let models = ["--set", "start.encoder=2/discriminator", "--set", "start.generator=2/generator"];
+    let (found, last) = (begin_rtd("both", &models), metrics(&root.join("2")).pop().unwrap());
+    for figure in ["validation_mlm_loss", "validation_rtd_loss"] {
+        let of = |line: &serde_json::Value| line[figure].as_f64().unwrap();
+        assert!((of(&found) - of(&last)).abs() < 0.02, "{figure}: {found} {last}");
+    }
+    let shallow: Vec<&str> = [
+        "start.generator=1/language-model",
+        "generator.num_hidden_layers=1",
+        "generator.num_attention_heads=2",
+        "generator.intermediate_size=128",
+    ]
+    .into_iter()
+    .flat_map(|setting| ["--set", setting])
+    .collect();
+    let warm = begin_rtd("shallow", &shallow)["validation_mlm_loss"].as_f64().unwrap();
+    let cold = begin_rtd("random", &shallow[2..])["validation_mlm_loss"].as_f64().unwrap();
+    // The embeddings are not the language model's, the rest of its head and one of two layers are.
+    assert!(warm.is_finite() && (warm - cold).abs() > 1e-3, "{warm} {cold}");
+    let deep = ["--set", "start.generator=2/generator", "--set", "generator.num_hidden_layers=3"];
+    let message =
+        refused(&[&["pretrain", text(settings), "-o", text(&root.join("deep"))][..], &deep].concat());
+    assert!(message.contains("2 layers of 64") && message.contains("as in [generator]"), "{message}");
 }
 
 /// The last value of a figure lies at least `least` below its first.

@@ -62,18 +62,31 @@ impl Folder {
     ///
     /// `BertModel` and `ElectraModel` save the encoder without its prefix; both forms are read.
     pub fn load_into(&self, parameters: &Parameters, head: bool) -> Result<Vec<String>> {
+        self.load_into_namespace(parameters, "", head)
+    }
+
+    /// The same for the parameters whose names begin with `namespace`.
+    pub fn load_into_namespace(
+        &self,
+        parameters: &Parameters,
+        namespace: &str,
+        head: bool,
+    ) -> Result<Vec<String>> {
         let prefix = format!("{}.", self.config.family.prefix());
         let bare = !self.tensors.keys().any(|name| name.starts_with(&prefix));
-        let name_in_file = |name: &str| match name.strip_prefix(&prefix) {
-            Some(rest) if bare => Some(rest.to_owned()),
-            None if !head => None,
-            _ => Some(name.to_owned()),
+        let name_in_file = |name: &str| {
+            let name = name.strip_prefix(namespace)?;
+            match name.strip_prefix(&prefix) {
+                Some(rest) if bare => Some(rest.to_owned()),
+                None if !head => None,
+                _ => Some(name.to_owned()),
+            }
         };
         let file = self.path.join(WEIGHTS);
         let missing = parameters.load(&self.tensors, &file, name_in_file)?;
         let pooler = format!("{prefix}pooler.");
-        let of_encoder = |name: &&String| name.starts_with(&prefix) && !name.starts_with(&pooler);
-        match missing.iter().find(of_encoder) {
+        let of_encoder = |name: &&str| name.starts_with(&prefix) && !name.starts_with(&pooler);
+        match missing.iter().filter_map(|name| name.strip_prefix(namespace)).find(of_encoder) {
             Some(name) => {
                 Err(Error::field(&file, name, "no such tensor", "one, as config.json has this layer"))
             }

@@ -10,13 +10,14 @@ use tch::{Device, Kind, Tensor};
 use super::batches::Batches;
 use super::objective::{Pretraining, figures};
 use super::settings::{Objective, PretrainSettings};
+use super::start::begin;
 use crate::checkpoint::{Checkpoints, write_folder};
 use crate::data::{IdCache, WordPieceTokenizer};
 use crate::distributed::{Processes, World};
 use crate::error::{Error, Result};
 use crate::model::config::Head;
-use crate::model::folder::{self, Folder, Tensors};
-use crate::model::{Config, GENERATOR, Mode, Parameters};
+use crate::model::folder::{self, Tensors};
+use crate::model::{GENERATOR, Mode, Parameters};
 use crate::operations::operations_of_input;
 use crate::optimizer::{AdamW, linear_schedule, zero_gradients};
 use crate::random::seed_torch;
@@ -62,28 +63,6 @@ struct Counters {
     step: u64,
 }
 
-/// Dropout is no size: it may be another than in `folder`.
-fn load_encoder(folder: &Path, model: &Config, parameters: &Parameters) -> Result<()> {
-    let begun = Folder::read(folder)?;
-    let sizes = |of: &Config| {
-        let narrow = of.embedding_size;
-        let (vocabulary, positions) = (of.vocab_size, of.max_position_embeddings);
-        let (layers, hidden, heads) = (of.num_hidden_layers, of.hidden_size, of.num_attention_heads);
-        let wide = of.intermediate_size;
-        format!(
-            "{:?}, {vocabulary} tokens, {positions} positions, embeddings of {narrow}, {layers} layers of {hidden} with \
-             {heads} heads and {wide} units",
-            of.family
-        )
-    };
-    let (found, expected) = (sizes(&begun.config), sizes(model));
-    if found != expected {
-        return Err(Error::field(folder, "sizes", found, format!("{expected}, as in [model]")));
-    }
-    begun.load_into(parameters, false)?;
-    Ok(())
-}
-
 struct Run {
     settings: PretrainSettings,
     output: PathBuf,
@@ -124,9 +103,7 @@ impl Run {
         let training = &settings.training;
         let list = Pretraining::parameters(&settings);
         let parameters = Parameters::new(list, device, training.precision, training.seed)?;
-        if let Some(folder) = &settings.start.encoder {
-            load_encoder(folder, &settings.model, &parameters)?;
-        }
+        begin(&settings, &parameters)?;
         let models = Pretraining::new(&parameters, &settings, tokenizer.special.mask);
         let mut optimizer = AdamW::new(&parameters, settings.optimizer.clone())?;
         let checkpoints = Checkpoints::new(output.join("checkpoints"));

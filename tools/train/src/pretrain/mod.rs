@@ -5,6 +5,7 @@ mod batches;
 mod command;
 mod objective;
 mod settings;
+mod start;
 
 pub use command::pretrain;
 pub use settings::{Objective, PretrainSettings};

@@ -57,8 +57,11 @@ pub struct Data {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Start {
-    /// An ELECTRA folder of `[model]`'s sizes; its head, if it has one, is not used.
+    /// An ELECTRA folder of `[model]`'s sizes; its head is used where it is that of the objective.
     pub encoder: Option<PathBuf>,
+    /// An ELECTRA folder of the generator's widths and at least as many layers, the first of which the generator begins with; its
+    /// head is used where it predicts masked tokens, its embeddings are not: they are the model's.
+    pub generator: Option<PathBuf>,
 }
 
 /// Widths of the generator; everything else is the model's.
@@ -216,6 +219,7 @@ impl Settings for PretrainSettings {
 
     fn paths(&mut self) -> Vec<&mut PathBuf> {
         let Data { texts, vocabulary, cache, .. } = &mut self.data;
-        texts.iter_mut().chain([vocabulary, cache]).chain(&mut self.start.encoder).collect()
+        let Start { encoder, generator } = &mut self.start;
+        texts.iter_mut().chain([vocabulary, cache]).chain(encoder).chain(generator).collect()
     }
 }

@@ -91,7 +91,9 @@ pub fn metrics(run: &Path) -> Vec<Value> {
     let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     let lines = text.lines().map(|line| {
         let mut line: Value = serde_json::from_str(line).unwrap();
-        line.as_object_mut().unwrap().remove("tokens_per_second");
+        for name in ["tokens_per_second", "operations_per_second"] {
+            line.as_object_mut().unwrap().remove(name);
+        }
         line
     });
     lines.collect()
