@@ -1,6 +1,7 @@
 //! Makes ELECTRA models on libtorch: see README.md beside this crate.
 #![deny(unsafe_code)]
 
+pub mod average;
 pub mod calibrate;
 pub mod checkpoint;
 pub mod classification;

@@ -33,6 +33,8 @@ enum Command {
     Calibrate(CalibrateArguments),
     /// Write a classifier or a discriminator as an ONNX file.
     ExportOnnx(ExportArguments),
+    /// Average the weights of models that began with the same ones.
+    Average(AverageArguments),
     /// Round a folder's weights to f16, half the bytes.
     Half(HalfArguments),
     /// Show what pre-training by replaced-token detection does with one text: every token masked, guessed, put in and judged.
@@ -82,6 +84,16 @@ struct ExportArguments {
     /// Quantize it dynamically, as ONNX Runtime's `quantize_dynamic` does, instead of in f32.
     #[arg(long)]
     int8: bool,
+}
+
+#[derive(Args)]
+struct AverageArguments {
+    /// Folders of the Hugging Face layout.
+    #[arg(required = true)]
+    models: Vec<PathBuf>,
+    /// Folder to write.
+    #[arg(short, long)]
+    output: PathBuf,
 }
 
 #[derive(Args)]
@@ -149,6 +161,7 @@ fn run(command: Command) -> Result<()> {
         Command::Quantize(_) => Some("quantize"),
         Command::Calibrate(_) => Some("calibrate"),
         Command::ExportOnnx(_) => Some("export-onnx"),
+        Command::Average(_) => Some("average"),
         Command::Half(_) => Some("half"),
         Command::WalkThrough(_) => Some("walk-through"),
         Command::Evaluate(_) => Some("evaluate"),
@@ -199,6 +212,10 @@ fn run(command: Command) -> Result<()> {
         Command::ExportOnnx(it) => {
             electra_train::onnx::export(&it.model, &it.file, it.int8)?;
             println!("{}", it.file.display());
+        }
+        Command::Average(it) => {
+            electra_train::average::average(&it.models, &it.output)?;
+            println!("{}", it.output.display());
         }
         Command::Half(it) => {
             electra_train::half::half(&it.model, &it.output)?;

@@ -60,6 +60,22 @@ fn a_text_is_masked_guessed_and_judged() {
     for file in ["config.json", "vocab.txt"] {
         assert_eq!(fs::read(folder.join(file)).unwrap(), fs::read(halved.join(file)).unwrap());
     }
+
+    let averaged = root.path().join("average");
+    let folders = [text(&folder), text(&halved), text(&folder)];
+    run(&[&["average"][..], &folders, &["-o", text(&averaged)]].concat());
+    let mean = read_tensors(&averaged.join("model.safetensors")).unwrap();
+    assert_eq!(mean.len(), whole.len());
+    for (name, tensor) in &whole {
+        let expected = tensor * (2.0 / 3.0) + &rounded[name] / 3.0;
+        assert!(mean[name].allclose(&expected, 1e-6, 1e-8, false), "{name}");
+        assert_ne!(mean[name], *tensor, "{name}");
+    }
+    let nothing = root.path().join("nothing");
+    let generator = pretrained.join("generator");
+    let message = refused(&["average", text(&folder), text(&generator), "-o", text(&nothing)]);
+    assert!(message.contains("generator/config.json: content: found another model"), "{message}");
+    assert!(!nothing.exists());
 }
 
 /// Tests elsewhere run those files in tract and in ONNX Runtime.

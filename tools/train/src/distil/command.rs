@@ -12,7 +12,7 @@ use super::batches::{Batches, Part};
 use super::losses::{Distillation, FIGURES, map_parameters};
 use super::settings::{DistilSettings, Start};
 use super::start::student_tensors;
-use super::teachers::{Teachers, same_vocabulary};
+use super::teachers::Teachers;
 use crate::checkpoint::{Checkpoints, write_folder};
 use crate::classification::{EncodedExample, LabelledBatch, TextClassifier, encode, tokenizer_of};
 use crate::data::WordPieceTokenizer;
@@ -127,7 +127,7 @@ fn new_student(
     let student = TextClassifier::random(config, labels, more, device, training.precision, training.seed)?;
     match begun {
         Some(begun) => {
-            same_vocabulary(&teachers.folder, &begun)?;
+            teachers.folder.same_vocabulary(&begun)?;
             let same = begun.head == Head::Classification(labels.clone());
             begun.load_into(&student.parameters, same)?;
         }

@@ -1,6 +1,5 @@
 //! Who teaches: a classifier, or several whose probabilities are averaged.
 
-use std::fs;
 use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
@@ -44,7 +43,7 @@ impl Teachers {
         let mut others = Vec::new();
         for path in &settings.teacher.others {
             let (other, classifier) = read(path)?;
-            same_vocabulary(&other, &folder)?;
+            other.same_vocabulary(&folder)?;
             others.push(classifier);
         }
         Ok(Self { first, folder, others })
@@ -95,25 +94,6 @@ fn mean_of_probabilities(mut all: Vec<Tensor>) -> Result<Tensor> {
         }
         (None, _) => unreachable!("there is a first teacher"),
     }
-}
-
-/// Ids mean the same to both only with the same vocabulary; a message names the file of `found`.
-pub fn same_vocabulary(found: &Folder, expected: &Folder) -> Result<()> {
-    let read = |folder: &Folder| {
-        let file = folder.vocabulary();
-        let text = fs::read_to_string(&file).map_err(Error::read(&file))?;
-        Ok::<_, Error>(text.lines().map(str::to_owned).collect::<Vec<_>>())
-    };
-    let (lines, wanted) = (read(found)?, read(expected)?);
-    let file = found.vocabulary();
-    let as_in = |what: &str| format!("{what}, as in {}", expected.vocabulary().display());
-    if let Some(line) = (0..lines.len().min(wanted.len())).find(|&it| lines[it] != wanted[it]) {
-        return Err(Error::field(&file, format!("line {}", line + 1), &lines[line], as_in(&wanted[line])));
-    }
-    if lines.len() != wanted.len() {
-        return Err(Error::field(&file, "lines", lines.len().to_string(), as_in(&wanted.len().to_string())));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::config::{Config, Head};
 use super::parameters::Parameters;
+use crate::checkpoint::write_folder;
 use crate::error::{Error, Result};
 
 /// Names of the three files.
@@ -55,6 +56,44 @@ impl Folder {
     /// A file in it.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// Refuses another vocabulary than that of `expected`: ids mean the same to both only with the same one.
+    pub fn same_vocabulary(&self, expected: &Self) -> Result<()> {
+        let read = |file: &Path| {
+            let text = fs::read_to_string(file).map_err(Error::read(file))?;
+            Ok::<_, Error>(text.lines().map(str::to_owned).collect::<Vec<_>>())
+        };
+        let (file, as_in) = (self.vocabulary(), expected.vocabulary());
+        let (lines, wanted) = (read(&file)?, read(&as_in)?);
+        let as_in = |what: &str| format!("{what}, as in {}", as_in.display());
+        if let Some(line) = (0..lines.len().min(wanted.len())).find(|&it| lines[it] != wanted[it]) {
+            let field = format!("line {}", line + 1);
+            return Err(Error::field(&file, field, &lines[line], as_in(&wanted[line])));
+        }
+        if lines.len() != wanted.len() {
+            let expected = as_in(&wanted.len().to_string());
+            return Err(Error::field(&file, "lines", lines.len().to_string(), expected));
+        }
+        Ok(())
+    }
+
+    /// The tensors as they are in the file, the integers among them too.
+    pub fn tensors(&self) -> &Tensors {
+        &self.tensors
+    }
+
+    /// Writes a folder with this one's configuration and vocabulary and other weights, whole or not at all.
+    pub fn write_with(&self, tensors: &Tensors, kind: WeightKind, output: &Path) -> Result<()> {
+        write_folder(output, |to| {
+            write_tensors(&to.join(WEIGHTS), tensors, kind)?;
+            for name in [CONFIG, VOCABULARY] {
+                let from = self.file(name);
+                let bytes = fs::read(&from).map_err(Error::read(&from))?;
+                fs::write(to.join(name), bytes).map_err(Error::write(&to.join(name)))?;
+            }
+            Ok(())
+        })
     }
 
     /// Overwrites the encoder's parameters, all of which must be in the folder, and with `head` those of the head where

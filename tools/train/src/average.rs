@@ -1,0 +1,46 @@
+//! The command `average`: the mean of several models' weights.
+//!
+//! Models that were trained from the same weights, with other seeds, often lie so near to each other that the model between them
+//! errs less than any of them, at the cost of one (Wortsman et al., "Model soups", 2022).
+
+use std::path::{Path, PathBuf};
+
+use tch::Kind;
+
+use crate::error::{Error, Result};
+use crate::model::folder::{CONFIG, Folder, WEIGHTS, WeightKind};
+
+/// Writes into `output`, in f32, the mean of the weights of `folders`, which must be alike in everything else.
+pub fn average(folders: &[PathBuf], output: &Path) -> Result<()> {
+    let Some((first, others)) = folders.split_first() else {
+        return Err(Error::field(Path::new("average"), "folders", "none", "at least one"));
+    };
+    let first = Folder::read(first)?;
+    let sums = first.tensors();
+    for path in others {
+        let other = Folder::read(path)?;
+        if (&other.config, &other.head) != (&first.config, &first.head) {
+            let expected = format!("what {} has", first.file(CONFIG).display());
+            return Err(Error::field(&other.file(CONFIG), "content", "another model", expected));
+        }
+        other.same_vocabulary(&first)?;
+        for (name, sum) in sums {
+            let found = other.tensors().get(name).filter(|found| found.size() == sum.size());
+            let found = found.ok_or_else(|| {
+                Error::field(
+                    &other.file(WEIGHTS),
+                    name,
+                    "none, or another shape",
+                    format!("{:?}", sum.size()),
+                )
+            })?;
+            if sum.kind() == Kind::Float {
+                let _ = sum.shallow_clone().f_add_(found)?;
+            }
+        }
+    }
+    for sum in sums.values().filter(|sum| sum.kind() == Kind::Float) {
+        let _ = sum.shallow_clone().f_div_scalar_(folders.len() as f64)?;
+    }
+    first.write_with(sums, WeightKind::F32, output)
+}
