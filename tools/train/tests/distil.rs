@@ -97,6 +97,8 @@ fn a_student_comes_up_to_its_teacher() {
     let changes = ["--set", &folder, "--set", "training.steps=20", "--set", "training.precision=bf16"];
     run(&[&["distil", text(&settings), "-o", text(&more)][..], &changes].concat());
     assert!(ends(&more, "dev_accuracy").0 > 0.9);
+    // The maps to the teacher's states, no part of a model, are fitted again.
+    assert!(ends(&more, "hidden_loss").0 < 1.5 * ends(&output, "hidden_loss").1);
 
     // What knows nothing takes half of the teacher's certainty away, and none of its labels.
     let doubtful = root.path().join("doubtful");

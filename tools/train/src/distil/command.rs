@@ -11,7 +11,7 @@ use tch::{Device, Kind, Tensor};
 use super::batches::{Batches, Part};
 use super::losses::{Distillation, FIGURES, map_parameters};
 use super::settings::{DistilSettings, Start};
-use super::start::student_tensors;
+use super::start::{fitted_maps, student_tensors};
 use super::teachers::Teachers;
 use crate::checkpoint::{Checkpoints, write_folder};
 use crate::classification::{EncodedExample, LabelledBatch, TextClassifier, encode, tokenizer_of};
@@ -125,11 +125,18 @@ fn new_student(
     }
     let more = map_parameters(config, teacher_config);
     let student = TextClassifier::random(config, labels, more, device, training.precision, training.seed)?;
+    // Then its weights are in the checkpoint.
+    let goes_on = Checkpoints::new(output.join("checkpoints")).last()?.is_some();
     match begun {
         Some(begun) => {
             teachers.folder.same_vocabulary(&begun)?;
             let same = begun.head == Head::Classification(labels.clone());
             begun.load_into(&student.parameters, same)?;
+            if settings.losses.hidden > 0.0 && !goes_on {
+                let pad = tokenizer.special.pad;
+                let maps = fitted_maps(teacher, &student, texts, pad, training.seed)?;
+                student.parameters.load(&maps, source, |name| Some(name.to_owned()))?;
+            }
         }
         None if settings.student.start == Start::Random => {
             if config.vocab_size < tokenizer.size as i64 {
@@ -137,8 +144,7 @@ fn new_student(
                 return Err(Error::field(source, "vocab_size", config.vocab_size.to_string(), expected));
             }
         }
-        // A run that goes on has its weights in the checkpoint.
-        None if Checkpoints::new(output.join("checkpoints")).last()?.is_some() => {}
+        None if goes_on => {}
         None => {
             let pad = tokenizer.special.pad;
             let start = settings.student.start;

@@ -21,7 +21,7 @@ use super::settings::Start;
 use crate::classification::{EncodedExample, TextClassifier};
 use crate::error::{Error, Result};
 use crate::model::folder::Tensors;
-use crate::model::{Config, Family};
+use crate::model::{Config, Family, Mode};
 use crate::random::seed_torch;
 
 /// Tensors of the student by their Hugging Face names, and the maps of its states to the teacher's; for
@@ -45,6 +45,30 @@ pub fn student_tensors(
         fit.layers()?;
     }
     Ok(fit.tensors)
+}
+
+/// The maps of the states of a `student` that has weights to those of its teacher.
+pub fn fitted_maps(
+    teacher: &TextClassifier,
+    student: &TextClassifier,
+    texts: &[EncodedExample],
+    padding: u16,
+    seed: u64,
+) -> Result<Tensors> {
+    let _guard = tch::no_grad_guard();
+    let sample = Sample::new(texts, padding, seed)?;
+    let batch = sample.batch(student.parameters.flat().device())?;
+    let taught = teacher.trace(&batch, Mode::Evaluate)?.states;
+    let learnt = student.trace(&batch, Mode::Evaluate)?.states;
+    let rows = |states: &Tensor| sample.rows_of(&states.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?);
+    let mut maps = Tensors::new();
+    for pair in pairs(&student.config, &teacher.config) {
+        let (states, goal) = (rows(&learnt[pair.student as usize])?, rows(&taught[pair.teacher as usize])?);
+        let (weight, bias) = least_squares(&states, &goal)?;
+        maps.insert(map_name(pair, "weight"), weight);
+        maps.insert(map_name(pair, "bias"), bias);
+    }
+    Ok(maps)
 }
 
 fn check(start: Start, config: &Config, student: &Config) -> Result<()> {

@@ -57,6 +57,16 @@ impl Sample {
         Ok(Self { ids: batch.ids, mask, rows, first })
     }
 
+    /// The same texts for a classifier on `device`.
+    pub(super) fn batch(&self, device: Device) -> Result<LabelledBatch> {
+        let shape = self.ids.size();
+        Ok(LabelledBatch {
+            ids: self.ids.f_to_device(device)?,
+            present: Some(self.mask.f_view(&shape[..])?.f_eq(0.0)?.f_to_device(device)?),
+            labels: Tensor::f_full([shape[0]], LabelledBatch::NO_LABEL, (Kind::Int64, device))?,
+        })
+    }
+
     /// `[tokens, width]` of `[texts, tokens, width]`, without padding.
     pub(super) fn rows_of(&self, states: &Tensor) -> Result<Tensor> {
         let width = states.size()[2];
