@@ -187,7 +187,6 @@ fn failures_at_run_time_exit_with_1() {
             vec!["detect", "x", "--model", SENTIMENT_MODEL],
             "head for classification, expected one for replaced-token detection",
         ),
-        (vec!["detect", "x"], "electra-small-rtd/model.electra"),
     ] {
         let output = run(&args);
         expect_code(&output, 1);

@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{SENTENCE, expect_code, run, run_with, stderr, stdout};
+use common::{SENTENCE, electra, expect_code, run, run_with, stderr, stdout};
 use serde_json::Value;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures");
@@ -27,6 +27,19 @@ fn fixture(architecture: &str) -> String {
     };
     let folder = folders.iter().find(fits).expect("a fixture");
     folder.to_str().expect("UTF-8").to_owned()
+}
+
+/// The model that is shipped sees that two prepositions are one too many, and nothing wrong in the sentence without the second.
+#[test]
+fn a_word_too_many_looks_replaced() {
+    let suspected = |text: &str| -> Vec<String> {
+        let detection = json(&["detect", text, "--json"]);
+        let tokens = detection["tokens"].as_array().expect("tokens").clone();
+        let suspected = tokens.into_iter().filter(|token| token["replaced"] == true);
+        suspected.map(|token| token["token"].as_str().expect("a text").to_owned()).collect()
+    };
+    assert_eq!(suspected("He was born in of 1952 and moved to Paris."), ["in", "of"]);
+    assert!(suspected("He was born in 1952 and moved to Paris.").is_empty());
 }
 
 #[test]
@@ -53,6 +66,11 @@ fn packed_models_run_and_explain_themselves() {
     let text = stdout(&run(&["detect", "The chef ate the meal.", "--model", &detector]));
     assert_eq!(text.lines().count(), 1 + tokens.len());
     assert!(!text.contains('\u{1b}'), "no colours in a pipe");
+
+    let output =
+        electra().args(["detect", "x"]).env("ELECTRA_MODEL", &classifier).output().expect("it starts");
+    expect_code(&output, 1);
+    assert!(stderr(&output).contains("expected one for replaced-token detection"), "{}", stderr(&output));
 
     let inspected = json(&["inspect", &classifier, "--json"]);
     assert_eq!(inspected["config"]["head"], "classification");

@@ -91,6 +91,14 @@ fn a_student_comes_up_to_its_teacher() {
     run(&["distil", text(&settings), "-o", text(&killed)]);
     assert_eq!(metrics(&output), metrics(&killed));
 
+    // Which student is kept may be decided afterwards.
+    let last = ["--set", "run.keep=last"];
+    run(&[&["distil", text(&settings), "-o", text(&killed)][..], &last].concat());
+    let kept: Value =
+        serde_json::from_str(&fs::read_to_string(killed.join("summary.json")).unwrap()).unwrap();
+    assert_eq!(kept["step"], 60);
+    assert_eq!(kept["student"]["loss"].as_f64().unwrap(), ends(&output, "dev_loss").1);
+
     // The student of a run begins another one.
     let more = root.path().join("more");
     let folder = format!("student.folder={}", text(&model));

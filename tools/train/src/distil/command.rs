@@ -10,7 +10,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::batches::{Batches, Part};
 use super::losses::{Distillation, FIGURES, map_parameters};
-use super::settings::{DistilSettings, Start};
+use super::settings::{DistilSettings, Keep, Start};
 use super::start::{fitted_maps, student_tensors};
 use super::teachers::Teachers;
 use crate::checkpoint::{Checkpoints, write_folder};
@@ -37,9 +37,9 @@ const CURVES: [&str; 6] =
 pub struct Summary {
     /// The teacher on dev.
     pub teacher: Metrics,
-    /// The student at its best on dev.
+    /// The student that was kept, on dev.
     pub student: Metrics,
-    /// Updates until then.
+    /// Updates until it was what it is.
     pub step: u64,
     /// Folder of the student.
     pub model: PathBuf,
@@ -344,14 +344,22 @@ impl<'a> Run<'a> {
     }
 
     fn finish(self) -> Result<Summary> {
-        let parameters = &self.student.parameters;
-        parameters.flat().shallow_clone().f_copy_(&self.best)?;
-        parameters.refresh()?;
-        let model = self.output.join(MODEL);
-        write_folder(&model, |path| self.student.write(path, self.tokenizer.file()))?;
-        let Some((step, student)) = self.counters.best else {
+        let Some((mut step, mut student)) = self.counters.best else {
             unreachable!("a run begins with a look at dev")
         };
+        match self.settings.run.keep {
+            Keep::Best => {
+                let parameters = &self.student.parameters;
+                parameters.flat().shallow_clone().f_copy_(&self.best)?;
+                parameters.refresh()?;
+            }
+            Keep::Last => {
+                step = self.counters.step;
+                student = self.student.evaluate(&self.dev, self.tokenizer.special.pad)?;
+            }
+        }
+        let model = self.output.join(MODEL);
+        write_folder(&model, |path| self.student.write(path, self.tokenizer.file()))?;
         let summary = Summary { teacher: self.counters.teacher, student, step, model };
         let file = self.output.join(SUMMARY);
         let text = serde_json::to_string_pretty(&summary)

@@ -146,11 +146,24 @@ pub struct Run {
     pub log_every: u64,
     /// Updates between two looks at dev; a checkpoint is written at each.
     pub evaluate_every: u64,
+    /// Which student the run leaves.
+    pub keep: Keep,
+}
+
+/// A student on the way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// The one that was best on dev, be it the first.
+    #[default]
+    Best,
+    /// The one after the last update, whatever dev says: what [`crate::average`] wants, and figures on dev that flatter less.
+    Last,
 }
 
 impl Default for Run {
     fn default() -> Self {
-        Self { device: DeviceChoice::Auto, log_every: 50, evaluate_every: 500 }
+        Self { device: DeviceChoice::Auto, log_every: 50, evaluate_every: 500, keep: Keep::Best }
     }
 }
 
