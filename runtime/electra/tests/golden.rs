@@ -5,17 +5,17 @@ use electra::{Engine, EngineKind, EngineOptions, ModelFile};
 use electra_core::Kernels;
 
 /// Fingerprint of the model that the logits below belong to.
-const FINGERPRINT: u32 = 0x543a_27e5;
+const FINGERPRINT: u32 = 0x2974_690e;
 
 const LONG: &str = "A long review that goes on, and on, and on. ";
 
 /// Text, how often it is repeated, and the bits of its two logits.
 const GOLDEN: [(&str, usize, [u32; 2]); 5] = [
-    ("", 1, [0xbf00_04c4, 0x3ee8_03d2]),
-    ("ELECTRA is surprisingly fast and accurate.", 1, [0xbffe_7ed8, 0x3ffe_9b40]),
-    ("The training time was a bit too long for my liking.", 1, [0x3f46_4773, 0xbf54_c22c]),
-    ("Crème brûlée, naïve café: «мама мыла раму» 今天天气很好!", 1, [0x3ec5_2fd2, 0xbedc_8026]),
-    (LONG, 20, [0xbeaa_c835, 0x3e9b_228a]),
+    ("", 1, [0xbf13_950c, 0x3f0c_cbcf]),
+    ("ELECTRA is surprisingly fast and accurate.", 1, [0xbfed_d707, 0x3fef_0254]),
+    ("The training time was a bit too long for my liking.", 1, [0x3fb9_5c5a, 0xbfbe_a61e]),
+    ("Crème brûlée, naïve café: «мама мыла раму» 今天天气很好!", 1, [0x3f43_eb8b, 0xbf4c_95e9]),
+    (LONG, 20, [0xbdee_e922, 0x3dc7_bbf4]),
 ];
 
 #[test]
