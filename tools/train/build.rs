@@ -7,12 +7,14 @@ const SOURCE: &str = "src/distributed/group.cpp";
 /// gloo's headers, as far as libtorch's name them.
 const STAND_INS: &str = "src/distributed/stand-ins";
 /// What libtorch's headers of NCCL's groups include, in the folders of the wheels that `setup --cuda` adds.
-const CUDA_HEADERS: [(&str, &str); 5] = [
+const CUDA_HEADERS: [(&str, &str); 7] = [
     ("nvidia/nccl/include", "nccl.h"),
     ("nvidia/cu13/include", "cuda_runtime_api.h"),
     ("nvidia/cu13/include", "cublas_v2.h"),
     ("nvidia/cu13/include", "cusparse.h"),
     ("nvidia/cu13/include", "cusolver_common.h"),
+    ("nvidia/cu13/include", "crt/host_config.h"),
+    ("nvidia/cu13/include", "nv/target"),
 ];
 
 fn main() -> Result<(), String> {

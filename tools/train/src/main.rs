@@ -11,6 +11,10 @@ use electra_train::distributed::World;
 use electra_train::error::Result;
 use electra_train::metrics::Metrics;
 
+/// Tokenizers allocate on all threads at once; see memory.rs for what libtorch has instead.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Makes ELECTRA models: pre-training, fine-tuning, quantization, evaluation.
 #[derive(Parser)]
 #[command(version)]

@@ -57,6 +57,7 @@ struct Counters {
 pub fn distil(settings: &Path, overrides: &[String], output: &Path) -> Result<Summary> {
     let (settings, _lock): (DistilSettings, _) = load_settings(settings, overrides, output)?;
     let device = settings.run.device.find()?;
+    settings.training.precision.warn_where_slow(device);
     let teachers = Teachers::read(&settings, device)?;
     let tokenizer = tokenizer_of(&teachers.folder)?;
     let (texts, parts) = read_texts(&settings, &tokenizer)?;

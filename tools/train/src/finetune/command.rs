@@ -35,6 +35,7 @@ pub struct Summary {
 pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<Summary> {
     let (settings, _lock): (FinetuneSettings, _) = load_settings(settings, overrides, output)?;
     let device = settings.run.device.find()?;
+    settings.training.precision.warn_where_slow(device);
     let folder = Folder::read(&settings.model.folder)?;
     let tokenizer = tokenizer_of(&folder)?;
     let train = read_examples(&settings.data, &settings.data.train, &folder, &tokenizer)?;

@@ -43,6 +43,9 @@ pub fn pretrain(settings: &Path, overrides: &[String], output: &Path) -> Result<
     let device = settings.run.device.find_for(world.local_rank)?;
     let processes = Processes::join(world, device)?;
     let leads = processes.world().leads();
+    if leads {
+        settings.training.precision.warn_where_slow(device);
+    }
     let mut run = Run::begin(settings, output, device, processes)?;
     run.train()?;
     if !leads {
