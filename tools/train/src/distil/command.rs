@@ -23,7 +23,9 @@ use crate::model::config::Head;
 use crate::model::folder::{Folder, Tensors};
 use crate::optimizer::{AdamW, linear_schedule};
 use crate::random::seed_torch;
-use crate::run::{MetricsLog, Progress, check_weights, draw_curves, load_settings, load_state, save_state};
+use crate::run::{
+    MetricsLog, Progress, Waiting, check_weights, draw_curves, load_settings, load_state, save_state,
+};
 
 const METRICS: &str = "metrics.jsonl";
 const MODEL: &str = "model";
@@ -81,6 +83,7 @@ fn read_texts(
     let mut texts = Vec::new();
     let mut parts = Vec::new();
     for source in &settings.data.train {
+        let _waiting = Waiting::new(format!("reading {}", source.path.display()));
         let start = texts.len();
         texts.extend(source.read(&settings.data.labels, tokenizer, settings.data.max_length)?);
         parts.push(Part { texts: start..texts.len(), share: source.share });
@@ -135,6 +138,7 @@ fn new_student(
             begun.load_into(&student.parameters, same)?;
             if settings.losses.hidden > 0.0 && !goes_on {
                 let pad = tokenizer.special.pad;
+                let _waiting = Waiting::new("fitting the maps to the teacher's states".to_owned());
                 let maps = fitted_maps(teacher, &student, texts, pad, training.seed)?;
                 student.parameters.load(&maps, source, |name| Some(name.to_owned()))?;
             }
@@ -149,6 +153,7 @@ fn new_student(
         None => {
             let pad = tokenizer.special.pad;
             let start = settings.student.start;
+            let _waiting = Waiting::new("fitting the student to the teacher".to_owned());
             let tensors = student_tensors(start, teacher, config, texts, pad, training.seed)?;
             student.parameters.load(&tensors, source, |name| Some(name.to_owned()))?;
         }

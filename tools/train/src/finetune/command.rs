@@ -13,7 +13,7 @@ use crate::data::{Source, WordPieceTokenizer};
 use crate::error::{Error, Result};
 use crate::metrics::median;
 use crate::model::folder::Folder;
-use crate::run::{draw_curves, load_settings};
+use crate::run::{Waiting, draw_curves, load_settings};
 
 const SUMMARY: &str = "summary.json";
 const CURVES: [&str; 4] = ["loss", "dev_accuracy", "dev_loss", "dev_calibration_error"];
@@ -62,6 +62,7 @@ pub fn read_examples(
     let longest = data.max_length.min(folder.config.max_position_embeddings as usize);
     let mut examples = Vec::new();
     for source in sources {
+        let _waiting = Waiting::new(format!("reading {}", source.path.display()));
         examples.extend(encode(&source.read(&data.labels)?, tokenizer, longest)?);
     }
     Ok(examples)

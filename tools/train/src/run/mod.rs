@@ -10,6 +10,6 @@ mod state;
 pub use curves::draw_curves;
 pub use lock::FolderLock;
 pub use log::MetricsLog;
-pub use progress::Progress;
+pub use progress::{Progress, Waiting};
 pub use settings::{SAVED_SETTINGS, Settings, load_settings, read_settings};
 pub use state::{check_weights, load_state, save_state};

@@ -1,4 +1,4 @@
-//! The display of a run: a bar on a terminal, a line now and then elsewhere.
+//! The display of a run: a bar on a terminal, a line now and then elsewhere; and of what comes before it.
 
 use std::time::{Duration, Instant};
 
@@ -6,6 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// Least time between two lines where there is no terminal.
 const BETWEEN_LINES: Duration = Duration::from_secs(30);
+const BETWEEN_FRAMES: Duration = Duration::from_millis(100);
 
 /// See the module.
 #[derive(Debug)]
@@ -67,5 +68,34 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.abandon();
+    }
+}
+
+/// Shows that something takes its time, until it is dropped; a line where there is no terminal.
+#[derive(Debug)]
+pub struct Waiting {
+    spinner: ProgressBar,
+}
+
+impl Waiting {
+    /// For `what`, as in "reading a.tsv".
+    pub fn new(what: String) -> Self {
+        let spinner = ProgressBar::new_spinner();
+        if spinner.is_hidden() {
+            eprintln!("{what}");
+        } else {
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} [{elapsed}]") {
+                spinner.set_style(style);
+            }
+            spinner.set_message(what);
+            spinner.enable_steady_tick(BETWEEN_FRAMES);
+        }
+        Self { spinner }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.spinner.finish_and_clear();
     }
 }
