@@ -37,13 +37,15 @@ def main(electra, text, *models):
 def sentences_and_words(text):
     """Sentences of 8 to 25 plain words, and for each a word of another one."""
     with open(text, "rb") as file:
-        file.seek(-UNSEEN_BYTES, 2)
+        file.seek(max(0, file.seek(0, 2) - UNSEEN_BYTES))
         end = file.read().decode(errors="replace").replace("\n", " ")
     found = [
         it
         for it in re.split(r"(?<=[.])\s+", end)
         if 8 <= len(it.split()) <= 25 and re.fullmatch(r"[A-Za-z ,.'-]+", it)
     ]
+    if len(found) <= SENTENCES:
+        sys.exit(f"{text}: {len(found)} sentences of plain words at its end, expected more than {SENTENCES}")
     random.seed(SEED)
     random.shuffle(found)
     sentences, rest = found[:SENTENCES], found[SENTENCES:]
