@@ -130,6 +130,7 @@ mod tests {
     use super::*;
     use crate::device::Precision;
     use crate::model::{Initial, Parameter};
+    use crate::random::torch_alone;
 
     #[test]
     fn the_schedule_rises_and_falls() {
@@ -145,6 +146,7 @@ mod tests {
             Parameter::new("a.weight", &[100], Initial::Normal(0.5)),
             Parameter::new("a.bias", &[70], Initial::Ones),
         ];
+        let _alone = torch_alone();
         let parameters = Parameters::new(list, Device::Cpu, Precision::F32, 3).unwrap();
         let mut expected = values(parameters.flat());
         let length = expected.len();

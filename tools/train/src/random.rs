@@ -65,10 +65,17 @@ impl Stream {
     }
 }
 
-/// Seeds libtorch's generators, on every device, for `step`.
+/// Seeds libtorch's generators, on every device, for `step`. All threads draw from them: only what one thread draws is repeatable.
 pub fn seed_torch(seed: u64, step: u64) {
     let value = Stream::new(seed, Purpose::Torch, step).next_u64();
     tch::manual_seed((value >> 1) as i64);
+}
+
+/// For a test that takes numbers from libtorch's generator, which all tests of a process share: it is alone while it holds this.
+#[cfg(test)]
+pub(crate) fn torch_alone() -> std::sync::MutexGuard<'static, ()> {
+    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;

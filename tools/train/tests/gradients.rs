@@ -1,6 +1,8 @@
 //! Gradients of whole models against finite differences: whether the flat buffer, its views and what autograd returns
 //! belong together.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use electra_train::device::Precision;
 use electra_train::model::{Classifier, Config, Discriminator, Encoder, Int8, Mode, Parameter, Parameters};
 use tch::{Device, Kind, Reduction, Tensor};
@@ -9,6 +11,7 @@ const LABELS: usize = 3;
 
 #[test]
 fn a_classifier_along_random_directions() {
+    let _alone = alone();
     let config = config();
     let mut list = Encoder::parameters(&config, "", false);
     list.extend(Classifier::parameters(&config, LABELS));
@@ -24,6 +27,7 @@ fn a_classifier_along_random_directions() {
 
 #[test]
 fn a_discriminator_along_random_directions() {
+    let _alone = alone();
     let config = config();
     let mut list = Encoder::parameters(&config, "", false);
     list.extend(Discriminator::parameters(&config));
@@ -42,30 +46,47 @@ fn a_discriminator_along_random_directions() {
     });
 }
 
-/// Rounding has no slope; straight through it, the gradient points where that of f32 does.
+/// Rounding has no slope; straight through it, the gradient points where that of f32 does. How far it is off depends on the
+/// weights: by 3 to 4 % in the mean of 60 seeds, by 17 % at most.
 #[test]
 fn a_classifier_in_int8_points_where_it_does_in_f32() {
+    const SEEDS: u64 = 8;
+    let _alone = alone();
     let config = config();
     let mut list = Encoder::parameters(&config, "", false);
     list.extend(Classifier::parameters(&config, LABELS));
-    let parameters = parameters(list);
-    let encoder = Encoder::new(&parameters, &config, "", None);
-    let head = Classifier::new(&parameters, &config);
     let (ids, labels) = (ids(), Tensor::from_slice(&[2_i64, 0]));
     let present = ids.not_equal(0);
-    let states = encoder.forward(&ids, Some(&present), Mode::Evaluate).unwrap();
-    let logits = head.forward(&states, Mode::Evaluate).unwrap();
-    let in_f32 = parameters.gradients(&logits.cross_entropy_for_logits(&labels)).unwrap();
-    let states = encoder.forward_int8(&ids, Some(&present), Int8::Everything).unwrap();
-    let logits = head.forward_int8(&states, Int8::Everything).unwrap();
-    let in_int8 = parameters.gradients(&logits.cross_entropy_for_logits(&labels)).unwrap();
-    for group in parameters.groups() {
-        let part =
-            |of: &Tensor| of.narrow(0, group.elements.start, group.elements.end - group.elements.start);
-        let (found, expected) = (part(&in_int8), part(&in_f32));
-        let share = ((&found - &expected).norm() / expected.norm()).double_value(&[]);
-        assert!(share > 0.0 && share < 0.1, "{group:?}: {share}");
+    let mut sums = Vec::new();
+    for seed in 0..SEEDS {
+        let parameters = Parameters::new(list.clone(), Device::Cpu, Precision::F32, seed).unwrap();
+        let encoder = Encoder::new(&parameters, &config, "", None);
+        let head = Classifier::new(&parameters, &config);
+        let states = encoder.forward(&ids, Some(&present), Mode::Evaluate).unwrap();
+        let logits = head.forward(&states, Mode::Evaluate).unwrap();
+        let in_f32 = parameters.gradients(&logits.cross_entropy_for_logits(&labels)).unwrap();
+        let states = encoder.forward_int8(&ids, Some(&present), Int8::Everything).unwrap();
+        let logits = head.forward_int8(&states, Int8::Everything).unwrap();
+        let in_int8 = parameters.gradients(&logits.cross_entropy_for_logits(&labels)).unwrap();
+        sums.resize(parameters.groups().len(), 0.0);
+        for (group, sum) in parameters.groups().iter().zip(&mut sums) {
+            let part =
+                |of: &Tensor| of.narrow(0, group.elements.start, group.elements.end - group.elements.start);
+            let (found, expected) = (part(&in_int8), part(&in_f32));
+            let share = ((&found - &expected).norm() / expected.norm()).double_value(&[]);
+            assert!(share > 0.0 && share < 0.25, "seed {seed}, {group:?}: {share}");
+            *sum += share;
+        }
     }
+    for sum in &sums {
+        assert!(sum / (SEEDS as f64) < 0.06, "{sums:?}, of {SEEDS} seeds");
+    }
+}
+
+/// The tests take their weights and directions from libtorch's generator, which is one for all threads.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn config() -> Config {

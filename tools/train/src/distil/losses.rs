@@ -206,6 +206,7 @@ mod tests {
     use tch::Device;
 
     use super::*;
+    use crate::random::torch_alone;
 
     fn config(layers: i64) -> Config {
         Config { num_hidden_layers: layers, ..Config::default() }
@@ -224,6 +225,7 @@ mod tests {
 
     #[test]
     fn losses_are_zero_at_the_teachers_own_and_ignore_padding() {
+        let _alone = torch_alone();
         tch::manual_seed(1);
         let random = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
         let value = |loss: Result<Tensor>| loss.unwrap().double_value(&[]);

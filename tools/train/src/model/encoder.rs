@@ -383,12 +383,14 @@ fn kept(input: &Tensor, share: f64) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::torch_alone;
 
     const F32: (Kind, Device) = (Kind::Float, Device::Cpu);
 
     /// Against libtorch's own, forward and backward, with padding and without.
     #[test]
     fn attention_is_libtorchs() {
+        let _alone = torch_alone();
         tch::manual_seed(1);
         let part = || Tensor::randn([2, 3, 5, 4], F32).set_requires_grad(true);
         let parts = [part(), part(), part()];
@@ -411,6 +413,7 @@ mod tests {
 
     #[test]
     fn dropout_drops_its_share_and_keeps_the_mean() {
+        let _alone = torch_alone();
         let input = Tensor::ones([300, 1000], F32);
         tch::manual_seed(5);
         let dropped = dropout(&input, 0.25, Mode::Train).unwrap();

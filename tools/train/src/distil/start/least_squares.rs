@@ -64,9 +64,11 @@ mod tests {
     use tch::Device;
 
     use super::*;
+    use crate::random::torch_alone;
 
     #[test]
     fn least_squares_finds_a_linear_map() {
+        let _alone = torch_alone();
         tch::manual_seed(1);
         let random = |shape: [i64; 2]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
         let (input, weight, bias) = (random([500, 7]), random([3, 7]), random([1, 3]));

@@ -175,6 +175,7 @@ mod tests {
     use tch::Device;
 
     use super::*;
+    use crate::random::torch_alone;
 
     /// Every operation in plain loops, to the bit.
     #[test]
@@ -277,6 +278,7 @@ mod tests {
     }
 
     fn normal<const N: usize>(shape: [i64; N], deviation: f64) -> Tensor {
+        let _alone = torch_alone();
         tch::manual_seed(shape[0]);
         Tensor::randn(shape, (Kind::Float, Device::Cpu)) * deviation
     }

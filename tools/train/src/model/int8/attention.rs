@@ -57,10 +57,12 @@ mod tests {
     use tch::Device;
 
     use super::*;
+    use crate::random::torch_alone;
 
     /// libtorch's own attention in f32 is nearly the same function, with nearly the same gradients.
     #[test]
     fn values_and_gradients_are_near_those_in_f32() {
+        let _alone = torch_alone();
         tch::manual_seed(3);
         let random = || Tensor::randn([2, 3, 7, 16], (Kind::Float, Device::Cpu)).set_requires_grad(true);
         let leaves = [random(), random(), random()];
