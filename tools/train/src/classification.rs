@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::model::config::Head;
 use crate::model::folder::{self, CONFIG, Folder, WEIGHTS};
-use crate::model::{Classifier, Config, Encoder, Family, Int8, Mode, Parameter, Parameters, output_name};
+use crate::model::{Classifier, Config, Encoder, Int8, Mode, Parameter, Parameters, output_name};
 
 /// Tokens of one forward pass without gradient: enough to keep a device busy.
 const EVALUATION_TOKENS: usize = 8192;
@@ -143,7 +143,7 @@ impl TextClassifier {
     }
 
     /// Logits `[batch, labels]`, f32, without dropout and with the parts in `int8` computed as the runtime does: where
-    /// that is everything, the runtime's logits. The model must be ELECTRA, see [`runs_in_int8`], and its parameters f32.
+    /// that is everything, the runtime's logits. The model must be one for it, see [`Folder::check_for_runtime`], and its parameters f32.
     pub fn logits_int8(&self, batch: &LabelledBatch, int8: Int8) -> Result<Tensor> {
         let states = self.encoder.forward_int8(&batch.ids, batch.present.as_ref(), int8)?;
         self.head.forward_int8(&states, int8)
@@ -228,17 +228,6 @@ pub fn labels_of(folder: &Folder) -> Result<&[String]> {
         _ => {
             let expected = "a classifier, as `electra-train finetune` writes it";
             Err(Error::field(&folder.file(CONFIG), "architectures", "another model", expected))
-        }
-    }
-}
-
-/// Refuses what the runtime, whose arithmetic is imitated, does not run.
-pub fn runs_in_int8(folder: &Folder) -> Result<()> {
-    match folder.config.family {
-        Family::Electra => Ok(()),
-        Family::Bert => {
-            let expected = "electra: the int8 runtime runs no other";
-            Err(Error::field(&folder.file(CONFIG), "model_type", "bert", expected))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::classification::{TextClassifier, encode, labels_of, metrics_of, runs_in_int8, tokenizer_of};
+use crate::classification::{TextClassifier, encode, labels_of, metrics_of, tokenizer_of};
 use crate::data::Source;
 use crate::device::DeviceChoice;
 use crate::error::Result;
@@ -22,7 +22,7 @@ pub fn evaluate(
     let folder = Folder::read(path)?;
     let labels = labels_of(&folder)?;
     if int8 {
-        runs_in_int8(&folder)?;
+        folder.check_for_runtime()?;
     }
     let examples = source.read(labels)?;
     let tokenizer = tokenizer_of(&folder)?;

@@ -1,46 +1,20 @@
 //! A student that learns from a teacher, as a user does it, on a small made-up language.
 
 mod common;
+#[path = "common/distillation.rs"]
+mod distillation;
 #[path = "common/task.rs"]
 mod task;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use common::{electra_train, metrics, refused, run, sentence, text, write_language, write_pretrain_settings};
+use common::{electra_train, metrics, refused, run, text};
+use distillation::write_distillation;
 use electra_train::model::folder::{WeightKind, read_tensors, write_tensors};
-use electra_train::random::{Purpose, Stream};
 use serde_json::Value;
-
-/// A teacher of two layers of 64, unlabelled text, and settings for a student of four layers of 48.
-fn write_task(root: &Path) -> PathBuf {
-    write_language(root);
-    let settings = write_pretrain_settings(root, 60);
-    run(&["pretrain", text(&settings), "-o", text(&root.join("pretrained"))]);
-    let settings = task::write_task(root, "pretrained/discriminator");
-    let one_seed = ["--set", "training.seeds=[1]"];
-    run(&[&["finetune", text(&settings), "-o", text(&root.join("taught"))][..], &one_seed].concat());
-    let mut random = Stream::new(5, Purpose::Selection, 1);
-    let unlabelled: String = (0..300).map(|_| sentence(&mut random).0 + "\n").collect();
-    fs::write(root.join("unlabelled.txt"), unlabelled).unwrap();
-    let file = root.join("distil.toml");
-    let content = "[teacher]\nfolder = \"taught/seed-1/model\"\n\
-         [model]\nvocab_size = 64\nembedding_size = 24\nhidden_size = 48\nnum_hidden_layers = 4\n\
-         num_attention_heads = 1\nintermediate_size = 96\nmax_position_embeddings = 64\n\
-         [data]\nlabels = [\"NEGATIVE\", \"POSITIVE\"]\nmax_length = 32\n\
-         train = [\n\
-         { path = \"train.tsv\", text = \"sentence\", label = \"label\" },\n\
-         { path = \"unlabelled.txt\", parts = \"sentences\", share = 0.5 },\n]\n\
-         dev = [{ path = \"dev.tsv\", text = \"sentence\" }]\n\
-         [training]\nsteps = 60\nwarmup_steps = 5\nbatch_tokens = 256\n\
-         [losses]\nrelations = 0.5\nrelation_heads = 4\n\
-         [optimizer]\nlearning_rate = 2e-3\n\
-         [run]\ndevice = \"cpu\"\nlog_every = 10\nevaluate_every = 20\n";
-    fs::write(&file, content).unwrap();
-    file
-}
 
 /// The first value and the last of a figure in a run's log.
 fn ends(output: &Path, name: &str) -> (f64, f64) {
@@ -51,7 +25,7 @@ fn ends(output: &Path, name: &str) -> (f64, f64) {
 #[test]
 fn a_student_comes_up_to_its_teacher() {
     let root = tempfile::tempdir().unwrap();
-    let settings = write_task(root.path());
+    let settings = write_distillation(root.path());
     let output = root.path().join("student");
     run(&["distil", text(&settings), "-o", text(&output)]);
     let summary: Value =
@@ -120,6 +94,7 @@ fn a_student_comes_up_to_its_teacher() {
     assert!(loss(&together) > 0.2 && loss(&together) < 0.5 && loss(&summary) < 0.2, "{together} {summary}");
     assert!(ends(&doubtful, "soft_loss").0 > 2.0 * ends(&more, "soft_loss").0);
     a_temperature_changes_scores_and_no_label(root.path(), &model, &dev);
+    a_student_that_cannot_be_packed_is_announced(root.path(), &settings);
     bad_inputs_are_named(root.path(), &settings);
 }
 
@@ -161,6 +136,17 @@ fn a_temperature_changes_scores_and_no_label(root: &Path, model: &Path, dev: &Pa
     assert_eq!(before["accuracy"], after["accuracy"]);
     let error = |metrics: &Value| metrics["calibration_error"].as_f64().unwrap();
     assert!(error(&after) < 0.1 && error(&before) > 0.2, "{before} {after}");
+}
+
+/// Said before the teacher is read, not found out after the training.
+fn a_student_that_cannot_be_packed_is_announced(root: &Path, settings: &Path) {
+    let output = root.join("odd");
+    let changes = ["--set", "model.embedding_size=24", "--set", "teacher.folder=none"];
+    let arguments = [&["distil", text(settings), "-o", text(&output)][..], &changes].concat();
+    let said = electra_train(&arguments).output().unwrap().stderr;
+    let said = String::from_utf8(said).unwrap();
+    let expected = "warning: electra pack will not take what this makes: model: embedding_size: found 24, expected a multiple of 16";
+    assert!(said.contains(expected), "{said}");
 }
 
 fn bad_inputs_are_named(root: &Path, settings: &Path) {

@@ -1,5 +1,7 @@
 //! The imitated int8 against the runtime itself, on the packed folder.
 
+#[path = "common/pack.rs"]
+mod pack;
 #[path = "common/runtime.rs"]
 mod runtime;
 

@@ -1,6 +1,8 @@
 //! From text to a classifier trained for int8, as a user does it, on a small made-up language; the runtime is the oracle.
 
 mod common;
+#[path = "common/pack.rs"]
+mod pack;
 #[path = "common/runtime.rs"]
 mod runtime;
 #[path = "common/task.rs"]
@@ -233,6 +235,13 @@ fn bad_inputs_are_named() {
     assert!(message.contains("classifier.dense.weight: found no such tensor, expected one"), "{message}");
     tensors.insert("classifier.dense.weight".to_owned(), dense);
     write_tensors(&weights, &tensors, WeightKind::F32).unwrap();
+
+    // Heads that the kernels cannot compute.
+    change(&classifier.join(CONFIG), "\"num_attention_heads\": 2", "\"num_attention_heads\": 8");
+    let expected = "config.json: hidden_size / num_attention_heads: found 8, expected a multiple of 16 from 16 to 65536: \
+         the int8 runtime takes no other";
+    assert!(with(&[]).contains(expected), "{}", with(&[]));
+    change(&classifier.join(CONFIG), "\"num_attention_heads\": 8", "\"num_attention_heads\": 2");
 
     // The runtime runs no BERT.
     change(&classifier.join(CONFIG), "\"model_type\": \"electra\"", "\"model_type\": \"bert\"");

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::model::Family;
 use crate::model::config::Head;
-use crate::model::folder::{Folder, Tensors};
+use crate::model::folder::{CONFIG, Folder, Tensors};
 use crate::optimizer::{AdamW, linear_schedule};
 use crate::random::seed_torch;
 use crate::run::{
@@ -60,10 +60,16 @@ pub fn distil(settings: &Path, overrides: &[String], output: &Path) -> Result<Su
     let (settings, _lock): (DistilSettings, _) = load_settings(settings, overrides, output)?;
     let device = settings.run.device.find()?;
     settings.training.precision.warn_where_slow(device);
+    let begun = settings.student.folder.as_deref().map(Folder::read).transpose()?;
+    let (config, origin) = match &begun {
+        Some(begun) => (&begun.config, begun.file(CONFIG)),
+        None => (&settings.model, PathBuf::from("model")),
+    };
+    config.warn_where_not_packed(&Head::Classification(settings.data.labels.clone()), &origin);
     let teachers = Teachers::read(&settings, device)?;
     let tokenizer = tokenizer_of(&teachers.folder)?;
     let (texts, parts) = read_texts(&settings, &tokenizer)?;
-    let student = new_student(&settings, &teachers, &texts, &tokenizer, device, output)?;
+    let student = new_student(&settings, begun, &teachers, &texts, &tokenizer, device, output)?;
     let mut dev = Vec::new();
     for source in &settings.data.dev {
         let longest = student.config.max_position_embeddings.min(teachers.longest());
@@ -93,6 +99,7 @@ fn read_texts(
 
 fn new_student(
     settings: &DistilSettings,
+    begun: Option<Folder>,
     teachers: &Teachers,
     texts: &[EncodedExample],
     tokenizer: &WordPieceTokenizer,
@@ -101,7 +108,6 @@ fn new_student(
 ) -> Result<TextClassifier> {
     let training = &settings.training;
     let labels = &settings.data.labels;
-    let begun = settings.student.folder.as_deref().map(Folder::read).transpose()?;
     let config = begun.as_ref().map_or(&settings.model, |it| &it.config);
     let teacher = &teachers.first;
     let (teacher_config, longest) = (&teacher.config, settings.data.max_length as i64);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use electra_core::HeadKind;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -180,6 +181,43 @@ impl Config {
             return Err(Error::field(file, "embedding_size", found, format!("{} (BERT)", self.hidden_size)));
         }
         Ok(())
+    }
+
+    /// Refuses what the int8 runtime does not run, and `electra pack` therefore does not pack; `file` is for messages.
+    pub fn check_for_runtime(&self, head: &Head, file: &Path) -> Result<()> {
+        if self.family == Family::Bert {
+            return Err(Error::field(file, "model_type", "bert", "electra: the int8 runtime runs no other"));
+        }
+        let size = |value: i64| usize::try_from(value).unwrap_or(0);
+        let (head, num_labels) = match head {
+            Head::Classification(labels) => (HeadKind::Classification, labels.len()),
+            _ => (HeadKind::ReplacedTokenDetection, 1),
+        };
+        let config = electra_core::Config {
+            head,
+            vocab_size: size(self.vocab_size),
+            embedding_size: size(self.embedding_size),
+            hidden_size: size(self.hidden_size),
+            num_hidden_layers: size(self.num_hidden_layers),
+            num_attention_heads: size(self.num_attention_heads),
+            intermediate_size: size(self.intermediate_size),
+            max_position_embeddings: size(self.max_position_embeddings),
+            type_vocab_size: size(self.type_vocab_size),
+            num_labels,
+            layer_norm_eps: self.layer_norm_eps as f32,
+        };
+        config.validate().map_err(|error| {
+            let expected = format!("{}: the int8 runtime takes no other", error.expected);
+            Error::field(file, error.field, error.found.to_string(), expected)
+        })
+    }
+
+    /// Says on standard error, before a long training, that its result cannot be packed, where that is so; `origin` is the file
+    /// or the table that the sizes come from.
+    pub fn warn_where_not_packed(&self, head: &Head, origin: &Path) {
+        if let Err(error) = self.check_for_runtime(head, origin) {
+            eprintln!("warning: electra pack will not take what this makes: {error}");
+        }
     }
 
     /// The `config.json` of a model with this encoder and `head`.

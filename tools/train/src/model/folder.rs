@@ -58,6 +58,11 @@ impl Folder {
         self.path.join(name)
     }
 
+    /// See [`Config::check_for_runtime`].
+    pub fn check_for_runtime(&self) -> Result<()> {
+        self.config.check_for_runtime(&self.head, &self.file(CONFIG))
+    }
+
     /// Refuses another vocabulary than that of `expected`: ids mean the same to both only with the same one.
     pub fn same_vocabulary(&self, expected: &Self) -> Result<()> {
         let read = |file: &Path| {

@@ -45,6 +45,9 @@ pub fn pretrain(settings: &Path, overrides: &[String], output: &Path) -> Result<
     let leads = processes.world().leads();
     if leads {
         settings.training.precision.warn_where_slow(device);
+        if settings.training.objective != Objective::Mlm {
+            settings.model.warn_where_not_packed(&Head::ReplacedTokenDetection, Path::new("model"));
+        }
     }
     let mut run = Run::begin(settings, output, device, processes)?;
     run.train()?;

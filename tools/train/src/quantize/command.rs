@@ -8,7 +8,7 @@ use tch::Device;
 use super::objective::Int8Objective;
 use super::report::Report;
 use super::settings::QuantizeSettings;
-use crate::classification::{TextClassifier, labels_of, runs_in_int8, tokenizer_of};
+use crate::classification::{TextClassifier, labels_of, tokenizer_of};
 use crate::error::{Error, Result};
 use crate::finetune::{HardLabels, METRICS, MODEL, Task, Trial, read_examples};
 use crate::model::folder::{CONFIG, Folder, VOCABULARY};
@@ -24,7 +24,7 @@ pub fn quantize(settings: &Path, overrides: &[String], output: &Path) -> Result<
     let (settings, _lock): (QuantizeSettings, _) = load_settings(settings, overrides, output)?;
     let device = settings.run.device.find()?;
     let folder = Folder::read(&settings.model.folder)?;
-    runs_in_int8(&folder)?;
+    folder.check_for_runtime()?;
     let labels = &settings.data.labels;
     check_labels(&folder, labels)?;
     let before = TextClassifier::read(&folder, device)?;

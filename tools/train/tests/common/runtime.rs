@@ -4,11 +4,11 @@ use std::path::Path;
 
 use electra_core::{Engine, Kernels, Model, arena_bytes};
 
+use crate::pack::pack;
+
 /// Logits of each of `sequences` by the runtime on the packed `folder`.
 pub fn logits(folder: &Path, sequences: &[&[u16]]) -> Vec<Vec<f32>> {
-    let checkpoint = electra_pack::hugging_face::read(folder).unwrap_or_else(|error| panic!("{error}"));
-    let packed = electra_pack::model_file::pack(&checkpoint, &[("name", "test")]);
-    let packed = packed.unwrap_or_else(|error| panic!("{error}")).bytes;
+    let packed = pack(folder);
     let mut memory = Vec::new();
     let bytes = aligned(&mut memory, packed.len());
     bytes.copy_from_slice(&packed);
