@@ -10,18 +10,29 @@ use tch::Kind;
 use crate::error::{Error, Result};
 use crate::model::folder::{CONFIG, Folder, WEIGHTS, WeightKind};
 
-/// Writes into `output`, in f32, the mean of the weights of `folders`, which must be alike in everything else.
+/// Writes into `output`, in f32, the mean of the weights of `folders`, which must be alike in everything else but dropout.
 pub fn average(folders: &[PathBuf], output: &Path) -> Result<()> {
     let Some((first, others)) = folders.split_first() else {
         return Err(Error::field(Path::new("average"), "folders", "none", "at least one"));
     };
     let first = Folder::read(first)?;
+    first.check_output(output)?;
     let sums = first.tensors();
     for path in others {
         let other = Folder::read(path)?;
-        if (&other.config, &other.head) != (&first.config, &first.head) {
-            let expected = format!("what {} has", first.file(CONFIG).display());
-            return Err(Error::field(&other.file(CONFIG), "content", "another model", expected));
+        other.check_output(output)?;
+        if let Some((field, found, expected)) = first.config.first_difference(&other.config) {
+            let expected = format!("{expected}, as in {}", first.file(CONFIG).display());
+            return Err(Error::field(&other.file(CONFIG), field, found, expected));
+        }
+        if other.head != first.head {
+            let expected = format!("{:?}, as in {}", first.head, first.file(CONFIG).display());
+            return Err(Error::field(
+                &other.file(CONFIG),
+                "architectures",
+                format!("{:?}", other.head),
+                expected,
+            ));
         }
         other.same_vocabulary(&first)?;
         for (name, sum) in sums {

@@ -8,9 +8,9 @@ use crate::checkpoint::write_folder;
 use crate::classification::{TextClassifier, encode, labels_of, metrics_of, tokenizer_of};
 use crate::data::Source;
 use crate::device::DeviceChoice;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::metrics::Metrics;
-use crate::model::folder::{Folder, WEIGHTS};
+use crate::model::folder::Folder;
 
 /// Temperatures among which the best is sought.
 const RANGE: (f64, f64) = (0.05, 20.0);
@@ -30,6 +30,7 @@ pub struct Calibration {
 /// it into `output`. The texts should be none that it has learnt from: on those it is too sure.
 pub fn calibrate(path: &Path, source: &Source, output: &Path, device: DeviceChoice) -> Result<Calibration> {
     let folder = Folder::read(path)?;
+    folder.check_output(output)?;
     let tokenizer = tokenizer_of(&folder)?;
     let longest = folder.config.max_position_embeddings as usize;
     let examples = encode(&source.read(labels_of(&folder)?)?, &tokenizer, longest)?;
@@ -41,8 +42,10 @@ pub fn calibrate(path: &Path, source: &Source, output: &Path, device: DeviceChoi
         metrics_of(&divided, &examples)
     };
     let temperature = minimum(|temperature| at(temperature).loss);
-    if !at(temperature).loss.is_finite() {
-        return Err(Error::field(&folder.file(WEIGHTS), "logits", "no numbers", "finite ones"));
+    if RANGE.0 * 1.01 > temperature || temperature > RANGE.1 / 1.01 {
+        eprintln!(
+            "warning: {temperature:.3} is an end of the range: are these other labels, or texts that it has learnt from?"
+        );
     }
     classifier.divide_logits(temperature)?;
     write_folder(output, |folder| classifier.write(folder, tokenizer.file()))?;

@@ -5,17 +5,27 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Checkpoints kept in a run's folder; the one before the last guards against a disk that lost the last.
+/// Checkpoints kept in a run's folder: where a disk lost the last, whoever removes it goes on from the one before.
 const KEPT: usize = 2;
 const PREFIX: &str = "step-";
 
 /// Makes the folder `path` by filling a temporary one beside it and renaming that. A folder that was there before is
-/// replaced; whoever looks sees the old one, none for an instant, or the new one, never a part.
+/// replaced, whatever is in it: a caller that was given `path` by a user asks [`refuse_foreign`] first. Whoever looks sees the
+/// old one, none for an instant, or the new one, never a part.
 pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    // Without a slash at the end, to which nothing could be appended.
+    let path = &path.components().collect::<PathBuf>();
+    if path.exists() && !path.is_dir() {
+        return Err(Error::field(path, "output", "a file", "a folder, or nothing"));
+    }
     let temporary = beside(path, "writing");
     let replaced = beside(path, "replaced");
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(Error::write(parent))?;
+    }
+    if replaced.exists() && !path.exists() {
+        // Whoever replaced it ended between two renames: this is the only copy.
+        fs::rename(&replaced, path).map_err(Error::write(path))?;
     }
     for leftover in [&temporary, &replaced] {
         remove(leftover)?;
@@ -35,6 +45,26 @@ pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Resu
         sync(parent)?;
     }
     remove(&replaced)
+}
+
+/// Refuses to replace the folder `path`, which a user named, unless there is nothing in it but files of the names `ours`, or if it
+/// is one of `inputs`.
+pub fn refuse_foreign(path: &Path, ours: &[&str], inputs: &[&Path]) -> Result<()> {
+    let Ok(whole) = path.canonicalize() else { return Ok(()) };
+    if inputs.iter().any(|input| input.canonicalize().is_ok_and(|input| input == whole)) {
+        return Err(Error::field(path, "output", "the folder that is read", "another one"));
+    }
+    if !whole.is_dir() {
+        return Err(Error::field(path, "output", "a file", "a folder, or nothing"));
+    }
+    for entry in fs::read_dir(path).map_err(Error::read(path))? {
+        let name = entry.map_err(Error::read(path))?.file_name();
+        if !ours.iter().any(|it| name == *it) {
+            let found = format!("{} in it, which would be lost", name.display());
+            return Err(Error::field(path, "output", found, "a new folder, or one that this command wrote"));
+        }
+    }
+    Ok(())
 }
 
 /// The checkpoints of one run: folders `step-N` in one folder.
@@ -62,6 +92,17 @@ impl Checkpoints {
             remove(folder)?;
         }
         Ok(())
+    }
+
+    /// Refuses to begin anew in a folder that has the `result` of a run whose checkpoints are gone.
+    pub fn refuse_ended(&self, result: &Path) -> Result<()> {
+        match self.last()? {
+            None if result.exists() => {
+                let expected = "checkpoints as well, or another --output: this would train anew";
+                Err(Error::field(result, "run", "a result without checkpoints", expected))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Which checkpoint is the last, for a message.
@@ -159,5 +200,42 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(fs::read_to_string(path.join("a")).unwrap(), "old");
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_is_replaced_where_it_is_ours() {
+        let root = tempfile::tempdir().unwrap();
+        // As somebody writes it who completed the name with the tab key.
+        let path = root.path().join("model/");
+        let fill = |folder: &Path| write_text(&folder.join("weights"), "x");
+        let refuse =
+            |inputs: &[&Path]| refuse_foreign(&path, &["weights"], inputs).map_err(|it| it.to_string());
+        refuse(&[]).unwrap();
+        write_folder(&path, fill).unwrap();
+        refuse(&[root.path()]).unwrap();
+        write_folder(&path, fill).unwrap();
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+        let error = refuse(&[&root.path().join("../").join(root.path().file_name().unwrap()).join("model")]);
+        assert!(error.unwrap_err().contains("found the folder that is read"));
+        write_text(&path.join("thesis.txt"), "x").unwrap();
+        assert!(refuse(&[]).unwrap_err().contains("found thesis.txt in it, which would be lost"));
+
+        let file = root.path().join("file");
+        write_text(&file, "x").unwrap();
+        assert!(refuse_foreign(&file, &[], &[]).unwrap_err().to_string().contains("found a file"));
+        assert!(write_folder(&file, fill).unwrap_err().to_string().contains("found a file"));
+        assert_eq!(fs::read_to_string(&file).unwrap(), "x");
+    }
+
+    /// Whoever was killed between its two renames has left the old folder beside its place.
+    #[test]
+    fn the_only_copy_is_brought_back() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("model");
+        fs::create_dir(root.path().join("model.replaced")).unwrap();
+        write_text(&root.path().join("model.replaced/a"), "old").unwrap();
+        let failed = write_folder(&path, |folder| Err(Error::field(folder, "a", "nothing", "something")));
+        assert!(failed.is_err());
+        assert_eq!(fs::read_to_string(path.join("a")).unwrap(), "old");
     }
 }

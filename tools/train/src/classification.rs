@@ -74,24 +74,15 @@ impl TextClassifier {
         seed: u64,
     ) -> Result<Self> {
         let same = matches!(&folder.head, Head::Classification(names) if names == labels);
-        let (classifier, _) = Self::load(folder, labels, same, device, precision, seed)?;
-        Ok(classifier)
+        Self::load(folder, labels, same, device, precision, seed)
     }
 
     /// The classifier that `folder` is, in f32; refuses one without its head.
     pub fn read(folder: &Folder, device: Device) -> Result<Self> {
-        let labels = labels_of(folder)?;
-        let (classifier, missing) = Self::load(folder, labels, true, device, Precision::F32, 0)?;
-        match missing.first() {
-            Some(name) => {
-                let expected = "one, as config.json says that it is a classifier";
-                Err(Error::field(&folder.file(WEIGHTS), name, "no such tensor", expected))
-            }
-            None => Ok(classifier),
-        }
+        Self::load(folder, labels_of(folder)?, true, device, Precision::F32, 0)
     }
 
-    /// Returns also the names of the parameters that are not the folder's.
+    /// With `head` the head is the folder's too, and must be there.
     fn load(
         folder: &Folder,
         labels: &[String],
@@ -99,10 +90,16 @@ impl TextClassifier {
         device: Device,
         precision: Precision,
         seed: u64,
-    ) -> Result<(Self, Vec<String>)> {
+    ) -> Result<Self> {
         let classifier = Self::random(&folder.config, labels, Vec::new(), device, precision, seed)?;
         let missing = folder.load_into(&classifier.parameters, head)?;
-        Ok((classifier, missing))
+        match missing.first() {
+            Some(name) if head => {
+                let expected = "one, as config.json says that it is a classifier";
+                Err(Error::field(&folder.file(WEIGHTS), name, "no such tensor", expected))
+            }
+            _ => Ok(classifier),
+        }
     }
 
     /// A classifier of random weights; `more` are parameters of the run that are no part of the model.

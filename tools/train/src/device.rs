@@ -20,7 +20,7 @@ pub enum DeviceChoice {
 
 /// What activations, gradients and the copies of the weights that compute are held in. The weights that the
 /// optimizer updates are f32 in either case.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// binary32 throughout.

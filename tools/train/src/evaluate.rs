@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::classification::{TextClassifier, encode, labels_of, metrics_of, tokenizer_of};
 use crate::data::Source;
 use crate::device::DeviceChoice;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::model::Int8;
 use crate::model::folder::Folder;
@@ -27,7 +27,12 @@ pub fn evaluate(
     let examples = source.read(labels)?;
     let tokenizer = tokenizer_of(&folder)?;
     let longest = folder.config.max_position_embeddings as usize;
-    let examples = encode(&examples, &tokenizer, max_length.unwrap_or(longest).clamp(2, longest))?;
+    let max_length = max_length.unwrap_or(longest);
+    if !(3..=longest).contains(&max_length) {
+        let expected = format!("3 to {longest}, what the model takes");
+        return Err(Error::field(Path::new("--max-length"), "tokens", max_length.to_string(), expected));
+    }
+    let examples = encode(&examples, &tokenizer, max_length)?;
     let classifier = TextClassifier::read(&folder, device.find()?)?;
     let int8 = int8.then_some(Int8::Everything);
     let logits = classifier.logits_of_all(&examples, tokenizer.special.pad, int8)?;

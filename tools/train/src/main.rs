@@ -1,6 +1,7 @@
 //! The command `electra-train`.
 #![forbid(unsafe_code)]
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -148,8 +149,15 @@ struct EvaluateArguments {
 
 fn main() -> ExitCode {
     electra_train::memory::keep_freed_memory();
-    match run(Arguments::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+    let said = run(Arguments::parse().command).map(|text| io::stdout().lock().write_all(text.as_bytes()));
+    match said {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        // Whoever reads has read enough.
+        Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            eprintln!("error: standard output: cannot be written: {error}");
+            ExitCode::FAILURE
+        }
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -157,7 +165,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<()> {
+/// Returns what the command has to say.
+fn run(command: Command) -> Result<String> {
     let in_one_process = match &command {
         Command::Pretrain(_) => None,
         Command::Finetune(_) => Some("finetune"),
@@ -171,91 +180,93 @@ fn run(command: Command) -> Result<()> {
         Command::Evaluate(_) => Some("evaluate"),
     };
     in_one_process.map_or(Ok(()), World::only_one)?;
-    match command {
+    let said = match command {
         Command::Pretrain(it) => {
-            for folder in electra_train::pretrain::pretrain(&it.settings, &it.overrides, &it.output)? {
-                println!("{}", folder.display());
-            }
+            let folders = electra_train::pretrain::pretrain(&it.settings, &it.overrides, &it.output)?;
+            folders.iter().map(|folder| format!("{}\n", folder.display())).collect()
         }
         Command::Finetune(it) => {
             let summary = electra_train::finetune::finetune(&it.settings, &it.overrides, &it.output)?;
-            println!(
-                "dev accuracy: median of {} seeds {:.2} %, {:.2} to {:.2}; the best: {}",
+            format!(
+                "dev accuracy: median of {} seeds {:.2} %, {:.2} to {:.2}; the best: {}\n",
                 summary.trials.len(),
                 summary.median_accuracy * 100.0,
                 summary.range.0 * 100.0,
                 summary.range.1 * 100.0,
                 summary.best.display()
-            );
+            )
         }
         Command::Distil(it) => {
             let summary = electra_train::distil::distil(&it.settings, &it.overrides, &it.output)?;
-            println!(
-                "dev accuracy: student {:.2} %, teacher {:.2} %; {}",
+            format!(
+                "dev accuracy: student {:.2} %, teacher {:.2} %; {}\n",
                 summary.student.accuracy * 100.0,
                 summary.teacher.accuracy * 100.0,
                 summary.model.display()
-            );
+            )
         }
         Command::Quantize(it) => {
-            print!("{}", electra_train::quantize::quantize(&it.settings, &it.overrides, &it.output)?);
+            electra_train::quantize::quantize(&it.settings, &it.overrides, &it.output)?.to_string()
         }
         Command::Calibrate(it) => {
             let source = Source { text: it.text, label: it.label, ..Source::new(it.file) };
             let found = electra_train::calibrate::calibrate(&it.model, &source, &it.output, it.device)?;
-            println!(
-                "temperature {:.3}: calibration error {:.2} % to {:.2} %, loss {:.4} to {:.4}; {}",
+            format!(
+                "temperature {:.3}: calibration error {:.2} % to {:.2} %, loss {:.4} to {:.4}; {}\n",
                 found.temperature,
                 found.before.calibration_error * 100.0,
                 found.after.calibration_error * 100.0,
                 found.before.loss,
                 found.after.loss,
                 it.output.display()
-            );
+            )
         }
         Command::ExportOnnx(it) => {
             electra_train::onnx::export(&it.model, &it.file, it.int8)?;
-            println!("{}", it.file.display());
+            format!("{}\n", it.file.display())
         }
         Command::Average(it) => {
             electra_train::average::average(&it.models, &it.output)?;
-            println!("{}", it.output.display());
+            format!("{}\n", it.output.display())
         }
         Command::Half(it) => {
             electra_train::half::half(&it.model, &it.output)?;
-            println!("{}", it.output.display());
+            format!("{}\n", it.output.display())
         }
         Command::WalkThrough(it) => {
             let found = electra_train::walk_through::walk_through(&it.run, &it.text)?;
             match it.json {
-                true => println!("{}", serde_json::json!(found)),
-                false => print!("{found}"),
+                true => format!("{}\n", serde_json::json!(found)),
+                false => found.to_string(),
             }
         }
         Command::Evaluate(it) => {
             let source = Source { text: it.text, label: it.label, ..Source::new(it.file) };
             let metrics =
                 electra_train::evaluate::evaluate(&it.model, &source, it.max_length, it.device, it.int8)?;
-            print_metrics(&metrics, it.json);
+            match it.json {
+                true => format!("{}\n", serde_json::json!(metrics)),
+                false => table(&metrics),
+            }
         }
-    }
-    Ok(())
+    };
+    Ok(said)
 }
 
-fn print_metrics(metrics: &Metrics, json: bool) {
-    if json {
-        println!("{}", serde_json::json!(metrics));
-        return;
-    }
+fn table(metrics: &Metrics) -> String {
     let (low, high) = metrics.interval;
-    println!("texts              {}", metrics.texts);
-    println!(
-        "accuracy           {:.2} % (95 %: {:.2} to {:.2})",
+    format!(
+        "texts              {}\n\
+         accuracy           {:.2} % (95 %: {:.2} to {:.2})\n\
+         macro F1           {:.2} %\n\
+         calibration error  {:.2} %\n\
+         loss               {:.4}\n",
+        metrics.texts,
         metrics.accuracy * 100.0,
         low * 100.0,
-        high * 100.0
-    );
-    println!("macro F1           {:.2} %", metrics.macro_f1 * 100.0);
-    println!("calibration error  {:.2} %", metrics.calibration_error * 100.0);
-    println!("loss               {:.4}", metrics.loss);
+        high * 100.0,
+        metrics.macro_f1 * 100.0,
+        metrics.calibration_error * 100.0,
+        metrics.loss
+    )
 }

@@ -1,9 +1,11 @@
 //! AdamW with a linear schedule over one flat buffer of parameters.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::Parameters;
 
 /// Constants of the optimizer; the defaults are those of ELECTRA-Small's pre-training.
@@ -36,6 +38,44 @@ impl Default for Settings {
             epsilon: 1e-6,
             clip_norm: 1.0,
             layer_decay: 1.0,
+        }
+    }
+}
+
+impl Settings {
+    /// Refuses values that mean nothing; `file` is for messages.
+    pub fn check(&self, file: &Path) -> Result<()> {
+        let positive = |value: f64| value > 0.0 && value.is_finite();
+        let zero_or_positive = |value: f64| value == 0.0 || positive(value);
+        let checks = [
+            (
+                "learning_rate",
+                self.learning_rate,
+                zero_or_positive(self.learning_rate),
+                "0, or a number above it",
+            ),
+            (
+                "weight_decay",
+                self.weight_decay,
+                zero_or_positive(self.weight_decay),
+                "0, or a number above it",
+            ),
+            ("beta1", self.beta1, (0.0..1.0).contains(&self.beta1), "at least 0 and below 1"),
+            ("beta2", self.beta2, (0.0..1.0).contains(&self.beta2), "at least 0 and below 1"),
+            ("epsilon", self.epsilon, positive(self.epsilon), "a number above 0"),
+            ("clip_norm", self.clip_norm, positive(self.clip_norm), "a number above 0"),
+            (
+                "layer_decay",
+                self.layer_decay,
+                self.layer_decay > 0.0 && self.layer_decay <= 1.0,
+                "above 0 and at most 1",
+            ),
+        ];
+        match checks.into_iter().find(|&(_, _, right, _)| !right) {
+            Some((name, found, _, expected)) => {
+                Err(Error::field(file, format!("optimizer.{name}"), found.to_string(), expected))
+            }
+            None => Ok(()),
         }
     }
 }
@@ -131,6 +171,25 @@ mod tests {
     use crate::device::Precision;
     use crate::model::{Initial, Parameter};
     use crate::random::torch_alone;
+
+    #[test]
+    fn values_that_mean_nothing_are_refused() {
+        let check = |change: &str| {
+            let settings: Settings = toml::from_str(change).unwrap();
+            settings.check(Path::new("a.toml")).map_err(|error| error.to_string())
+        };
+        check("").unwrap();
+        check("weight_decay = 0.0\nbeta1 = 0.0").unwrap();
+        let names =
+            ["learning_rate", "weight_decay", "beta1", "beta2", "epsilon", "clip_norm", "layer_decay"];
+        for name in names {
+            for value in ["-1.0", "nan", "inf"] {
+                let error = check(&format!("{name} = {value}")).unwrap_err();
+                assert!(error.contains(&format!("a.toml: optimizer.{name}: found ")), "{error}");
+            }
+        }
+        assert!(check("clip_norm = 0.0").unwrap_err().ends_with("found 0, expected a number above 0"));
+    }
 
     #[test]
     fn the_schedule_rises_and_falls() {

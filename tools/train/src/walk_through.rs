@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
-use crate::data::WordPieceTokenizer;
+use crate::classification::tokenizer_of;
 use crate::device::Precision;
 use crate::error::{Error, Result};
 use crate::model::config::Head;
@@ -46,7 +46,8 @@ pub fn walk_through(run: &Path, text: &str) -> Result<WalkThrough> {
     let _guard = tch::no_grad_guard();
     let generator = Folder::read(&run.join("generator"))?;
     let discriminator = Folder::read(&run.join("discriminator"))?;
-    let tokenizer = WordPieceTokenizer::read(&discriminator.vocabulary())?;
+    let tokenizer = tokenizer_of(&discriminator)?;
+    generator.same_vocabulary(&discriminator)?;
     let file = discriminator.vocabulary();
     let words: Vec<String> =
         fs::read_to_string(&file).map_err(Error::read(&file))?.lines().map(str::to_owned).collect();

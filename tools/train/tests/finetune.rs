@@ -57,7 +57,7 @@ fn from_text_to_a_classifier() {
     }
 }
 
-/// Without dropout an update of two passes is one of all their texts, but for rounding.
+/// Without dropout an update of two passes is one of all their texts, but for rounding, rare labels weighing more.
 #[test]
 fn passes_add_up_to_an_update() {
     let root = tempfile::tempdir().unwrap();
@@ -67,12 +67,19 @@ fn passes_add_up_to_an_update() {
     let pretrained = root.path().join("pretrained");
     run(&[&["pretrain", text(&settings), "-o", text(&pretrained)][..], &more].concat());
     let settings = write_task(root.path(), "pretrained/discriminator");
+    let train = root.path().join("train.tsv");
+    let rows = fs::read_to_string(&train).unwrap();
+    let mut praise = 0;
+    let few = rows.lines().filter(|line| {
+        praise += usize::from(line.ends_with("\t1"));
+        !line.ends_with("\t1") || praise.is_multiple_of(8)
+    });
+    fs::write(&train, few.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
     let logs = [(16, 1), (8, 2), (5, 4)].map(|(batch_size, accumulate)| {
         let output = root.path().join(batch_size.to_string());
         let changes = [
             format!("training.batch_size={batch_size}"),
             format!("training.accumulate={accumulate}"),
-            "training.class_weights=none".to_owned(),
             "training.seeds=[1]".to_owned(),
             "training.epochs=1".to_owned(),
         ];
@@ -85,7 +92,7 @@ fn passes_add_up_to_an_update() {
     });
     let losses = |log: &[Value]| log.iter().filter_map(|line| line["loss"].as_f64()).collect::<Vec<_>>();
     let [whole, halves, twenty] = logs.map(|log| losses(&log));
-    assert_eq!((whole.len(), halves.len()), (6, 6));
+    assert!(whole.len() >= 3 && whole.len() == halves.len(), "{whole:?} {halves:?}");
     for (whole, halves) in whole.iter().zip(&halves) {
         assert!((whole - halves).abs() < 1e-4, "{whole} {halves}");
     }
@@ -159,8 +166,15 @@ fn bad_inputs_are_named() {
         ),
         ("model.folder=none", "none/config.json: cannot be read"),
         ("training.epochs=0", "training.epochs: found 0, expected at least 1"),
+        (
+            "training.epochs=1844674407370955162",
+            "training.epochs: found 1844674407370955162, expected at most",
+        ),
+        ("training.batch_size=4611686018427387904", "expected at most 1048576"),
+        ("training.seeds=[1, 2, 1]", "training.seeds: found 1 twice, expected each once"),
+        ("data.labels=[\"A\", \"A\"]", "data.labels: found A twice, expected each once"),
         ("data.labels=[\"A\"]", "data.labels: found 1, expected at least 2"),
-        ("optimizer.weight_decay=-1e6", "expected a finite number; no checkpoint had been written"),
+        ("optimizer.weight_decay=1e6", "expected a finite number; no checkpoint had been written"),
     ];
     for (change, expected) in cases {
         let message = with(&[change]);

@@ -4,9 +4,10 @@ mod common;
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 
-use common::{metrics, refused, run, text, write_language, write_pretrain_settings};
-use electra_train::model::folder::read_tensors;
+use common::{electra_train, metrics, refused, run, text, write_language, write_pretrain_settings};
+use electra_train::model::folder::{WeightKind, read_tensors, write_tensors};
 use serde_json::Value;
 
 #[test]
@@ -74,8 +75,104 @@ fn a_text_is_masked_guessed_and_judged() {
     let nothing = root.path().join("nothing");
     let generator = pretrained.join("generator");
     let message = refused(&["average", text(&folder), text(&generator), "-o", text(&nothing)]);
-    assert!(message.contains("generator/config.json: content: found another model"), "{message}");
+    assert!(
+        message.contains("generator/config.json: intermediate_size: found 32, expected 128, as in"),
+        "{message}"
+    );
     assert!(!nothing.exists());
+}
+
+#[test]
+fn what_lies_where_a_result_is_to_go_is_not_lost() {
+    let root = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/classifier");
+    let model = root.path().join("model");
+    fs::create_dir(&model).unwrap();
+    for name in ["config.json", "model.safetensors", "vocab.txt"] {
+        fs::copy(fixture.join(name), model.join(name)).unwrap();
+    }
+    let before = fs::read(model.join("model.safetensors")).unwrap();
+    let message = refused(&["half", text(&model), "-o", text(&model)]);
+    assert!(
+        message.contains("model: output: found the folder that is read, expected another one"),
+        "{message}"
+    );
+    let message = refused(&["average", text(&model), text(&model), "-o", text(root.path())]);
+    assert!(message.contains("output: found model in it, which would be lost"), "{message}");
+    assert!(fs::read(model.join("model.safetensors")).unwrap() == before);
+
+    // With a slash at the end, and again over what it wrote.
+    let half = format!("{}/", root.path().join("half").display());
+    for _ in 0..2 {
+        run(&["half", text(&model), "-o", &half]);
+    }
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
+
+    // Whoever reads the answer may stop; a disk that is full is an error.
+    let mut child =
+        electra_train(&["average", text(&model), "-o", &half]).stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = electra_train(&["average", text(&model), "-o", &half]).stdout(full).output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains("error: standard output: cannot be written: No space left"), "{message}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn weights_and_vocabularies_that_are_none_are_named() {
+    let root = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/classifier");
+    let model = root.path().join("model");
+    fs::create_dir(&model).unwrap();
+    for name in ["config.json", "model.safetensors", "vocab.txt"] {
+        fs::copy(fixture.join(name), model.join(name)).unwrap();
+    }
+    let (half, onnx) = (root.path().join("half"), root.path().join("a.onnx"));
+    let all = || {
+        [
+            refused(&["half", text(&model), "-o", text(&half)]),
+            refused(&["average", text(&model), "-o", text(&half)]),
+            refused(&["export-onnx", text(&model), text(&onnx)]),
+        ]
+    };
+    // Positions that older checkpoints carry stay integers.
+    let mut tensors = read_tensors(&model.join("model.safetensors")).unwrap();
+    let positions = tch::Tensor::arange(5000, (tch::Kind::Int64, tch::Device::Cpu));
+    tensors.insert("electra.embeddings.position_ids".to_owned(), positions.shallow_clone());
+    write_tensors(&model.join("model.safetensors"), &tensors, WeightKind::F32).unwrap();
+    run(&["half", text(&model), "-o", text(&half)]);
+    let halved = read_tensors(&half.join("model.safetensors")).unwrap();
+    assert_eq!(halved["electra.embeddings.position_ids"], positions);
+
+    let (name, tensor) = tensors.iter().find(|(_, tensor)| tensor.kind() == tch::Kind::Float).unwrap();
+    let _ = tensor.view(-1).get(0).fill_(f64::NAN);
+    write_tensors(&model.join("model.safetensors"), &tensors, WeightKind::F32).unwrap();
+    for message in all() {
+        let expected = format!("model.safetensors: {name}: found a number that is not finite");
+        assert!(message.contains(&expected), "{message}");
+    }
+
+    fs::copy(fixture.join("model.safetensors"), model.join("model.safetensors")).unwrap();
+    let labelled = root.path().join("a.tsv");
+    fs::write(&labelled, "text\tlabel\nx\t0\n").unwrap();
+    let vocabulary = fs::read_to_string(model.join("vocab.txt")).unwrap();
+    let second = vocabulary.lines().nth(7).unwrap();
+    fs::write(model.join("vocab.txt"), format!("{vocabulary}{second}\n")).unwrap();
+    let evaluate =
+        |more: &[&str]| refused(&[&["evaluate", text(&model), text(&labelled)][..], more].concat());
+    let expected =
+        format!("vocab.txt: line {}: found {second}, expected a token", vocabulary.lines().count() + 1);
+    assert!(evaluate(&[]).contains(&expected), "{}", evaluate(&[]));
+    fs::write(model.join("vocab.txt"), &vocabulary).unwrap();
+    for length in ["0", "100000"] {
+        let message = evaluate(&["--max-length", length]);
+        assert!(
+            message.contains(&format!("--max-length: tokens: found {length}, expected 3 to ")),
+            "{message}"
+        );
+    }
 }
 
 /// Tests elsewhere run those files in tract and in ONNX Runtime.

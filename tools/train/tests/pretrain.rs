@@ -145,8 +145,8 @@ fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint() {
     write_language(root.path());
     let settings = write_pretrain_settings(root.path(), 200);
     let output = root.path().join("run");
-    // A negative decay makes the weights grow until they overflow, some steps after the first checkpoint.
-    let explode = ["--set", "optimizer.weight_decay=-2000.0"];
+    // A decay by more than all makes the weights swing ever further until they overflow, some steps after the first checkpoint.
+    let explode = ["--set", "optimizer.weight_decay=3000.0"];
     let message = refused(&[&["pretrain", text(&settings), "-o", text(&output)][..], &explode].concat());
     assert!(message.contains("expected a finite number"), "{message}");
     let step: u64 = message.split([' ', ':']).find_map(|word| word.parse().ok()).unwrap();
@@ -188,12 +188,9 @@ fn bad_inputs_are_named() {
         for change in changes {
             arguments.extend(["--set", change]);
         }
-        let message = refused(&arguments);
-        // Settings are saved before they are used.
-        let _ = fs::remove_dir_all(&output);
-        message
+        refused(&arguments)
     };
-    let cases: [(&[&str], &[&str]); 8] = [
+    let cases: [(&[&str], &[&str]); 12] = [
         (&["data.texts=[\"none.txt\"]"], &["none.txt: cannot be read"]),
         (&["data.vocabulary=none.txt"], &["none.txt: cannot be read"]),
         (&["data.vocabulary=text.txt"], &["text.txt: [PAD]: found no such line"]),
@@ -208,9 +205,37 @@ fn bad_inputs_are_named() {
             &["num_attention_heads: found 5, expected a divisor of hidden_size, 64"],
         ),
         (&["training.objective=rdt"], &["unknown variant `rdt`"]),
+        (&["optimizer.clip_norm=0"], &["optimizer.clip_norm: found 0, expected a number above 0"]),
+        (&["optimizer.layer_decay=0.8"], &["optimizer.layer_decay: found 0.8, expected 1"]),
+        (
+            &["training.discriminator_weight=nan"],
+            &["training.discriminator_weight: found NaN, expected 0 to"],
+        ),
+        (&["training.steps=20\nwarmup_steps=3"], &["expected table.key=value"]),
     ];
     for (changes, expected) in cases {
         let message = with(changes);
         assert!(expected.iter().all(|part| message.contains(part)), "{changes:?}: {message}");
     }
+
+    // Once mended, the same command goes: nothing had come of it.
+    run(&["pretrain", text(&settings), "-o", text(&output)]);
+    // What has ended is not begun anew, and what another text or another number of processes would make is no part of it.
+    let again = || refused(&["pretrain", text(&settings), "-o", text(&output)]);
+    let words = fs::read_to_string(root.path().join("text.txt")).unwrap();
+    fs::write(root.path().join("text.txt"), words.replacen("The", "The the", 1)).unwrap();
+    assert!(again().contains("step-20: tokens of data.texts: found "), "{}", again());
+    fs::write(root.path().join("text.txt"), words).unwrap();
+    let counters = output.join("checkpoints/step-20/state.json");
+    let state = fs::read_to_string(&counters).unwrap();
+    fs::write(&counters, state.replace("\"processes\":1", "\"processes\":2")).unwrap();
+    assert!(
+        again().contains("step-20: processes: found 1, expected 2, with which the run began"),
+        "{}",
+        again()
+    );
+    fs::remove_dir_all(output.join("checkpoints")).unwrap();
+    let log = fs::read(output.join("metrics.jsonl")).unwrap();
+    assert!(again().contains("discriminator: run: found a result without checkpoints"), "{}", again());
+    assert_eq!(fs::read(output.join("metrics.jsonl")).unwrap(), log);
 }

@@ -114,7 +114,12 @@ fn training_brings_int8_nearer_to_f32() {
     let settings = write_quantization(root.path());
     spoil(&root.path().join("classifier/seed-1/model"));
     let output = root.path().join("quantized");
-    let changes = ["training.epochs=10", "training.teacher_weight=1.0", "optimizer.learning_rate=3e-4"];
+    let changes = [
+        "training.epochs=10",
+        "training.teacher_weight=1.0",
+        "training.class_weights=none",
+        "optimizer.learning_rate=3e-4",
+    ];
     let mut arguments = vec!["quantize", text(&settings), "-o", text(&output)];
     for change in &changes {
         arguments.extend(["--set", change]);
@@ -184,9 +189,10 @@ fn bad_inputs_are_named() {
         ),
         ("training.teacher_weight=1.5", "training.teacher_weight: found 1.5, expected 0 to 1"),
         ("training.steps=0", "training.steps: found 0, expected at least 1"),
+        ("training.teacher_weight=1.0", "training.class_weights: found one, expected none, or a"),
         ("training.precision=bf16", "unknown field `precision`"),
         ("model.teacher=none", "none/config.json: cannot be read"),
-        ("optimizer.weight_decay=-1e6", "expected a finite number; no checkpoint had been written"),
+        ("optimizer.weight_decay=1e6", "expected a finite number; no checkpoint had been written"),
     ];
     for (change, expected) in cases {
         let message = with(&[change]);

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{BufRead, BufWriter, Write};
+use std::io::{self, BufRead, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -46,21 +46,58 @@ impl IdCache<'_> {
         }
         let file = self.folder.join(format!("{:016x}.ids", key.finish()));
         if !file.exists() {
-            fs::create_dir_all(self.folder).map_err(Error::write(self.folder))?;
-            let unfinished = file.with_extension(format!("{}.writing", std::process::id()));
-            let made = self.write(&unfinished);
-            if made.is_err() {
-                // What is half written helps nobody; the reason matters more than whether this works.
-                let _ = fs::remove_file(&unfinished);
-            }
-            made?;
-            fs::rename(&unfinished, &file).map_err(Error::write(&file))?;
+            self.make(&file)?;
         }
-        IdFile::map(&file)
+        let ids = IdFile::map(&file)?;
+        let largest = ids.ids(0, ids.len()).max();
+        match largest {
+            Some(largest)
+                if ids.map.len().is_multiple_of(2) && usize::from(largest) < self.tokenizer.size =>
+            {
+                Ok(ids)
+            }
+            _ => {
+                let found = largest.map_or("none".to_owned(), |largest| format!("{largest}"));
+                let expected = format!(
+                    "ids below {}, two bytes each; without the file it is made again",
+                    self.tokenizer.size
+                );
+                Err(Error::field(&file, "largest id", found, expected))
+            }
+        }
     }
 
-    fn write(&self, file: &Path) -> Result<()> {
-        let mut output = BufWriter::new(File::create(file).map_err(Error::write(file))?);
+    /// Writes the cache under another name and renames it. Whoever wants the same one meanwhile waits for it; what an interrupted
+    /// run has left is written over.
+    fn make(&self, file: &Path) -> Result<()> {
+        fs::create_dir_all(self.folder).map_err(Error::write(self.folder))?;
+        let unfinished = file.with_extension("writing");
+        let opened = File::options().write(true).create(true).truncate(false).open(&unfinished);
+        let opened = opened.map_err(Error::write(&unfinished))?;
+        match opened.lock() {
+            // Some network file systems have no locks: there the last one counts.
+            Err(error) if error.kind() != io::ErrorKind::Unsupported => {
+                return Err(Error::write(&unfinished)(error));
+            }
+            _ => {}
+        }
+        if file.exists() {
+            // Of somebody who came between the other one's renaming and this.
+            let _ = fs::remove_file(&unfinished);
+            return Ok(());
+        }
+        opened.set_len(0).map_err(Error::write(&unfinished))?;
+        let written = self.write(&opened, &unfinished);
+        if written.is_err() {
+            // A disk that is full stays less full; the reason matters more than whether this works.
+            let _ = opened.set_len(0);
+        }
+        written?;
+        fs::rename(&unfinished, file).map_err(Error::write(file))
+    }
+
+    fn write(&self, opened: &File, file: &Path) -> Result<()> {
+        let mut output = BufWriter::new(opened);
         let style = ProgressStyle::with_template("{spinner} {msg}: {pos} tokens, {per_sec}, {elapsed}");
         let progress = ProgressBar::new_spinner();
         if let Ok(style) = style {
@@ -162,7 +199,48 @@ mod tests {
                 assert_eq!(file.ids(0, file.len()).collect::<Vec<_>>(), expected);
             }
         }
-        assert_eq!(fs::read_dir(root.path().join("cache")).unwrap().count(), 2);
+        let files: Vec<PathBuf> =
+            fs::read_dir(root.path().join("cache")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(files.len(), 2);
+
+        // A cache that something else has damaged.
+        let texts = [root.path().join("a.txt")];
+        let cache = IdCache { folder: &root.path().join("cache"), texts: &texts, tokenizer: &tokenizer };
+        for damage in [&[][..], &[0xff, 0xff], &[5, 0, 1]] {
+            for file in &files {
+                fs::write(file, damage).unwrap();
+            }
+            let error = cache.open().unwrap_err().to_string();
+            assert!(error.contains(".ids: largest id: found ") && error.contains("below 10, two"), "{error}");
+        }
+    }
+
+    /// Whatever an interrupted run left, and however many want it at once.
+    #[test]
+    fn made_once_for_all() {
+        let root = tempfile::tempdir().unwrap();
+        let vocabulary = root.path().join("vocab.txt");
+        fs::write(&vocabulary, "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\n").unwrap();
+        let tokenizer = WordPieceTokenizer::read(&vocabulary).unwrap();
+        let text = root.path().join("a.txt");
+        fs::write(&text, "the ".repeat(20_000)).unwrap();
+        let folder = root.path().join("cache");
+        let open = || {
+            let cache =
+                IdCache { folder: &folder, texts: std::slice::from_ref(&text), tokenizer: &tokenizer };
+            cache.open().unwrap().len()
+        };
+        assert_eq!(open(), 20_001);
+        let made = fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+        for left in [&b"half of it"[..], &[7; 100_000]] {
+            fs::remove_file(&made).unwrap();
+            fs::write(made.with_extension("writing"), left).unwrap();
+            std::thread::scope(|scope| {
+                let all: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+                assert!(all.into_iter().all(|one| one.join().unwrap() == 20_001));
+            });
+            assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        }
     }
 
     #[test]

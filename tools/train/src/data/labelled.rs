@@ -108,6 +108,10 @@ impl Source {
             csv::ReaderBuilder::new().delimiter(delimiter).quoting(quoting).flexible(true).from_reader(input);
         let refuse = |error: csv::Error| match error.into_kind() {
             csv::ErrorKind::Io(source) => Error::Read { file: self.path.clone(), source },
+            csv::ErrorKind::Utf8 { pos, err } => {
+                let line = pos.map_or(1, |it| it.line());
+                self.refuse(format!("line {line}"), &err.to_string(), "text in UTF-8")
+            }
             other => self.refuse("content".to_owned(), &format!("{other:?}"), "a table in UTF-8"),
         };
         let header = reader.headers().map_err(refuse)?.clone();
@@ -147,12 +151,16 @@ impl Source {
 
     fn read_json_lines(&self, input: Box<dyn BufRead + Send>, labelled: bool) -> Result<Vec<Row>> {
         let mut rows = Vec::new();
-        for (line, content) in (1..).zip(input.lines()) {
+        for (line, content) in (1..).zip(input.split(b'\n')) {
             let content = content.map_err(Error::read(&self.path))?;
+            let content = std::str::from_utf8(&content)
+                .map_err(|error| self.refuse(format!("line {line}"), &error.to_string(), "text in UTF-8"))?;
+            // A mark of the byte order, which editors on Windows put before the first line.
+            let content = content.trim_start_matches('\u{feff}');
             if content.trim().is_empty() {
                 continue;
             }
-            let object: Value = serde_json::from_str(&content).map_err(|error| {
+            let object: Value = serde_json::from_str(content).map_err(|error| {
                 self.refuse(format!("line {line}"), &format!("no JSON ({error})"), "a JSON object")
             })?;
             let field = |name: &str| match object.get(name) {
@@ -188,7 +196,12 @@ impl Source {
             Some(label) => Ok(Example { text: row.text, label }),
             None => {
                 let expected = format!("one of {} or its number from 0", names.join(", "));
-                Err(self.refuse(format!("line {}, {}", row.line, self.label), value, &expected))
+                let found = if name == value {
+                    value.to_owned()
+                } else {
+                    format!("{value}, which is to mean {name}")
+                };
+                Err(self.refuse(format!("line {}, {}", row.line, self.label), &found, &expected))
             }
         }
     }
@@ -208,10 +221,14 @@ mod tests {
         vec!["NEGATIVE".to_owned(), "POSITIVE".to_owned()]
     }
 
-    fn read(name: &str, content: &str, change: impl Fn(&mut Source)) -> Result<Vec<(String, usize)>> {
+    fn read(
+        name: &str,
+        content: impl AsRef<[u8]>,
+        change: impl Fn(&mut Source),
+    ) -> Result<Vec<(String, usize)>> {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join(name);
-        let bytes = content.as_bytes();
+        let bytes = content.as_ref();
         let packed = name.ends_with(".zst").then(|| zstd::encode_all(bytes, 1).unwrap());
         fs::write(&path, packed.as_deref().unwrap_or(bytes)).unwrap();
         let mut source = Source::new(path);
@@ -226,7 +243,10 @@ mod tests {
         let csv = "label,text\n1,\"it 's \"\"fine\"\"\"\n0,no\n";
         let json =
             "{\"text\": \"it 's \\\"fine\\\"\", \"label\": 1}\n\n{\"text\": \"no\", \"label\": \"0\"}\n";
-        for (name, content) in [("a.tsv", tsv), ("a.csv", csv), ("a.jsonl", json), ("a.tsv.zst", tsv)] {
+        let marked = format!("\u{feff}{json}");
+        for (name, content) in
+            [("a.tsv", tsv), ("a.csv", csv), ("a.jsonl", json), ("a.jsonl", &marked), ("a.tsv.zst", tsv)]
+        {
             assert_eq!(read(name, content, |_| {}).unwrap(), expected, "{name}");
         }
     }
@@ -266,5 +286,18 @@ mod tests {
             let error = read(name, content, |_| {}).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+        let cases: [(&str, &[u8], &str); 2] = [
+            ("a.tsv", b"text\tlabel\nx\t1\n\xff\t0\n", "line 3: found invalid utf-8"),
+            ("a.jsonl", b"{\"text\": \"x\", \"label\": 1}\n\xff\n", "line 2: found invalid utf-8"),
+        ];
+        for (name, content, expected) in cases {
+            let error = read(name, content, |_| {}).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        let error = read("a.tsv", "text\tlabel\nx\tgood\n", |source| {
+            source.labels = [("good".to_owned(), "POSITIV".to_owned())].into();
+        });
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("label: found good, which is to mean POSITIV, expected one of"), "{error}");
     }
 }

@@ -1,5 +1,6 @@
 //! BERT's uncased WordPiece tokenizer, as the `tokenizers` crate does it; the runtime's own gives the same ids.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -53,6 +54,18 @@ impl WordPieceTokenizer {
         let special =
             Special { pad: id("[PAD]")?, cls: id("[CLS]")?, sep: id("[SEP]")?, mask: id("[MASK]")? };
         id("[UNK]")?;
+        let lines: Vec<&[u8]> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
+        if size < lines.len() {
+            let mut seen = HashSet::new();
+            let again = lines.iter().position(|line| !seen.insert(line.trim_ascii_end())).unwrap_or(size);
+            let found = String::from_utf8_lossy(lines.get(again).copied().unwrap_or_default());
+            return Err(Error::field(
+                file,
+                format!("line {}", again + 1),
+                found.trim_end(),
+                "a token that stands on no line above: the line is the id",
+            ));
+        }
         let mut tokenizer = Tokenizer::new(model);
         tokenizer
             .with_normalizer(Some(BertNormalizer::new(true, true, None, true)))

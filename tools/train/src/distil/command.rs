@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::model::Family;
 use crate::model::config::Head;
-use crate::model::folder::{CONFIG, Folder, Tensors};
+use crate::model::folder::{CONFIG, Folder, Tensors, WEIGHTS};
 use crate::optimizer::{AdamW, linear_schedule};
 use crate::random::seed_torch;
 use crate::run::{
@@ -68,17 +68,14 @@ pub fn distil(settings: &Path, overrides: &[String], output: &Path) -> Result<Su
     config.warn_where_not_packed(&Head::Classification(settings.data.labels.clone()), &origin);
     let teachers = Teachers::read(&settings, device)?;
     let tokenizer = tokenizer_of(&teachers.folder)?;
-    let (texts, parts) = read_texts(&settings, &tokenizer)?;
-    let student = new_student(&settings, begun, &teachers, &texts, &tokenizer, device, output)?;
+    let longest = config.max_position_embeddings.min(teachers.longest()) as usize;
     let mut dev = Vec::new();
     for source in &settings.data.dev {
-        let longest = student.config.max_position_embeddings.min(teachers.longest());
-        dev.extend(encode(
-            &source.read(&settings.data.labels)?,
-            &tokenizer,
-            settings.data.max_length.min(longest as usize),
-        )?);
+        let texts = source.read(&settings.data.labels)?;
+        dev.extend(encode(&texts, &tokenizer, settings.data.max_length.min(longest))?);
     }
+    let (texts, parts) = read_texts(&settings, &tokenizer)?;
+    let student = new_student(&settings, begun, &teachers, &texts, &tokenizer, device, output)?;
     Run::begin(&settings, output, &teachers, &student, &tokenizer, texts, parts, dev)?.train()
 }
 
@@ -141,7 +138,12 @@ fn new_student(
         Some(begun) => {
             teachers.folder.same_vocabulary(&begun)?;
             let same = begun.head == Head::Classification(labels.clone());
-            begun.load_into(&student.parameters, same)?;
+            let missing = begun.load_into(&student.parameters, same)?;
+            // What only the run needs has a slash in its name.
+            if let Some(name) = missing.iter().find(|name| same && !name.contains('/')) {
+                let expected = "one, as config.json says that it is a classifier";
+                return Err(Error::field(&begun.file(WEIGHTS), name, "no such tensor", expected));
+            }
             if settings.losses.hidden > 0.0 && !goes_on {
                 let pad = tokenizer.special.pad;
                 let _waiting = Waiting::new("fitting the maps to the teacher's states".to_owned());
@@ -203,10 +205,12 @@ impl<'a> Run<'a> {
         let mut optimizer = AdamW::new(&student.parameters, settings.optimizer.clone())?;
         let checkpoints = Checkpoints::new(output.join("checkpoints"));
         let mut best = student.parameters.flat().f_zeros_like()?;
-        let counters = match checkpoints.last()? {
+        checkpoints.refuse_ended(&output.join(SUMMARY))?;
+        let last = checkpoints.last()?;
+        let counters = match &last {
             Some((_, folder)) => {
                 let (counters, mut tensors): (Counters, Tensors) =
-                    load_state(&folder, &student.parameters, &mut optimizer)?;
+                    load_state(folder, &student.parameters, &mut optimizer)?;
                 if let Some(tensor) = tensors.remove(BEST) {
                     best.f_copy_(&tensor)?;
                 }
@@ -217,7 +221,7 @@ impl<'a> Run<'a> {
                 Counters { step: 0, teacher, best: None }
             }
         };
-        let log = MetricsLog::open(&output.join(METRICS), counters.step)?;
+        let log = MetricsLog::open(&output.join(METRICS), last.map(|(step, _)| step))?;
         Ok(Self {
             batches: Batches::new(&texts, parts, training.batch_tokens, training.seed),
             settings,

@@ -145,7 +145,14 @@ pub fn hidden_loss(found: &Tensor, wanted: &Tensor, present: Option<&Tensor>) ->
     let wanted = wanted.f_to_kind(Kind::Float)?;
     let error = found.f_to_kind(Kind::Float)?.f_sub(&wanted)?.f_square()?;
     let error = error.f_mean_dim(-1, false, Kind::Float)?;
-    let centre = wanted.f_mean_dim([0_i64, 1].as_slice(), true, Kind::Float)?;
+    let centre = match present {
+        Some(present) => {
+            let present = present.f_to_kind(Kind::Float)?.f_unsqueeze(-1)?;
+            let sum = wanted.f_mul(&present)?.f_sum_dim_intlist([0_i64, 1].as_slice(), true, Kind::Float)?;
+            sum.f_div(&present.f_sum(Kind::Float)?)?
+        }
+        None => wanted.f_mean_dim([0_i64, 1].as_slice(), true, Kind::Float)?,
+    };
     let variance = wanted.f_sub(&centre)?.f_square()?.f_mean_dim(-1, false, Kind::Float)?;
     Ok(mean_of_present(&error, present)?.f_div(&mean_of_present(&variance, present)?)?)
 }
@@ -238,6 +245,11 @@ mod tests {
         let _ = other.get(1).narrow(0, 1, 2).fill_(7.0);
         assert!(value(hidden_loss(&other, &states, Some(&present))).abs() < 1e-6);
         assert!(value(hidden_loss(&other, &states, None)) > 0.1);
+        // Nor does what the teacher says of padding change the unit.
+        let found = value(hidden_loss(&(&states + 1.0), &states, Some(&present)));
+        assert!((found - value(hidden_loss(&(&states + 1.0), &other, Some(&present)))).abs() < 1e-6);
+        let rest = |of: &Tensor| of.flatten(0, 1).narrow(0, 0, 4).unsqueeze(0);
+        assert!((found - value(hidden_loss(&rest(&(&states + 1.0)), &rest(&states), None))).abs() < 1e-6);
         let stacked = random(&[3, 2, 2, 3, 4]);
         let other = stacked.copy();
         let _ = other.select(1, 1).narrow(2, 1, 2).fill_(7.0);

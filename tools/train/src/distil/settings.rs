@@ -10,7 +10,7 @@ use crate::device::{DeviceChoice, Precision};
 use crate::error::{Error, Result};
 use crate::model::{Config, Family};
 use crate::optimizer;
-use crate::run::Settings;
+use crate::run::{MOST_STEPS, Settings, refuse_repeated};
 
 /// The TOML file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -204,6 +204,18 @@ impl Settings for DistilSettings {
                 return Err(Error::field(file, field, found.to_string(), format!("at least {least}")));
             }
         }
+        let Training { steps, warmup_steps, batch_tokens, .. } = self.training;
+        for (field, found, most) in [
+            ("training.steps", steps, MOST_STEPS),
+            ("training.warmup_steps", warmup_steps, steps),
+            ("training.batch_tokens", batch_tokens as u64, 1 << 30),
+        ] {
+            if found > most {
+                return Err(Error::field(file, field, found.to_string(), format!("at most {most}")));
+            }
+        }
+        refuse_repeated(file, "data.labels", &self.data.labels)?;
+        self.optimizer.check(file)?;
         let losses = &self.losses;
         let weights = [
             ("losses.soft", losses.soft),

@@ -76,6 +76,14 @@ impl TextSource {
             let expected = "no label: a plain text has none";
             return Err(Error::field(file, "data.train.label", self.path.display().to_string(), expected));
         }
+        if self.label.is_none() && !(self.labels.is_empty() && self.skip.is_empty()) {
+            let expected = "`label` beside `labels` and `skip`: the column that they speak of";
+            return Err(Error::field(file, "data.train", self.path.display().to_string(), expected));
+        }
+        if self.is_plain_text() && !self.only.is_empty() {
+            let expected = "no fields: a plain text has none";
+            return Err(Error::field(file, "data.train.only", self.path.display().to_string(), expected));
+        }
         Ok(())
     }
 
@@ -94,7 +102,12 @@ impl TextSource {
                 Ok(inputs.into_iter().map(|ids| EncodedExample { ids, label: *label }).collect())
             })
             .collect::<Result<_>>()?;
-        Ok(parts.into_iter().flatten().collect())
+        let parts: Vec<EncodedExample> = parts.into_iter().flatten().collect();
+        if parts.is_empty() {
+            let expected = format!("at least one of {SHORTEST_PART} tokens");
+            return Err(Error::field(&self.path, "parts", "none that are long enough", expected));
+        }
+        Ok(parts)
     }
 
     fn texts(&self, names: &[String]) -> Result<Vec<(String, usize)>> {
@@ -197,7 +210,20 @@ mod tests {
         std::fs::write(&plain, "the film was good\n\na bad film\n").unwrap();
         let parts = source(&plain, "").read(&names, &tokenizer, 10).unwrap();
         assert_eq!((parts.len(), parts[1].label), (2, UNLABELLED));
-        let error = source(&plain, "label = \"x\"").check(Path::new("a.toml")).unwrap_err();
-        assert!(error.to_string().contains("a plain text has none"), "{error}");
+        for (more, expected) in [
+            ("label = \"x\"", "data.train.label: found"),
+            ("only = { split = \"train\" }", "data.train.only: found"),
+            ("skip = [\"2\"]", "expected `label` beside `labels` and `skip`"),
+        ] {
+            let error = source(&plain, more).check(Path::new("a.toml")).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        std::fs::write(&plain, "A film.\n").unwrap();
+        let error =
+            source(&plain, "parts = \"sentences\"").read(&names, &tokenizer, 10).unwrap_err().to_string();
+        assert!(
+            error.contains("b.txt: parts: found none that are long enough, expected at least one of 6"),
+            "{error}"
+        );
     }
 }

@@ -44,8 +44,16 @@ impl HardLabels {
 
     /// Mean over the texts, a scalar, of `logits` `[batch, labels]`.
     pub fn cross_entropy(&self, logits: &Tensor, batch: &LabelledBatch) -> Result<Tensor> {
-        let weights = self.weights.as_ref();
-        Ok(logits.f_cross_entropy_loss(&batch.labels, weights, Reduction::Mean, -100, self.smoothing)?)
+        let loss = |weights: Option<&Tensor>, reduction| {
+            logits.f_cross_entropy_loss(&batch.labels, weights, reduction, -100, self.smoothing)
+        };
+        match &self.weights {
+            // libtorch's weighted mean is divided by the weights of the batch, in which a label alone would weigh nothing more.
+            Some(weights) => {
+                Ok(loss(Some(weights), Reduction::Sum)?.f_div_scalar(batch.labels.size()[0] as f64)?)
+            }
+            None => Ok(loss(None, Reduction::Mean)?),
+        }
     }
 }
 

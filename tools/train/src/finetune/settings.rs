@@ -8,7 +8,7 @@ use crate::data::Source;
 use crate::device::{DeviceChoice, Precision};
 use crate::error::{Error, Result};
 use crate::optimizer;
-use crate::run::Settings;
+use crate::run::{MOST_STEPS, Settings, refuse_repeated};
 
 /// The TOML file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -146,25 +146,31 @@ mod defaults {
 impl Settings for FinetuneSettings {
     fn check(&self, file: &Path) -> Result<()> {
         let training = &self.training;
+        self.optimizer.check(file)?;
         let counts = [
-            ("data.labels", self.data.labels.len() as u64, 2),
-            ("data.train", self.data.train.len() as u64, 1),
-            ("data.dev", self.data.dev.len() as u64, 1),
-            ("data.max_length", self.data.max_length as u64, 3),
-            ("training.epochs", training.epochs, 1),
-            ("training.steps", training.steps.unwrap_or(1), 1),
-            ("training.batch_size", training.batch_size as u64, 1),
-            ("training.accumulate", training.accumulate, 1),
-            ("training.evaluations_per_epoch", training.evaluations_per_epoch, 1),
-            ("training.patience", training.patience, 1),
-            ("training.seeds", training.seeds.len() as u64, 1),
-            ("run.log_every", self.run.log_every, 1),
+            ("data.labels", self.data.labels.len() as u64, 2, u64::MAX),
+            ("data.train", self.data.train.len() as u64, 1, u64::MAX),
+            ("data.dev", self.data.dev.len() as u64, 1, u64::MAX),
+            ("data.max_length", self.data.max_length as u64, 3, u64::MAX),
+            ("training.epochs", training.epochs, 1, 1 << 20),
+            ("training.steps", training.steps.unwrap_or(1), 1, MOST_STEPS),
+            ("training.batch_size", training.batch_size as u64, 1, 1 << 20),
+            ("training.accumulate", training.accumulate, 1, 1 << 20),
+            ("training.evaluations_per_epoch", training.evaluations_per_epoch, 1, u64::MAX),
+            ("training.patience", training.patience, 1, u64::MAX),
+            ("training.seeds", training.seeds.len() as u64, 1, u64::MAX),
+            ("run.log_every", self.run.log_every, 1, u64::MAX),
         ];
-        for (field, found, least) in counts {
+        for (field, found, least, most) in counts {
             if found < least {
                 return Err(Error::field(file, field, found.to_string(), format!("at least {least}")));
             }
+            if found > most {
+                return Err(Error::field(file, field, found.to_string(), format!("at most {most}")));
+            }
         }
+        refuse_repeated(file, "data.labels", &self.data.labels)?;
+        refuse_repeated(file, "training.seeds", &training.seeds)?;
         for (field, found) in [
             ("training.warmup_share", training.warmup_share),
             ("training.label_smoothing", training.label_smoothing),

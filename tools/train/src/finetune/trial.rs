@@ -97,16 +97,18 @@ impl<'a> Trial<'a> {
         let checkpoints = Checkpoints::new(output.join("checkpoints"));
         let mut counters = Counters { step: 0, best: None, without_improvement: 0, finished: false };
         let mut best = classifier.parameters.flat().f_zeros_like()?;
-        if let Some((_, folder)) = checkpoints.last()? {
+        checkpoints.refuse_ended(&output.join(MODEL))?;
+        let last = checkpoints.last()?;
+        if let Some((_, folder)) = &last {
             let (found, mut tensors): (Counters, Tensors) =
-                load_state(&folder, &classifier.parameters, &mut optimizer)?;
+                load_state(folder, &classifier.parameters, &mut optimizer)?;
             counters = found;
             if let Some(tensor) = tensors.remove(BEST) {
                 best.f_copy_(&tensor)?;
             }
         }
         std::fs::create_dir_all(&output).map_err(Error::write(&output))?;
-        let log = MetricsLog::open(&output.join(METRICS), counters.step)?;
+        let log = MetricsLog::open(&output.join(METRICS), last.map(|(step, _)| step))?;
         Ok(Self {
             task,
             seed,
@@ -128,7 +130,7 @@ impl<'a> Trial<'a> {
     pub fn train(mut self) -> Result<Outcome> {
         let training = &self.task.settings.training;
         let per_epoch = self.task.train.len().div_ceil(training.texts_of_update()) as u64;
-        let steps = (training.epochs * per_epoch).min(training.steps.unwrap_or(u64::MAX));
+        let steps = training.epochs.saturating_mul(per_epoch).min(training.steps.unwrap_or(u64::MAX));
         let warmup = (steps as f64 * training.warmup_share) as u64;
         let evaluate_every = per_epoch.min(steps).div_ceil(training.evaluations_per_epoch);
         let title = format!("{}, seed {}", self.task.command, self.seed);

@@ -152,13 +152,17 @@ impl Config {
             ("num_hidden_layers", self.num_hidden_layers, 255),
             ("num_attention_heads", self.num_attention_heads, self.hidden_size),
             ("intermediate_size", self.intermediate_size, 65_536),
-            ("max_position_embeddings", self.max_position_embeddings, 65_535),
             ("type_vocab_size", self.type_vocab_size, 255),
         ];
         for (name, value, largest) in sizes {
             if !(1..=largest).contains(&value) {
                 return Err(Error::field(file, name, value.to_string(), format!("1 to {largest}")));
             }
+        }
+        // [CLS], [SEP] and a token between.
+        if !(3..=65_535).contains(&self.max_position_embeddings) {
+            let found = self.max_position_embeddings.to_string();
+            return Err(Error::field(file, "max_position_embeddings", found, "3 to 65535"));
         }
         if self.hidden_size % self.num_attention_heads != 0 {
             let found = self.num_attention_heads.to_string();
@@ -218,6 +222,20 @@ impl Config {
         if let Err(error) = self.check_for_runtime(head, origin) {
             eprintln!("warning: electra pack will not take what this makes: {error}");
         }
+    }
+
+    /// Name, value there and value here of the first size or constant in which `other` is another model than this; dropout and
+    /// the first weights are of its training.
+    pub fn first_difference(&self, other: &Self) -> Option<(String, String, String)> {
+        let fields = |config: &Self| match json!(config) {
+            Value::Object(fields) => fields,
+            _ => unreachable!("a struct is an object"),
+        };
+        let (here, there) = (fields(self), fields(other));
+        let differs = |name: &&String| {
+            !name.ends_with("dropout_prob") && *name != "initializer_range" && here[*name] != there[*name]
+        };
+        here.keys().find(differs).map(|name| (name.clone(), there[name].to_string(), here[name].to_string()))
     }
 
     /// The `config.json` of a model with this encoder and `head`.

@@ -11,7 +11,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::config::{Config, Head};
 use super::parameters::Parameters;
-use crate::checkpoint::write_folder;
+use crate::checkpoint::{refuse_foreign, write_folder};
 use crate::error::{Error, Result};
 
 /// Names of the three files.
@@ -88,6 +88,11 @@ impl Folder {
         &self.tensors
     }
 
+    /// Refuses an `output` in which something else would be lost: whatever is no model, and this folder itself.
+    pub fn check_output(&self, output: &Path) -> Result<()> {
+        refuse_foreign(output, &[CONFIG, WEIGHTS, VOCABULARY], &[&self.path])
+    }
+
     /// Writes a folder with this one's configuration and vocabulary and other weights, whole or not at all.
     pub fn write_with(&self, tensors: &Tensors, kind: WeightKind, output: &Path) -> Result<()> {
         write_folder(output, |to| {
@@ -150,7 +155,7 @@ pub fn write(path: &Path, config: &Config, head: &Head, tensors: &Tensors, vocab
     fs::write(&file, bytes).map_err(Error::write(&file))
 }
 
-/// Reads a safetensors file into f32 (integers stay as they are).
+/// Reads a safetensors file into f32 (integers stay as they are); refuses numbers that are not finite.
 pub fn read_tensors(file: &Path) -> Result<Tensors> {
     let bytes = fs::read(file).map_err(Error::read(file))?;
     let views = SafeTensors::deserialize(&bytes).map_err(|error| {
@@ -172,6 +177,10 @@ pub fn read_tensors(file: &Path) -> Result<Tensors> {
         let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
         let tensor = Tensor::f_from_data_size(view.data(), &shape, kind)?;
         let tensor = if kind == Kind::Int64 { tensor } else { tensor.f_to_kind(Kind::Float)? };
+        // The sum of the magnitudes is finite only where all are; a sum in f64 of numbers of f32 cannot overflow.
+        if !tensor.f_abs()?.f_sum(Kind::Double)?.f_double_value(&[])?.is_finite() {
+            return Err(Error::field(file, name, "a number that is not finite", "finite ones"));
+        }
         tensors.insert(name.to_owned(), tensor);
     }
     Ok(tensors)
@@ -186,19 +195,20 @@ pub enum WeightKind {
     F16,
 }
 
-/// Writes tensors, rounded to `kind`.
+/// Writes tensors, rounded to `kind` where they are no integers.
 pub fn write_tensors(file: &Path, tensors: &Tensors, kind: WeightKind) -> Result<()> {
-    let (wanted, dtype) = match kind {
-        WeightKind::F32 => (Kind::Float, Dtype::F32),
-        WeightKind::F16 => (Kind::Half, Dtype::F16),
-    };
     let mut bytes = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
+        let (wanted, dtype) = match (tensor.kind(), kind) {
+            (Kind::Int64, _) => (Kind::Int64, Dtype::I64),
+            (_, WeightKind::F32) => (Kind::Float, Dtype::F32),
+            (_, WeightKind::F16) => (Kind::Half, Dtype::F16),
+        };
         let tensor = tensor.f_to_device(Device::Cpu)?.f_to_kind(wanted)?.f_contiguous()?;
         let mut data = vec![0; tensor.numel() * wanted.elt_size_in_bytes()];
         tensor.f_copy_data_u8(&mut data, tensor.numel())?;
         let shape: Vec<usize> = tensor.size().iter().map(|&size| size as usize).collect();
-        bytes.push((name, shape, data));
+        bytes.push((name, dtype, shape, data));
     }
     let refuse = |error: safetensors::SafeTensorError| Error::Write {
         file: file.into(),
@@ -206,7 +216,7 @@ pub fn write_tensors(file: &Path, tensors: &Tensors, kind: WeightKind) -> Result
     };
     let views = bytes
         .iter()
-        .map(|(name, shape, data)| Ok((name, TensorView::new(dtype, shape.clone(), data)?)))
+        .map(|(name, dtype, shape, data)| Ok((name, TensorView::new(*dtype, shape.clone(), data)?)))
         .collect::<std::result::Result<Vec<_>, _>>()
         .map_err(refuse)?;
     // transformers wants to know which framework's conventions the tensors follow.

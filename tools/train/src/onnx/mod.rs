@@ -28,8 +28,12 @@ pub fn export(path: &Path, file: &Path, int8: bool) -> Result<()> {
     let mut unfinished = file.as_os_str().to_owned();
     unfinished.push(".writing");
     let unfinished = Path::new(&unfinished);
-    fs::write(unfinished, bytes).map_err(Error::write(unfinished))?;
-    fs::rename(unfinished, file).map_err(Error::write(file))
+    let written = fs::write(unfinished, bytes).map_err(Error::write(unfinished));
+    let written = written.and_then(|()| fs::rename(unfinished, file).map_err(Error::write(file)));
+    if written.is_err() {
+        let _ = fs::remove_file(unfinished);
+    }
+    written
 }
 
 /// Every weight of the encoder and its head, each of the shape that `config.json` gives it.

@@ -63,10 +63,28 @@ pub fn pretrain(settings: &Path, overrides: &[String], output: &Path) -> Result<
 const CURVES: [&str; 6] =
     ["mlm_loss", "rtd_loss", "rtd_accuracy", "validation_mlm_loss", "validation_rtd_loss", "learning_rate"];
 
-/// What a checkpoint remembers besides tensors.
+/// What a checkpoint remembers besides tensors. Checkpoints of before there were the last two do not have them.
 #[derive(Serialize, Deserialize)]
 struct Counters {
     step: u64,
+    /// How many processes share a step.
+    processes: Option<u64>,
+    /// Tokens of all texts.
+    tokens: Option<u64>,
+}
+
+impl Counters {
+    /// Refuses to go on with what would be another training; `folder` is the checkpoint's.
+    fn check(&self, folder: &Path, world: &World, tokens: u64) -> Result<()> {
+        let now = [("processes", self.processes, world.size), ("tokens of data.texts", self.tokens, tokens)];
+        for (field, before, now) in now {
+            if let Some(before) = before.filter(|&before| before != now) {
+                let expected = format!("{before}, with which the run began, or another --output");
+                return Err(Error::field(folder, field, now.to_string(), expected));
+            }
+        }
+        Ok(())
+    }
 }
 
 struct Run {
@@ -81,6 +99,8 @@ struct Run {
     checkpoints: Checkpoints,
     /// Only where this process leads.
     log: Option<MetricsLog>,
+    /// Of all texts.
+    tokens: u64,
     /// Steps done.
     step: u64,
     /// Figures of the steps since the last line of the log, and the norms of their gradients, on the device: reading
@@ -105,6 +125,7 @@ impl Run {
         let data = &settings.data;
         let cache = IdCache { folder: &data.cache, texts: &data.texts, tokenizer: &tokenizer };
         let ids = processes.one_before_others(|| cache.open())?;
+        let tokens = ids.len() as u64;
         let batches = Batches::new(ids, tokenizer.special, &settings, device, &data.texts[0])?;
         let training = &settings.training;
         let list = Pretraining::parameters(&settings);
@@ -115,11 +136,16 @@ impl Run {
         let checkpoints = Checkpoints::new(output.join("checkpoints"));
         let (mut step, mut log) = (0, None);
         if processes.world().leads() {
-            if let Some((_, folder)) = checkpoints.last()? {
-                let (counters, _): (Counters, _) = load_state(&folder, &parameters, &mut optimizer)?;
+            for result in ["discriminator", "language-model"] {
+                checkpoints.refuse_ended(&output.join(result))?;
+            }
+            let last = checkpoints.last()?;
+            if let Some((_, folder)) = &last {
+                let (counters, _): (Counters, _) = load_state(folder, &parameters, &mut optimizer)?;
+                counters.check(folder, processes.world(), tokens)?;
                 step = counters.step;
             }
-            log = Some(MetricsLog::open(&output.join(METRICS), step)?);
+            log = Some(MetricsLog::open(&output.join(METRICS), last.map(|(step, _)| step))?);
         }
         let step = processes.share_number(step)?;
         for tensor in [parameters.flat(), &optimizer.first, &optimizer.second] {
@@ -136,6 +162,7 @@ impl Run {
             batches,
             checkpoints,
             log,
+            tokens,
             step,
             unread: Vec::new(),
             since: Instant::now(),
@@ -293,7 +320,11 @@ impl Run {
     }
 
     fn write_checkpoint(&self) -> Result<()> {
-        let counters = Counters { step: self.step };
+        let counters = Counters {
+            step: self.step,
+            processes: Some(self.processes.world().size),
+            tokens: Some(self.tokens),
+        };
         self.checkpoints.write(self.step, |folder| {
             save_state(folder, &self.parameters, &self.optimizer, &counters, Tensors::new())
         })

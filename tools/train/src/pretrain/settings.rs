@@ -8,7 +8,7 @@ use crate::device::{DeviceChoice, Precision};
 use crate::error::{Error, Result};
 use crate::model::{Config, Family};
 use crate::optimizer;
-use crate::run::Settings;
+use crate::run::{MOST_STEPS, Settings};
 
 /// The TOML file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -194,10 +194,20 @@ impl Settings for PretrainSettings {
         if self.data.texts.is_empty() {
             return Err(Error::field(file, "data.texts", "none", "at least one file"));
         }
+        self.optimizer.check(file)?;
+        if self.optimizer.layer_decay != 1.0 {
+            let found = self.optimizer.layer_decay.to_string();
+            return Err(Error::field(file, "optimizer.layer_decay", found, "1: all layers learn alike here"));
+        }
+        let weight = self.training.discriminator_weight;
+        if !(0.0..=1e6).contains(&weight) {
+            let found = weight.to_string();
+            return Err(Error::field(file, "training.discriminator_weight", found, "0 to 1e6"));
+        }
         let longest = self.model.max_position_embeddings as usize;
         let counts = [
             ("data.sequence_length", self.data.sequence_length as u64, 3, longest as u64),
-            ("training.steps", self.training.steps, 1, u64::MAX),
+            ("training.steps", self.training.steps, 1, MOST_STEPS),
             ("training.warmup_steps", self.training.warmup_steps, 0, self.training.steps),
             ("training.batch_size", self.training.batch_size as u64, 1, 1 << 20),
             ("training.accumulate", self.training.accumulate, 1, 1 << 20),

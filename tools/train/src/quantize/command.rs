@@ -1,6 +1,5 @@
 //! The command `quantize`: the training, and the report after it.
 
-use std::fs;
 use std::path::Path;
 
 use tch::Device;
@@ -11,7 +10,7 @@ use super::settings::QuantizeSettings;
 use crate::classification::{TextClassifier, labels_of, tokenizer_of};
 use crate::error::{Error, Result};
 use crate::finetune::{HardLabels, METRICS, MODEL, Task, Trial, read_examples};
-use crate::model::folder::{CONFIG, Folder, VOCABULARY};
+use crate::model::folder::{CONFIG, Folder};
 use crate::run::{draw_curves, load_settings};
 
 const REPORT: &str = "report.json";
@@ -62,7 +61,7 @@ fn teacher(
 ) -> Result<TextClassifier> {
     let teacher = Folder::read(path)?;
     check_labels(&teacher, labels)?;
-    check_vocabulary(&teacher, folder)?;
+    teacher.same_vocabulary(folder)?;
     tokenizer_of(&teacher)?;
     let positions = teacher.config.max_position_embeddings;
     if positions < longest as i64 {
@@ -80,26 +79,4 @@ fn check_labels(folder: &Folder, expected: &[String]) -> Result<()> {
     }
     let expected = format!("{}, as data.labels has them", expected.join(", "));
     Err(Error::field(&folder.file(CONFIG), "id2label", found.join(", "), expected))
-}
-
-/// Names the first line in which two vocabularies differ.
-fn check_vocabulary(folder: &Folder, like: &Folder) -> Result<()> {
-    let read = |folder: &Folder| {
-        let file = folder.file(VOCABULARY);
-        fs::read_to_string(&file).map_err(Error::read(&file))
-    };
-    let (found, expected) = (read(folder)?, read(like)?);
-    let (mut found, mut expected) = (found.lines(), expected.lines());
-    for line in 1.. {
-        let (found, expected) = match (found.next(), expected.next()) {
-            (None, None) => break,
-            (found, expected) if found == expected => continue,
-            differing => differing,
-        };
-        let expected =
-            format!("{}, as {} has it", expected.unwrap_or("no more lines"), like.file(VOCABULARY).display());
-        let found = found.unwrap_or("no more lines");
-        return Err(Error::field(&folder.file(VOCABULARY), format!("line {line}"), found, expected));
-    }
-    Ok(())
 }

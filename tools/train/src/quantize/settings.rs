@@ -151,6 +151,14 @@ impl Settings for QuantizeSettings {
         if !(0.0..=1.0).contains(&weight) {
             return Err(Error::field(file, "training.teacher_weight", weight.to_string(), "0 to 1"));
         }
+        let training = &self.training;
+        let (balanced, smoothed) =
+            (training.class_weights != ClassWeights::None, training.label_smoothing != 0.0);
+        if weight == 1.0 && (balanced || smoothed) {
+            let field = if balanced { "training.class_weights" } else { "training.label_smoothing" };
+            let expected = "none, or a training.teacher_weight below 1: at 1 no label is learnt from";
+            return Err(Error::field(file, field, "one", expected));
+        }
         self.of_trial().check(file)
     }
 

@@ -16,12 +16,12 @@ pub struct MetricsLog {
 }
 
 impl MetricsLog {
-    /// Opens the log at `path`. Lines after `step` are of a run that was interrupted after its last checkpoint; they are
-    /// dropped, since these steps come again.
-    pub fn open(path: &Path, step: u64) -> Result<Self> {
+    /// Opens the log at `path` of a run whose last checkpoint is of `step`, none where there is no checkpoint. Later lines are of
+    /// a run that was interrupted after it; they are dropped, since these steps come again.
+    pub fn open(path: &Path, step: Option<u64>) -> Result<Self> {
         let kept: String = Self::read(path)?
             .into_iter()
-            .filter(|line| line.get("step").and_then(Value::as_u64).is_some_and(|it| it <= step))
+            .filter(|line| line.get("step").and_then(Value::as_u64).is_some_and(|it| Some(it) <= step))
             .map(|line| format!("{}\n", Value::Object(line)))
             .collect();
         let unfinished = path.with_extension("jsonl.writing");
@@ -58,9 +58,12 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("metrics.jsonl");
         fs::write(&path, "{\"step\":1,\"loss\":3.0}\n{\"step\":2}\n{\"step\":3}\n{\"st").unwrap();
-        let mut log = MetricsLog::open(&path, 2).unwrap();
+        let mut log = MetricsLog::open(&path, Some(2)).unwrap();
         log.write(&json!({"step": 3, "loss": 1.5})).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text, "{\"loss\":3.0,\"step\":1}\n{\"step\":2}\n{\"loss\":1.5,\"step\":3}\n");
+        fs::write(&path, "{\"step\":0}\n").unwrap();
+        MetricsLog::open(&path, None).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "");
     }
 }

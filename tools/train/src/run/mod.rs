@@ -11,5 +11,5 @@ pub use curves::draw_curves;
 pub use lock::FolderLock;
 pub use log::MetricsLog;
 pub use progress::{Progress, Waiting};
-pub use settings::{SAVED_SETTINGS, Settings, load_settings, read_settings};
+pub use settings::{MOST_STEPS, SAVED_SETTINGS, Settings, load_settings, read_settings, refuse_repeated};
 pub use state::{check_weights, load_state, save_state};

@@ -1,5 +1,6 @@
 //! The TOML file of a run, its overrides from the command line, and the copy saved with the result.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,20 @@ use crate::error::{Error, Result};
 
 /// Name of the copy in a run's folder.
 pub const SAVED_SETTINGS: &str = "settings.toml";
+/// Updates of a run: far beyond any, and far enough from where numbers of steps and of passes would overflow.
+pub const MOST_STEPS: u64 = 1 << 40;
+/// What the commands write into a run's folder, seeds' folders apart.
+const WRITTEN: [&str; 9] = [
+    "checkpoints",
+    "metrics.jsonl",
+    "curves.svg",
+    "discriminator",
+    "generator",
+    "language-model",
+    "model",
+    "summary.json",
+    "report.json",
+];
 /// The table that may differ when a run goes on: where and how often, not what is computed.
 const FREE_TABLE: &str = "run";
 
@@ -24,7 +39,7 @@ pub trait Settings: Serialize + DeserializeOwned {
 }
 
 /// Reads settings as [`read_settings`] does, takes the folder `output` for as long as the lock lives, and saves them
-/// there, from where a run goes on only with the same settings.
+/// there. A run that has left anything goes on only with the same settings.
 pub fn load_settings<T: Settings>(
     file: &Path,
     overrides: &[String],
@@ -32,7 +47,14 @@ pub fn load_settings<T: Settings>(
 ) -> Result<(T, FolderLock)> {
     let settings: T = read_settings(file, overrides)?;
     let lock = FolderLock::take(output)?;
-    save(&settings, output)?;
+    let written = written_in(output)?;
+    if let Some(name) = &written
+        && !output.join(SAVED_SETTINGS).exists()
+    {
+        let found = format!("{name} in it, and no {SAVED_SETTINGS}");
+        return Err(Error::field(output, "output", found, "a new folder, or that of a run"));
+    }
+    save(&settings, output, written.is_some())?;
     Ok((settings, lock))
 }
 
@@ -44,12 +66,23 @@ pub fn read_settings<T: Settings>(file: &Path, overrides: &[String]) -> Result<T
         apply(&mut table, change)?;
     }
     let mut settings: T = table.try_into().map_err(|error| not_toml(file, &error))?;
-    let base = file.parent().unwrap_or(Path::new(""));
+    // Whichever way leads to it, a path is the same one when the run goes on.
+    let whole = fs::canonicalize(file).map_err(Error::read(file))?;
+    let base = whole.parent().unwrap_or(Path::new("/"));
     for path in settings.paths() {
-        *path = std::path::absolute(base.join(&path)).map_err(Error::read(path))?;
+        *path = base.join(&path);
     }
     settings.check(file)?;
     Ok(settings)
+}
+
+/// Refuses a list `field` in which a value stands twice.
+pub fn refuse_repeated<T: PartialEq + Display>(file: &Path, field: &str, values: &[T]) -> Result<()> {
+    let repeated = values.iter().enumerate().find(|&(index, value)| values[..index].contains(value));
+    match repeated {
+        Some((_, value)) => Err(Error::field(file, field, format!("{value} twice"), "each once")),
+        None => Ok(()),
+    }
 }
 
 fn not_toml(file: &Path, error: &toml::de::Error) -> Error {
@@ -68,7 +101,8 @@ fn apply(table: &mut Table, change: &str) -> Result<()> {
     let refuse = || Error::field(Path::new("--set"), change, "no such form", "table.key=value");
     let (path, value) = change.split_once('=').ok_or_else(refuse)?;
     let value = match format!("value = {value}").parse::<Table>() {
-        Ok(mut parsed) => parsed.remove("value").ok_or_else(refuse)?,
+        Ok(mut parsed) if parsed.len() == 1 => parsed.remove("value").ok_or_else(refuse)?,
+        Ok(_) => return Err(refuse()),
         Err(_) => Value::String(value.to_owned()),
     };
     let mut target = table;
@@ -82,11 +116,23 @@ fn apply(table: &mut Table, change: &str) -> Result<()> {
     Ok(())
 }
 
-fn save<T: Settings>(settings: &T, output: &Path) -> Result<()> {
+/// A name in `output` that is one of those that runs write to.
+fn written_in(output: &Path) -> Result<Option<String>> {
+    for entry in fs::read_dir(output).map_err(Error::read(output))? {
+        let name = entry.map_err(Error::read(output))?.file_name().to_string_lossy().into_owned();
+        if WRITTEN.contains(&&*name) || name.starts_with("seed-") {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
+/// Saves `settings`; in a run that has `begun` they must be those that it has.
+fn save<T: Settings>(settings: &T, output: &Path, begun: bool) -> Result<()> {
     let file = output.join(SAVED_SETTINGS);
     let refuse = |error: &dyn ToString| Error::field(&file, "settings", error.to_string(), "TOML");
     let table = Table::try_from(settings).map_err(|error| refuse(&error))?;
-    if file.exists() {
+    if begun {
         let text = fs::read_to_string(&file).map_err(Error::read(&file))?;
         let before: Table = text.parse().map_err(|error| not_toml(&file, &error))?;
         compare(&before, &table, "", &file)?;
@@ -161,8 +207,11 @@ mod tests {
             let changes: Vec<String> = changes.iter().map(|&it| it.to_owned()).collect();
             load_settings::<Example>(&file, &changes, &output).map(|(settings, _)| settings)
         };
+        // Nothing has come of it yet: it may be mended.
+        load(&["steps=7"]).unwrap();
         let first = load(&["steps=4"]).unwrap();
-        assert_eq!((first.steps, first.data.text), (4, root.path().join("a.txt")));
+        fs::write(output.join("metrics.jsonl"), "").unwrap();
+        assert_eq!((first.steps, first.data.text), (4, root.path().canonicalize().unwrap().join("a.txt")));
         assert_eq!(load(&["steps=4", "run.device=cuda"]).unwrap().run.device, "cuda");
         let error = load(&["steps=5"]).unwrap_err().to_string();
         assert!(
@@ -174,5 +223,9 @@ mod tests {
             error.contains("a.toml: settings: found") && error.contains("unknown field `stepps`"),
             "{error}"
         );
+        assert!(load(&["steps=4\nx=5"]).unwrap_err().to_string().contains("expected table.key=value"));
+        fs::remove_file(output.join(SAVED_SETTINGS)).unwrap();
+        let error = load(&["steps=4"]).unwrap_err().to_string();
+        assert!(error.contains("out: output: found metrics.jsonl in it, and no settings.toml"), "{error}");
     }
 }
