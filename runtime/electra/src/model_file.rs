@@ -91,8 +91,8 @@ impl ModelFile {
     /// # Errors
     /// When there is none; the error lists where it was looked for.
     pub fn open_default() -> Result<Self, Error> {
-        if let Some(path) = std::env::var_os("ELECTRA_MODEL") {
-            return Self::open(PathBuf::from(path));
+        if let Some(path) = named_by_environment() {
+            return Self::open(path);
         }
         #[cfg(feature = "embed-model")]
         {
@@ -109,8 +109,8 @@ impl ModelFile {
     /// # Errors
     /// When there is none; the error lists where it was looked for.
     pub fn open_default_detector() -> Result<Self, Error> {
-        match std::env::var_os("ELECTRA_MODEL") {
-            Some(path) => Self::open(PathBuf::from(path)),
+        match named_by_environment() {
+            Some(path) => Self::open(path),
             None => Self::search(default_model::REPLACED_TOKENS),
         }
     }
@@ -158,6 +158,11 @@ impl ModelFile {
         }
         Err(Error::Head { path: self.path().to_path_buf(), found, expected })
     }
+}
+
+/// Unset and empty are the same, as for `ELECTRA_KERNELS`.
+fn named_by_environment() -> Option<PathBuf> {
+    std::env::var_os("ELECTRA_MODEL").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 #[allow(unsafe_code)]

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use electra::EngineKind;
+use electra_core::MAX_WORKERS;
 
 use crate::commands::fit::{Target, parse_size};
+use crate::failure::Failure;
 
 const ENVIRONMENT: &str = "\
 Environment:
@@ -72,7 +74,7 @@ pub(crate) struct ClassifyArgs {
     #[arg(long)]
     pub truncate: bool,
     /// Worker threads, an arena each [default: one for texts given here, all cores for --input]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub threads: Option<NonZeroUsize>,
 }
 
@@ -113,7 +115,7 @@ pub(crate) struct EvaluateArgs {
     #[arg(long)]
     pub truncate: bool,
     /// Worker threads, an arena each; latency is measured per text [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub threads: Option<NonZeroUsize>,
 }
 
@@ -204,7 +206,7 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     pub truncate: bool,
     /// Worker threads, an arena each
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_threads)]
     pub threads: NonZeroUsize,
     /// Requests that may wait; the next one is answered 'error busy'
     #[arg(long, value_name = "N", default_value = "64")]
@@ -272,14 +274,26 @@ pub(crate) struct EngineArgs {
     #[arg(long, value_name = "BYTES")]
     pub arena_bytes: Option<usize>,
     /// Cores that share the work on each text, at most 8; the answers do not depend on it [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_split)]
     pub split: Option<usize>,
-    /// Pin the cores of --split
+    /// Pin the cores of --split; with one worker only
     #[arg(long)]
     pub pin: bool,
 }
 
 impl EngineArgs {
+    /// As many workers as `asked` for, or `default`; one where its cores are pinned.
+    pub(crate) fn workers(&self, asked: Option<NonZeroUsize>, default: usize) -> Result<usize, Failure> {
+        match asked.map(NonZeroUsize::get) {
+            Some(workers) if self.pin && workers > 1 => {
+                Err(Failure::Usage("--pin goes with --threads 1: workers would share the cores".to_owned()))
+            }
+            Some(workers) => Ok(workers),
+            None if self.pin => Ok(1),
+            None => Ok(default),
+        }
+    }
+
     pub(crate) fn options(&self) -> electra::EngineOptions {
         electra::EngineOptions {
             engine: self.engine.unwrap_or_default(),
@@ -310,6 +324,18 @@ fn parse_engine(name: &str) -> Result<EngineKind, String> {
         let names: Vec<_> = EngineKind::ALL.iter().map(|engine| engine.name()).collect();
         format!("this build has: {}", names.join(", "))
     })
+}
+
+/// Each of them has an arena and a stack: more than any machine has cores is a slip of the finger.
+fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
+    const MOST: usize = 1024;
+    let threads = text.parse().ok().filter(|threads: &NonZeroUsize| threads.get() <= MOST);
+    threads.ok_or_else(|| format!("expected 1 to {MOST}"))
+}
+
+fn parse_split(text: &str) -> Result<usize, String> {
+    let cores = text.parse().ok().filter(|cores| (1..=MAX_WORKERS).contains(cores));
+    cores.ok_or_else(|| format!("expected 1 to {MAX_WORKERS}"))
 }
 
 /// An address that only this machine reaches: there is neither encryption nor a password.

@@ -1,8 +1,13 @@
 //! What ends a command early, and the exit code for it.
 
 use std::fmt::{self, Display};
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
+
+/// Says something on standard error. Where nobody reads that, or its disk is full, the work goes on: the exit code tells.
+pub(crate) fn say(message: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "electra: {message}");
+}
 
 /// Why a command ends.
 #[derive(Debug)]
@@ -26,11 +31,11 @@ impl Failure {
     pub(crate) fn report(self) -> ExitCode {
         match self {
             Self::Run(message) | Self::Partly(message) => {
-                eprintln!("electra: {message}");
+                say(format_args!("{message}"));
                 ExitCode::from(1)
             }
             Self::Usage(message) => {
-                eprintln!("electra: {message}\nTry 'electra --help'.");
+                say(format_args!("{message}\nTry 'electra --help'."));
                 ExitCode::from(2)
             }
             Self::ClosedPipe => ExitCode::SUCCESS,
@@ -50,7 +55,10 @@ impl Display for Failure {
 
 impl From<electra::Error> for Failure {
     fn from(error: electra::Error) -> Self {
-        Self::run(error)
+        match error {
+            electra::Error::MaxTokens { .. } => Self::Usage(error.to_string()),
+            error => Self::run(error),
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! Texts from the command line, from files and from standard input, one at a time. A bad row is an item like any
 //! other, so that the rows after it are still read.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -73,8 +75,12 @@ impl Source<'_> {
             Box::new(file)
         };
         let mut reader = BufReader::with_capacity(1 << 16, reader);
-        if reader.fill_buf().map_err(|error| fail(&name, error))?.is_empty() {
+        let beginning = reader.fill_buf().map_err(|error| fail(&name, error))?;
+        if beginning.is_empty() || beginning == BYTE_ORDER_MARK {
             return Err(fail(&name, "is empty, expected at least one text"));
+        }
+        if beginning.starts_with(&[0xff, 0xfe]) || beginning.starts_with(&[0xfe, 0xff]) {
+            return Err(fail(&name, "is in UTF-16, expected UTF-8"));
         }
         match format {
             Format::Txt => Ok(lines(name, reader, |line| Some(Ok(Content { text: line, label: None })))),
@@ -106,7 +112,8 @@ impl Source<'_> {
         if self.path == Path::new("-") {
             return Ok(Format::Txt);
         }
-        match self.path.extension().and_then(|extension| extension.to_str()) {
+        let extension = self.path.extension().and_then(|extension| extension.to_str());
+        match extension.map(str::to_ascii_lowercase).as_deref() {
             Some("csv") => Ok(Format::Csv),
             Some("tsv") => Ok(Format::Tsv),
             Some("jsonl" | "ndjson") => Ok(Format::Jsonl),
@@ -128,7 +135,8 @@ impl Source<'_> {
         if format == Format::Tsv {
             builder.delimiter(b'\t').quoting(false);
         }
-        let mut reader = builder.from_reader(reader);
+        let beginnings = Beginnings::default();
+        let mut reader = builder.from_reader(LineReader::new(reader, beginnings.clone()));
         let header = reader.headers().map_err(|error| fail(&name, error))?.clone();
         let find = |wanted: &[&str]| {
             let column = wanted.iter().find_map(|wanted| header.iter().position(|name| name == *wanted));
@@ -143,18 +151,74 @@ impl Source<'_> {
         Ok(Box::new(std::iter::from_fn(move || match reader.read_byte_record(&mut record) {
             Ok(false) => None,
             Ok(true) => {
-                let line = record.position().map_or(0, csv::Position::line);
+                let line = beginnings.line(record.position());
                 Some(Ok(Row { line, content: cells(&record, text, label) }))
             }
             Err(error) => match error.kind() {
                 csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
-                    let line = pos.as_ref().map_or(0, csv::Position::line);
+                    let line = beginnings.line(pos.as_ref());
                     let content = Err(format!("{len} fields found, {expected_len} expected"));
                     Some(Ok(Row { line, content }))
                 }
                 _ => Some(Err(fail(&name, error))),
             },
         })))
+    }
+}
+
+/// Where in the bytes that were read the lines with anything on them begin. The parser's own positions are in front of what it
+/// skips before a row: the line feed of the row before, where a carriage return ended that, and empty lines.
+#[derive(Clone, Default)]
+struct Beginnings(Arc<Mutex<VecDeque<(u64, u64)>>>);
+
+impl Beginnings {
+    /// The line of the row at `position`; positions must not go back.
+    fn line(&self, position: Option<&csv::Position>) -> u64 {
+        let Some(position) = position else { return 0 };
+        let mut beginnings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while beginnings.front().is_some_and(|(byte, _)| *byte < position.byte()) {
+            beginnings.pop_front();
+        }
+        beginnings.front().map_or_else(|| position.line(), |(_, line)| *line)
+    }
+}
+
+/// Fills [`Beginnings`] as it is read.
+struct LineReader<R> {
+    inner: R,
+    beginnings: Beginnings,
+    byte: u64,
+    line: u64,
+    /// Whether the present line has nothing on it so far.
+    empty: bool,
+}
+
+impl<R> LineReader<R> {
+    fn new(inner: R, beginnings: Beginnings) -> Self {
+        Self { inner, beginnings, byte: 0, line: 1, empty: true }
+    }
+}
+
+impl<R: Read> Read for LineReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        let mut beginnings = self.beginnings.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for byte in &buffer[..read] {
+            match byte {
+                b'\n' => {
+                    self.line += 1;
+                    self.empty = true;
+                }
+                b'\r' => {}
+                _ if self.empty => {
+                    beginnings.push_back((self.byte, self.line));
+                    self.empty = false;
+                }
+                _ => {}
+            }
+            self.byte += 1;
+        }
+        Ok(read)
     }
 }
 

@@ -1,8 +1,11 @@
 //! Standard output and progress.
 
 use std::io::{self, IsTerminal, StdoutLock, Write};
+use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::failure::say;
 
 /// Buffered standard output, with a progress display on standard error where both a person and a long input are
 /// there to need one.
@@ -10,6 +13,7 @@ pub(crate) struct Output {
     writer: io::BufWriter<StdoutLock<'static>>,
     progress: ProgressBar,
     interactive: bool,
+    prompt: bool,
 }
 
 impl Output {
@@ -28,7 +32,14 @@ impl Output {
             ProgressBar::hidden()
         };
         let interactive = io::stdout().is_terminal();
-        Self { writer: io::BufWriter::with_capacity(1 << 16, io::stdout().lock()), progress, interactive }
+        let writer = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
+        Self { writer, progress, interactive, prompt: false }
+    }
+
+    /// Hands on every line at once where the input is one that may still be written.
+    pub(crate) fn prompt_for(mut self, input: Option<&PathBuf>) -> Self {
+        self.prompt = input.is_some_and(|path| path == Path::new("-"));
+        self
     }
 
     /// Writes one line. `rows` more rows of the input are done.
@@ -41,7 +52,8 @@ impl Output {
                 writer.flush()
             });
         }
-        writeln!(self.writer, "{line}")
+        writeln!(self.writer, "{line}")?;
+        if self.prompt { self.writer.flush() } else { Ok(()) }
     }
 
     /// Counts a row that prints nothing.
@@ -57,7 +69,7 @@ impl Output {
     /// Says on standard error that a row was bad.
     pub(crate) fn bad_row(&mut self, input: &str, line: u64, problem: &str) {
         self.progress.inc(1);
-        self.progress.suspend(|| eprintln!("electra: {input}, line {line}: {problem}"));
+        self.progress.suspend(|| say(format_args!("{input}, line {line}: {problem}")));
     }
 
     /// Ends the progress display and flushes.

@@ -86,11 +86,6 @@ fn run_batch<W: Send, T: Send>(
     batch.into_iter().zip(results).map(|(row, (_, result))| (row, result)).collect()
 }
 
-/// Workers for a command: as many as asked for, or `default`.
-pub(crate) fn count(asked: Option<std::num::NonZeroUsize>, default: usize) -> usize {
-    asked.map_or(default, std::num::NonZeroUsize::get)
-}
-
 /// Cores that this process may use.
 pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)

@@ -155,6 +155,15 @@ fn one_bad_row_loses_nothing_else() {
     expect_code(&output, 1);
     assert_eq!(stdout(&output).lines().count(), 2);
     assert!(stderr(&output).contains("line 3: 1 fields found, 2 expected"), "{}", stderr(&output));
+    // Lines as an editor counts them, whatever ends them.
+    let input = b"text,label\r\ngood film,1\r\n\r\n\r\nbad film\r\n\"two\r\nlines\",1\r\nx\r\n\xff,1\r\nlast";
+    let output = run_with(&["classify", "--input", "-", "--format", "csv"], input);
+    expect_code(&output, 1);
+    let said = stderr(&output);
+    for line in ["line 5: 1 fields", "line 8: 1 fields", "line 9: invalid UTF-8", "line 10: 1 fields"] {
+        assert!(said.contains(line), "{said}");
+    }
+    assert_eq!(said.lines().count(), 5, "{said}");
 
     let input = b"{\"text\": \"good\"}\n{\"text\": 7}\nnot json\n{}\n{\"text\": \"fine\"}\n";
     let output = run_with(&["classify", "--input", "-", "--format", "jsonl"], input);
@@ -170,18 +179,21 @@ fn failures_at_run_time_exit_with_1() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
     fs::write(path("empty.txt"), "").expect("written");
+    fs::write(path("marked.txt"), "\u{feff}").expect("written");
+    fs::write(path("windows.TXT"), b"\xff\xfeg\0").expect("written");
     fs::write(path("not-a-model"), vec![7; 100_000]).expect("written");
     fs::write(path("empty-model"), "").expect("written");
     let folder_name = folder.path().to_str().expect("UTF-8");
     for (args, message) in [
         (vec!["classify", "--input", &path("missing.txt")], "missing.txt: No such file"),
         (vec!["classify", "--input", &path("empty.txt")], "empty.txt: is empty"),
+        (vec!["classify", "--input", &path("marked.txt")], "marked.txt: is empty"),
+        (vec!["classify", "--input", &path("windows.TXT")], "windows.TXT: is in UTF-16, expected UTF-8"),
         (vec!["classify", "--input", folder_name, "--format", "txt"], "directory"),
         (vec!["classify", "x", "--model", &path("missing")], "missing: No such file"),
         (vec!["classify", "x", "--model", folder_name], "is a directory, expected a model file"),
         (vec!["classify", "x", "--model", &path("empty-model")], "is empty, expected a model file"),
         (vec!["classify", "x", "--model", &path("not-a-model")], "not an electra model file"),
-        (vec!["classify", "x", "--max-tokens", "513"], "max_tokens is 513, expected 3 to 512"),
         (vec!["classify", "x", "--arena-bytes", "1000"], "1000 bytes given, 1135936 needed for 512 tokens"),
         (
             vec!["detect", "x", "--model", SENTIMENT_MODEL],
@@ -290,9 +302,75 @@ fn neither_threads_nor_neighbours_change_an_answer() {
         }
     }
     for wrong in ["0", "9"] {
-        expect_code(&run(&["classify", "x", "--split", wrong]), 1);
+        expect_code(&run(&["classify", "x", "--split", wrong]), 2);
     }
+    for wrong in ["0", "1025", "18446744073709551615"] {
+        expect_code(&run(&["classify", "x", "--threads", wrong]), 2);
+    }
+    expect_code(&run(&["classify", "x", "--threads", "2", "--pin"]), 2);
     if std::thread::available_parallelism().is_ok_and(|cores| cores.get() >= 2) {
-        assert_eq!(answers(&["--threads", "1", "--split", "2", "--pin"]), expected);
+        // One worker, whose cores they are.
+        assert_eq!(answers(&["--split", "2", "--pin"]), expected);
+    }
+}
+
+/// Where nobody reads what is wrong, the exit code says that something was, and no answer is lost.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_standard_error_loses_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("rows.csv");
+    let rows = "good film,1\nbad\n".repeat(50);
+    fs::write(&path, format!("text,label\n{rows}")).expect("written");
+    let full = || fs::File::options().write(true).open("/dev/full").expect("a full disk");
+    let path = path.to_str().expect("UTF-8");
+    for (args, code, lines) in [
+        (&["classify", "--input", path][..], 1, 50),
+        (&["classify", "--input", "missing.txt"], 1, 0),
+        (&["classify", "x", "--max-tokens", "513"], 2, 0),
+    ] {
+        let output = electra().args(args).stderr(full()).output().expect("it runs");
+        expect_code(&output, code);
+        assert_eq!(stdout(&output).lines().count(), lines);
+    }
+}
+
+/// What is still being written is answered line by line.
+#[test]
+fn every_command_answers_while_it_reads() {
+    for name in ["classify", "detect", "tokenize"] {
+        let mut args = vec![name, "--input", "-"];
+        if name != "tokenize" {
+            args.extend(["--max-tokens", "16"]);
+        }
+        let mut child =
+            electra().args(&args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it runs");
+        let mut input = child.stdin.take().expect("a pipe");
+        let mut answers = BufReader::new(child.stdout.take().expect("a pipe"));
+        for text in ["good", "bad"] {
+            writeln!(input, "{text}").expect("read");
+            let mut answer = String::new();
+            answers.read_line(&mut answer).expect("an answer");
+            assert!(answer.contains(text), "{name}: {answer}");
+            if name == "detect" {
+                answer.clear();
+                answers.read_line(&mut answer).expect("the token's line");
+            }
+        }
+        drop(input);
+        assert!(child.wait().expect("it ends").success());
+    }
+}
+
+#[test]
+fn an_impossible_length_is_wrong_use() {
+    for tokens in ["0", "513", "2000000000", "18446744073709551615"] {
+        for name in ["classify", "footprint"] {
+            let mut args = vec![name, "--max-tokens", tokens];
+            args.extend((name == "classify").then_some("x"));
+            let output = run(&args);
+            expect_code(&output, 2);
+            assert!(stderr(&output).contains(&format!("max_tokens is {tokens}, expected 3 to 512")));
+        }
     }
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::{SENTENCE, electra, expect_code, run, run_with, stderr, stdout};
 use serde_json::Value;
@@ -14,6 +14,16 @@ fn json(args: &[&str]) -> Value {
     let output = run(args);
     expect_code(&output, 0);
     serde_json::from_str(&stdout(&output)).expect("one JSON object")
+}
+
+/// A copy of it in `folder`.
+fn copy_of_fixture(architecture: &str, folder: &Path) -> PathBuf {
+    let copy = folder.join("copy");
+    fs::create_dir(&copy).expect("made");
+    for file in fs::read_dir(fixture(architecture)).expect("fixture").flatten() {
+        fs::copy(file.path(), copy.join(file.file_name())).expect("copied");
+    }
+    copy
 }
 
 /// A folder among the fixtures with `config.json` and weights for this architecture.
@@ -104,6 +114,52 @@ fn a_damaged_model_is_refused_by_section() {
     refuse(&big_endian, "big-endian");
 }
 
+/// What a model must not be written over, and what lies beside it.
+#[cfg(unix)]
+#[test]
+fn pack_replaces_models_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy = copy_of_fixture("ElectraForSequenceClassification", folder.path());
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let source = copy.to_str().expect("UTF-8");
+    let weights = fs::read(copy.join("model.safetensors")).expect("weights");
+    let of_source = format!("{source}/model.safetensors");
+    std::os::unix::fs::symlink("nothing", path("dangling")).expect("a link");
+    let dev_null = "/dev/null".to_owned();
+    for (output, message) in [
+        (&of_source, "is read, expected a model file to write"),
+        (&path("dangling"), "is a link to nothing"),
+        (&path(""), "is a directory"),
+        (&dev_null, "is no regular file"),
+    ] {
+        let refused = run(&["pack", source, "-o", output]);
+        expect_code(&refused, 1);
+        assert!(stderr(&refused).contains(message), "{}", stderr(&refused));
+    }
+    assert_eq!(fs::read(copy.join("model.safetensors")).expect("weights"), weights);
+
+    fs::write(path("model.electra.partial"), "somebody's").expect("written");
+    fs::write(path("model.electra"), "an older one").expect("written");
+    std::os::unix::fs::symlink("model.electra", path("current")).expect("a link");
+    expect_code(&run(&["pack", source, "-o", &path("current")]), 0);
+    expect_code(&run(&["inspect", &path("model.electra")]), 0);
+    assert!(fs::symlink_metadata(path("current")).is_ok_and(|link| link.is_symlink()));
+    assert_eq!(fs::read_to_string(path("model.electra.partial")).expect("still there"), "somebody's");
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 5);
+
+    let config = copy.join("config.json");
+    let document = fs::read_to_string(&config).expect("a config");
+    let mut document: Value = serde_json::from_str(&document).expect("JSON");
+    for labels in [["same", "same"], ["", "b"], ["a", "b\u{1b}[31m"]] {
+        document["id2label"] = serde_json::json!({ "0": labels[0], "1": labels[1], "2": "c" });
+        document["label2id"] = Value::Null;
+        fs::write(&config, document.to_string()).expect("written");
+        let refused = run(&["pack", source, "-o", &path("model.electra")]);
+        expect_code(&refused, 1);
+        assert!(stderr(&refused).contains("expected a name of its own"), "{}", stderr(&refused));
+    }
+}
+
 #[test]
 fn pack_refuses_what_it_cannot_pack() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -112,11 +168,7 @@ fn pack_refuses_what_it_cannot_pack() {
     let output = run(&["pack", folder.path().to_str().expect("UTF-8"), "-o", out]);
     expect_code(&output, 1);
     assert!(stderr(&output).contains("config.json"), "{}", stderr(&output));
-    let copy = folder.path().join("copy");
-    fs::create_dir(&copy).expect("made");
-    for file in fs::read_dir(fixture("ElectraForSequenceClassification")).expect("fixture").flatten() {
-        fs::copy(file.path(), copy.join(file.file_name())).expect("copied");
-    }
+    let copy = copy_of_fixture("ElectraForSequenceClassification", folder.path());
     let config = copy.join("config.json");
     let text = fs::read_to_string(&config).expect("readable").replace("\"gelu\"", "\"relu\"");
     fs::write(&config, text).expect("written");

@@ -170,6 +170,18 @@ impl Config {
         }
         if let Head::Classification { labels } = &self.head {
             within("id2label", labels.len(), 2, MAX_LABELS)?;
+            for (index, label) in labels.iter().enumerate() {
+                // A label is printed, and answers are told apart by it.
+                if label.is_empty() || label.contains(char::is_control) || labels[..index].contains(label) {
+                    let expected = "a name of its own, without control characters";
+                    return Err(Error::field(
+                        file,
+                        format!("id2label {index}"),
+                        format!("{label:?}"),
+                        expected,
+                    ));
+                }
+            }
         }
         Ok(())
     }

@@ -186,6 +186,10 @@ fn bad_inputs_are_named(root: &Path, settings: &Path) {
         ("model.num_attention_heads=2", "expected heads at least as wide as the teacher's, 32"),
         ("model.num_hidden_layers=3", "num_hidden_layers: found 3, expected a multiple of the teacher's, 2"),
         ("model.hidden_size=96", "hidden_size: found 96, expected at most the teacher's, 64"),
+        (
+            "model.max_position_embeddings=96",
+            "max_position_embeddings: found 96, expected at most the teacher's, 64",
+        ),
         ("losses.relation_heads=5", "relation_heads: found 5, expected a divisor of both hidden sizes"),
         ("losses.temperature=0", "losses.temperature: found 0, expected 0.1 to 100"),
         ("training.batch_tokens=8", "training.batch_tokens: found 8, expected at least 32"),

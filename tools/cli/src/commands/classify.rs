@@ -20,7 +20,7 @@ pub(crate) fn run(args: &ClassifyArgs) -> Result<(), Failure> {
     let mut classifiers = open_classifiers(
         args.engine.model.as_ref(),
         &ClassifierOptions { engine, truncate: args.truncate },
-        workers::count(args.threads, default),
+        args.engine.workers(args.threads, default)?,
     )?;
     let mut output = Output::new(args.input.input.is_some());
     let source = input::display_name(args.input.input.as_ref());
@@ -77,11 +77,15 @@ fn render(args: &ClassifyArgs, text: &str, classification: &Classification) -> S
     if args.json {
         return render_json(text, classification, args.top_k);
     }
-    let mut line =
-        format!("[{}] {} (Score: {:.4}", classification.label, one_line(text), classification.score);
+    let mut line = format!(
+        "[{}] {} (Score: {:.4}",
+        one_line(&classification.label),
+        one_line(text),
+        classification.score
+    );
     if let Some(top_k) = args.top_k {
         for entry in classification.ranked().iter().take(top_k.get()).skip(1) {
-            line.push_str(&format!("; {} {:.4}", entry.label, entry.score));
+            line.push_str(&format!("; {} {:.4}", one_line(&entry.label), entry.score));
         }
     }
     if classification.windows > 1 {

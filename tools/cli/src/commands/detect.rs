@@ -22,7 +22,7 @@ pub(crate) fn run(args: &DetectArgs) -> Result<(), Failure> {
         None => ModelFile::open_default_detector()?,
     };
     let mut detector = Detector::new(&file, &args.engine.options())?;
-    let mut output = Output::new(args.input.input.is_some());
+    let mut output = Output::new(args.input.input.is_some()).prompt_for(args.input.input.as_ref());
     let source = input::display_name(args.input.input.as_ref());
     let coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let (mut good, mut bad) = (0u64, 0u64);

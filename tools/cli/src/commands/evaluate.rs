@@ -21,13 +21,15 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
         label_column: Some(&args.label_column),
     };
     if source.format()? == crate::args::Format::Txt {
-        return Err(Failure::Usage("a .txt input has no labels, expected .csv, .tsv or .jsonl".to_owned()));
+        return Err(Failure::Usage(
+            "a .txt input has no labels, expected .csv, .tsv or .jsonl, or --format".to_owned(),
+        ));
     }
     let rows = source.rows()?;
     let mut classifiers = open_classifiers(
         args.engine.model.as_ref(),
         &ClassifierOptions { engine: args.engine.options(), truncate: args.truncate },
-        workers::count(args.threads, 1),
+        args.engine.workers(args.threads, 1)?,
     )?;
     let labels: Vec<String> =
         classifiers.first().map_or_else(Vec::new, |one| one.labels().iter().map(|l| l.to_string()).collect());

@@ -63,7 +63,9 @@ pub(crate) fn run(args: &FootprintArgs) -> Result<(), Failure> {
 
 /// What the system reports once the longest sequence was run, with engine and arena still there.
 fn resident_after_run(file: &ModelFile, options: EngineOptions) -> Result<Option<Resident>, Failure> {
-    let text = "word ".repeat(options.max_tokens.unwrap_or(0));
+    // More than the model takes is refused below.
+    let longest = file.model().config().max_position_embeddings;
+    let text = "word ".repeat(options.max_tokens.unwrap_or(0).min(longest));
     match file.model().config().head {
         HeadKind::Classification => {
             let options = ClassifierOptions { engine: options, truncate: true };

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::args::{InspectArgs, open_model};
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, one_line};
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let file = open_model(args.file.as_ref())?;
@@ -24,11 +24,12 @@ fn render(file: &ModelFile) -> String {
         model.file_len(),
         model.fingerprint()
     )];
-    lines.extend(model.metadata().lines().map(|line| format!("  {}", line.replacen('=', ": ", 1))));
+    lines
+        .extend(model.metadata().lines().map(|line| format!("  {}", one_line(&line.replacen('=', ": ", 1)))));
     lines.push("config".to_owned());
     lines.extend(fields(model.config()).into_iter().map(|(name, value)| format!("  {name:24} {value}")));
     if model.config().head == HeadKind::Classification {
-        lines.push(format!("  {:24} {}", "labels", model.labels().collect::<Vec<_>>().join(", ")));
+        lines.push(format!("  {:24} {}", "labels", one_line(&model.labels().collect::<Vec<_>>().join(", "))));
     }
     lines.push(format!("sections{:>20} {:>10}  checksum", "offset", "bytes"));
     for section in model.sections() {

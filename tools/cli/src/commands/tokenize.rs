@@ -11,7 +11,7 @@ use crate::output::Output;
 pub(crate) fn run(args: &TokenizeArgs) -> Result<(), Failure> {
     let rows = args.input.rows(&args.texts)?;
     let file = open_model(args.model.as_ref())?;
-    let mut output = Output::new(args.input.input.is_some());
+    let mut output = Output::new(args.input.input.is_some()).prompt_for(args.input.input.as_ref());
     let source = input::display_name(args.input.input.as_ref());
     let (mut good, mut bad) = (0u64, 0u64);
     for row in rows {

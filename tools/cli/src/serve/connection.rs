@@ -125,7 +125,7 @@ impl Connection {
                 None => {
                     self.searched = self.input.len();
                     // A carriage return may still belong to the line's end.
-                    if self.skipping || self.searched > most + 1 {
+                    if self.skipping || self.searched > most.saturating_add(1) {
                         self.consume(self.searched);
                         return if std::mem::replace(&mut self.skipping, true) {
                             None

@@ -154,7 +154,13 @@ fn late_answers_are_said_and_never_turn_up() {
             answer => break answer,
         }
     };
-    assert_eq!(first.ask("good film"), answer);
+    let late = loop {
+        match first.ask("good film") {
+            late if late.starts_with("error deadline") => {}
+            late => break late,
+        }
+    };
+    assert_eq!(late, answer);
     daemon.stop();
 }
 

@@ -79,9 +79,14 @@ fn check(start: Start, config: &Config, student: &Config) -> Result<()> {
         let expected = format!("the teacher's, {}", config.vocab_size);
         return refuse("model.vocab_size", student.vocab_size, expected);
     }
-    if student.embedding_size > config.embedding_size {
-        let expected = format!("at most the teacher's, {}", config.embedding_size);
-        return refuse("model.embedding_size", student.embedding_size, expected);
+    for (field, found, most) in [
+        ("model.embedding_size", student.embedding_size, config.embedding_size),
+        ("model.max_position_embeddings", student.max_position_embeddings, config.max_position_embeddings),
+        ("model.type_vocab_size", student.type_vocab_size, config.type_vocab_size),
+    ] {
+        if found > most {
+            return refuse(field, found, format!("at most the teacher's, {most}"));
+        }
     }
     if start != Start::Teacher {
         return Ok(());
