@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use crate::checkpoint::write_folder;
-use crate::classification::{TextClassifier, encode, labels_of, metrics_of, tokenizer_of};
+use crate::classification::{TextClassifier, check_logits, encode, labels_of, metrics_of, tokenizer_of};
 use crate::data::Source;
 use crate::device::DeviceChoice;
 use crate::error::Result;
@@ -36,6 +36,7 @@ pub fn calibrate(path: &Path, source: &Source, output: &Path, device: DeviceChoi
     let examples = encode(&source.read(labels_of(&folder)?)?, &tokenizer, longest)?;
     let classifier = TextClassifier::read(&folder, device.find()?)?;
     let logits = classifier.logits_of_all(&examples, tokenizer.special.pad, None)?;
+    check_logits(&logits, &folder)?;
     let at = |temperature: f64| {
         let divided: Vec<Vec<f64>> =
             logits.iter().map(|text| text.iter().map(|logit| logit / temperature).collect()).collect();

@@ -13,13 +13,20 @@ const PREFIX: &str = "step-";
 /// replaced, whatever is in it: a caller that was given `path` by a user asks [`refuse_foreign`] first. Whoever looks sees the
 /// old one, none for an instant, or the new one, never a part.
 pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    // Without a slash at the end, to which nothing could be appended.
-    let path = &path.components().collect::<PathBuf>();
+    // Where a link leads; and without a slash at the end, to which nothing could be appended.
+    let path = &match path.canonicalize() {
+        Ok(whole) => whole,
+        Err(_) if path.is_symlink() => {
+            return Err(Error::field(path, "output", "a link to nothing", "a folder, or nothing"));
+        }
+        Err(_) => path.components().collect(),
+    };
     if path.exists() && !path.is_dir() {
         return Err(Error::field(path, "output", "a file", "a folder, or nothing"));
     }
-    let temporary = beside(path, "writing");
-    let replaced = beside(path, "replaced");
+    // Names that nobody else takes: what is left there is an interrupted run's.
+    let temporary = beside(path, "electra-train-writing");
+    let replaced = beside(path, "electra-train-replaced");
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(Error::write(parent))?;
     }
@@ -37,10 +44,16 @@ pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Resu
         let _ = fs::remove_dir_all(&temporary);
         return Err(error);
     }
-    if path.exists() {
-        fs::rename(path, &replaced).map_err(Error::write(path))?;
+    let put = || {
+        if path.exists() {
+            fs::rename(path, &replaced)?;
+        }
+        fs::rename(&temporary, path)
+    };
+    if let Err(error) = put() {
+        let _ = fs::remove_dir_all(&temporary);
+        return Err(Error::write(path)(error));
     }
-    fs::rename(&temporary, path).map_err(Error::write(path))?;
     if let Some(parent) = path.parent() {
         sync(parent)?;
     }
@@ -183,7 +196,7 @@ mod tests {
         for step in [5, 10, 9] {
             checkpoints.write(step, |folder| write_text(&folder.join("state"), "x")).unwrap();
         }
-        fs::create_dir(root.path().join("checkpoints/step-11.writing")).unwrap();
+        fs::create_dir(root.path().join("checkpoints/step-11.electra-train-writing")).unwrap();
         let steps: Vec<u64> = checkpoints.all().unwrap().into_iter().map(|(step, _)| step).collect();
         assert_eq!(steps, [9, 10]);
     }
@@ -220,6 +233,18 @@ mod tests {
         write_text(&path.join("thesis.txt"), "x").unwrap();
         assert!(refuse(&[]).unwrap_err().contains("found thesis.txt in it, which would be lost"));
 
+        #[cfg(unix)]
+        {
+            let (link, dangling) = (root.path().join("link"), root.path().join("dangling"));
+            fs::create_dir(root.path().join("linked")).unwrap();
+            std::os::unix::fs::symlink("linked", &link).unwrap();
+            std::os::unix::fs::symlink("nothing", &dangling).unwrap();
+            write_folder(&link, fill).unwrap();
+            assert!(link.is_symlink() && root.path().join("linked/weights").exists());
+            assert!(
+                write_folder(&dangling, fill).unwrap_err().to_string().contains("found a link to nothing")
+            );
+        }
         let file = root.path().join("file");
         write_text(&file, "x").unwrap();
         assert!(refuse_foreign(&file, &[], &[]).unwrap_err().to_string().contains("found a file"));
@@ -232,8 +257,9 @@ mod tests {
     fn the_only_copy_is_brought_back() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("model");
-        fs::create_dir(root.path().join("model.replaced")).unwrap();
-        write_text(&root.path().join("model.replaced/a"), "old").unwrap();
+        let replaced = root.path().join("model.electra-train-replaced");
+        fs::create_dir(&replaced).unwrap();
+        write_text(&replaced.join("a"), "old").unwrap();
         let failed = write_folder(&path, |folder| Err(Error::field(folder, "a", "nothing", "something")));
         assert!(failed.is_err());
         assert_eq!(fs::read_to_string(path.join("a")).unwrap(), "old");

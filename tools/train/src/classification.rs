@@ -204,6 +204,16 @@ impl TextClassifier {
     }
 }
 
+/// Refuses logits that are not finite: weights of `folder` that are too large.
+pub fn check_logits(logits: &[Vec<f64>], folder: &Folder) -> Result<()> {
+    match logits.iter().flatten().find(|logit| !logit.is_finite()) {
+        Some(found) => {
+            Err(Error::field(&folder.file(WEIGHTS), "logits", found.to_string(), "finite numbers"))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Figures of logits that belong to `examples`.
 pub fn metrics_of(logits: &[Vec<f64>], examples: &[EncodedExample]) -> Metrics {
     let scores: Vec<Vec<f64>> = logits.iter().map(|row| softmax(row)).collect();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::classification::{TextClassifier, encode, labels_of, metrics_of, tokenizer_of};
+use crate::classification::{TextClassifier, check_logits, encode, labels_of, metrics_of, tokenizer_of};
 use crate::data::Source;
 use crate::device::DeviceChoice;
 use crate::error::{Error, Result};
@@ -36,5 +36,6 @@ pub fn evaluate(
     let classifier = TextClassifier::read(&folder, device.find()?)?;
     let int8 = int8.then_some(Int8::Everything);
     let logits = classifier.logits_of_all(&examples, tokenizer.special.pad, int8)?;
+    check_logits(&logits, &folder)?;
     Ok(metrics_of(&logits, &examples))
 }

@@ -99,6 +99,9 @@ fn what_lies_where_a_result_is_to_go_is_not_lost() {
     );
     let message = refused(&["average", text(&model), text(&model), "-o", text(root.path())]);
     assert!(message.contains("output: found model in it, which would be lost"), "{message}");
+    let config = model.join("config.json");
+    let message = refused(&["export-onnx", text(&model), text(&config)]);
+    assert!(message.contains("config.json: output: found a file that is read"), "{message}");
     assert!(fs::read(model.join("model.safetensors")).unwrap() == before);
 
     // With a slash at the end, and again over what it wrote.
@@ -154,9 +157,21 @@ fn weights_and_vocabularies_that_are_none_are_named() {
         assert!(message.contains(&expected), "{message}");
     }
 
-    fs::copy(fixture.join("model.safetensors"), model.join("model.safetensors")).unwrap();
+    // Finite weights may give logits that are not.
     let labelled = root.path().join("a.tsv");
     fs::write(&labelled, "text\tlabel\nx\t0\n").unwrap();
+    let _ = tensor.view(-1).get(0).fill_(0.0);
+    let _ = tensors["classifier.out_proj.weight"].shallow_clone().fill_(3e38);
+    write_tensors(&model.join("model.safetensors"), &tensors, WeightKind::F32).unwrap();
+    for command in [&["evaluate"][..], &["calibrate", "-o", text(&half)]] {
+        let message = refused(&[command, &[text(&model), text(&labelled)]].concat());
+        assert!(
+            message.contains("model.safetensors: logits: found ") && message.ends_with("finite numbers"),
+            "{message}"
+        );
+    }
+
+    fs::copy(fixture.join("model.safetensors"), model.join("model.safetensors")).unwrap();
     let vocabulary = fs::read_to_string(model.join("vocab.txt")).unwrap();
     let second = vocabulary.lines().nth(7).unwrap();
     fs::write(model.join("vocab.txt"), format!("{vocabulary}{second}\n")).unwrap();

@@ -189,7 +189,7 @@ fn bad_inputs_are_named() {
         ),
         ("training.teacher_weight=1.5", "training.teacher_weight: found 1.5, expected 0 to 1"),
         ("training.steps=0", "training.steps: found 0, expected at least 1"),
-        ("training.teacher_weight=1.0", "training.class_weights: found one, expected none, or a"),
+        ("training.teacher_weight=1.0", "training.class_weights: found balanced, expected none, or a"),
         ("training.precision=bf16", "unknown field `precision`"),
         ("model.teacher=none", "none/config.json: cannot be read"),
         ("optimizer.weight_decay=1e6", "expected a finite number; no checkpoint had been written"),

@@ -1,10 +1,10 @@
 //! Token ids of whole corpora in one file that is mapped, not read: two bytes a token, in the order of the text.
 //!
-//! Documents end at empty lines and at the end of a file; there stands a `[SEP]`.
+//! After the ids stand their number and the largest of them, eight bytes each. Documents end at empty lines and at the end of a file; there stands a `[SEP]`.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, BufRead, BufWriter, Write};
+use std::io::{BufRead, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,6 +16,12 @@ use crate::error::{Error, Result};
 
 /// Lines that are tokenized at once: enough for every core, little enough to hold.
 const LINES_AT_ONCE: usize = 8192;
+
+/// Length of what stands after the ids, in bytes.
+const END: usize = 16;
+/// Part of the name, so that a file of another form is not taken for one of this.
+const FORM: u32 = 2;
+const UNFINISHED: &str = "writing";
 
 /// Where the cache of some texts lies.
 #[derive(Debug)]
@@ -39,6 +45,7 @@ impl IdCache<'_> {
     /// and on the vocabulary, so a changed corpus makes another.
     pub fn open(&self) -> Result<IdFile> {
         let mut key = DefaultHasher::new();
+        FORM.hash(&mut key);
         fs::read(self.tokenizer.file()).map_err(Error::read(self.tokenizer.file()))?.hash(&mut key);
         for text in self.texts {
             let metadata = fs::metadata(text).map_err(Error::read(text))?;
@@ -48,56 +55,56 @@ impl IdCache<'_> {
         if !file.exists() {
             self.make(&file)?;
         }
-        let ids = IdFile::map(&file)?;
-        let largest = ids.ids(0, ids.len()).max();
-        match largest {
-            Some(largest)
-                if ids.map.len().is_multiple_of(2) && usize::from(largest) < self.tokenizer.size =>
-            {
-                Ok(ids)
-            }
-            _ => {
-                let found = largest.map_or("none".to_owned(), |largest| format!("{largest}"));
-                let expected = format!(
-                    "ids below {}, two bytes each; without the file it is made again",
-                    self.tokenizer.size
-                );
-                Err(Error::field(&file, "largest id", found, expected))
-            }
-        }
+        IdFile::map(&file, self.tokenizer.size)
     }
 
-    /// Writes the cache under another name and renames it. Whoever wants the same one meanwhile waits for it; what an interrupted
-    /// run has left is written over.
+    /// Writes the cache under another name and renames it. Who wants the same one meanwhile waits for it.
     fn make(&self, file: &Path) -> Result<()> {
         fs::create_dir_all(self.folder).map_err(Error::write(self.folder))?;
-        let unfinished = file.with_extension("writing");
-        let opened = File::options().write(true).create(true).truncate(false).open(&unfinished);
-        let opened = opened.map_err(Error::write(&unfinished))?;
-        match opened.lock() {
-            // Some network file systems have no locks: there the last one counts.
-            Err(error) if error.kind() != io::ErrorKind::Unsupported => {
-                return Err(Error::write(&unfinished)(error));
-            }
-            _ => {}
+        let lock = file.with_extension("lock");
+        let opened = File::options().write(true).create(true).truncate(false).open(&lock);
+        let opened = opened.map_err(Error::write(&lock))?;
+        if let Err(TryLockError::WouldBlock) = opened.try_lock() {
+            eprintln!("waiting for another run, which makes {}", file.display());
         }
+        // Some network file systems have no locks: there each makes its own, and the last one counts.
+        let locked = opened.lock().is_ok();
         if file.exists() {
-            // Of somebody who came between the other one's renaming and this.
-            let _ = fs::remove_file(&unfinished);
             return Ok(());
         }
-        opened.set_len(0).map_err(Error::write(&unfinished))?;
-        let written = self.write(&opened, &unfinished);
-        if written.is_err() {
-            // A disk that is full stays less full; the reason matters more than whether this works.
-            let _ = opened.set_len(0);
+        if locked {
+            // What interrupted runs have left: nobody else is at work.
+            for entry in fs::read_dir(self.folder).map_err(Error::read(self.folder))?.flatten() {
+                let path = entry.path();
+                if path.extension().is_some_and(|it| it == UNFINISHED)
+                    && path.with_extension("").with_extension("ids") == file
+                {
+                    let _ = fs::remove_file(path);
+                }
+            }
         }
-        written?;
-        fs::rename(&unfinished, file).map_err(Error::write(file))
+        let unfinished = file.with_extension(format!("{}.{UNFINISHED}", std::process::id()));
+        let written = self.write(&unfinished);
+        let made = written.and_then(|()| fs::rename(&unfinished, file).map_err(Error::write(file)));
+        if made.is_err() {
+            // What is half written helps nobody; the reason matters more than whether this works.
+            let _ = fs::remove_file(&unfinished);
+            return made;
+        }
+        // Who waits for it has it open, and will find the cache.
+        let _ = fs::remove_file(&lock);
+        Ok(())
     }
 
-    fn write(&self, opened: &File, file: &Path) -> Result<()> {
-        let mut output = BufWriter::new(opened);
+    fn write(&self, file: &Path) -> Result<()> {
+        let mut output = BufWriter::new(File::create(file).map_err(Error::write(file))?);
+        let (mut count, mut largest) = (0_u64, 0_u16);
+        let mut put = |ids: &[u16]| {
+            count += ids.len() as u64;
+            largest = ids.iter().fold(largest, |largest, &id| largest.max(id));
+            let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+            output.write_all(&bytes).map_err(Error::write(file))
+        };
         let style = ProgressStyle::with_template("{spinner} {msg}: {pos} tokens, {per_sec}, {elapsed}");
         let progress = ProgressBar::new_spinner();
         if let Ok(style) = style {
@@ -114,13 +121,15 @@ impl IdCache<'_> {
                 let ids = batch.par_iter().map(|line| self.ids_of(line)).collect::<Result<Vec<_>>>()?;
                 for ids in ids {
                     progress.inc(ids.len() as u64);
-                    let bytes: Vec<u8> = ids.into_iter().flat_map(u16::to_le_bytes).collect();
-                    output.write_all(&bytes).map_err(Error::write(file))?;
+                    put(&ids)?;
                 }
             }
-            output.write_all(&self.tokenizer.special.sep.to_le_bytes()).map_err(Error::write(file))?;
+            put(&[self.tokenizer.special.sep])?;
         }
         progress.finish_and_clear();
+        for number in [count, u64::from(largest)] {
+            output.write_all(&number.to_le_bytes()).map_err(Error::write(file))?;
+        }
         let written = output.into_inner().map_err(|error| error.into_error());
         written.and_then(|file| file.sync_all()).map_err(Error::write(file))
     }
@@ -149,18 +158,38 @@ fn read_lines(input: &mut dyn BufRead, file: &Path) -> Result<Vec<String>> {
 }
 
 impl IdFile {
+    /// Maps `file`, whose ids must be below `vocabulary`.
     #[allow(unsafe_code)]
-    fn map(file: &Path) -> Result<Self> {
+    fn map(file: &Path, vocabulary: usize) -> Result<Self> {
         let opened = File::open(file).map_err(Error::read(file))?;
         // SAFETY: the cache is written under another name and renamed when it is whole; nothing here writes to it again.
         // Another process that cut it short meanwhile would end this one with SIGBUS, as for every mapped file.
         let map = unsafe { Mmap::map(&opened) }.map_err(Error::read(file))?;
+        let refuse = |field: &str, found: String, expected: String| {
+            let expected = format!("{expected}; without the file it is made again");
+            Err(Error::field(file, field, found, expected))
+        };
+        let Some((ids, end)) = map.split_last_chunk::<END>() else {
+            return refuse("bytes", map.len().to_string(), format!("{END} at least"));
+        };
+        let (numbers, _) = end.as_chunks::<8>();
+        let [count, largest] = [0, 1].map(|index| u64::from_le_bytes(numbers[index]));
+        if count.checked_mul(2) != Some(ids.len() as u64) {
+            return refuse(
+                "bytes",
+                map.len().to_string(),
+                format!("those of the {count} ids that its end speaks of"),
+            );
+        }
+        if largest >= vocabulary as u64 {
+            return refuse("largest id", largest.to_string(), format!("ids below {vocabulary}"));
+        }
         Ok(Self { map })
     }
 
     /// Number of ids.
     pub fn len(&self) -> usize {
-        self.map.len() / 2
+        self.map.len() / 2 - END / 2
     }
 
     /// Whether there are none.
@@ -206,12 +235,20 @@ mod tests {
         // A cache that something else has damaged.
         let texts = [root.path().join("a.txt")];
         let cache = IdCache { folder: &root.path().join("cache"), texts: &texts, tokenizer: &tokenizer };
-        for damage in [&[][..], &[0xff, 0xff], &[5, 0, 1]] {
+        let whole = fs::read(&files[0]).unwrap();
+        let mut large = whole.clone();
+        large[whole.len() - 8] = 10;
+        for (damaged, expected) in [
+            (&whole[..whole.len() - 2], "bytes: found 36, expected those of the "),
+            (&whole[2..], "bytes: found 36, expected those of the 11 ids"),
+            (&[], "bytes: found 0, expected 16 at least; without the file it is made again"),
+            (&large, "largest id: found 10, expected ids below 10"),
+        ] {
             for file in &files {
-                fs::write(file, damage).unwrap();
+                fs::write(file, damaged).unwrap();
             }
             let error = cache.open().unwrap_err().to_string();
-            assert!(error.contains(".ids: largest id: found ") && error.contains("below 10, two"), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
     }
 
@@ -232,15 +269,16 @@ mod tests {
         };
         assert_eq!(open(), 20_001);
         let made = fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
-        for left in [&b"half of it"[..], &[7; 100_000]] {
-            fs::remove_file(&made).unwrap();
-            fs::write(made.with_extension("writing"), left).unwrap();
-            std::thread::scope(|scope| {
-                let all: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
-                assert!(all.into_iter().all(|one| one.join().unwrap() == 20_001));
-            });
-            assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
-        }
+        fs::remove_file(&made).unwrap();
+        fs::write(made.with_extension("1.writing"), "half of it").unwrap();
+        let other = folder.join("0123456789abcdef.1.writing");
+        fs::write(&other, "of another text").unwrap();
+        std::thread::scope(|scope| {
+            let all: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+            assert!(all.into_iter().all(|one| one.join().unwrap() == 20_001));
+        });
+        assert!(other.exists());
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
     }
 
     #[test]

@@ -54,17 +54,15 @@ impl WordPieceTokenizer {
         let special =
             Special { pad: id("[PAD]")?, cls: id("[CLS]")?, sep: id("[SEP]")?, mask: id("[MASK]")? };
         id("[UNK]")?;
-        let lines: Vec<&[u8]> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
-        if size < lines.len() {
-            let mut seen = HashSet::new();
-            let again = lines.iter().position(|line| !seen.insert(line.trim_ascii_end())).unwrap_or(size);
-            let found = String::from_utf8_lossy(lines.get(again).copied().unwrap_or_default());
-            return Err(Error::field(
-                file,
-                format!("line {}", again + 1),
-                found.trim_end(),
-                "a token that stands on no line above: the line is the id",
-            ));
+        let text = String::from_utf8_lossy(&bytes);
+        let mut seen = HashSet::new();
+        for (index, line) in text.lines().enumerate() {
+            // As the crate reads it.
+            let token = line.trim_end();
+            if !seen.insert(token) {
+                let expected = "a token that stands on no line above: the line is the id";
+                return Err(Error::field(file, format!("line {}", index + 1), token, expected));
+            }
         }
         let mut tokenizer = Tokenizer::new(model);
         tokenizer

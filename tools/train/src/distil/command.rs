@@ -205,7 +205,8 @@ impl<'a> Run<'a> {
         let mut optimizer = AdamW::new(&student.parameters, settings.optimizer.clone())?;
         let checkpoints = Checkpoints::new(output.join("checkpoints"));
         let mut best = student.parameters.flat().f_zeros_like()?;
-        checkpoints.refuse_ended(&output.join(SUMMARY))?;
+        // Written at every look at dev, after a checkpoint.
+        checkpoints.refuse_ended(&output.join(MODEL))?;
         let last = checkpoints.last()?;
         let counters = match &last {
             Some((_, folder)) => {
@@ -284,7 +285,7 @@ impl<'a> Run<'a> {
         let (loss, figures) = distillation.losses(&batch)?;
         let gradients = self.student.parameters.gradients(&loss)?;
         self.counters.step += 1;
-        let rate = linear_schedule(self.counters.step, training.warmup_steps, training.steps);
+        let rate = linear_schedule(self.counters.step, training.warmup(), training.steps);
         let norm = self.optimizer.step(&self.student.parameters, &gradients, self.counters.step, rate)?;
         let figures = Tensor::f_cat(&[figures, norm.f_unsqueeze(0)?], 0)?;
         self.unread.push((self.counters.step, figures));

@@ -95,9 +95,9 @@ pub struct Data {
 pub struct Training {
     /// Updates.
     pub steps: u64,
-    /// Updates until the learning rate is at its largest.
-    #[serde(default = "defaults::warmup_steps")]
-    pub warmup_steps: u64,
+    /// Updates until the learning rate is at its largest; a tenth of `steps` and at most 200 where left out.
+    #[serde(default)]
+    pub warmup_steps: Option<u64>,
     /// Tokens of an update, padding included, at most.
     #[serde(default = "defaults::batch_tokens")]
     pub batch_tokens: usize,
@@ -107,6 +107,13 @@ pub struct Training {
     /// Kind of the numbers that compute.
     #[serde(default)]
     pub precision: Precision,
+}
+
+impl Training {
+    /// See [`Self::warmup_steps`].
+    pub fn warmup(&self) -> u64 {
+        self.warmup_steps.unwrap_or_else(|| (self.steps / 10).min(200))
+    }
 }
 
 /// What counts, and how much; a weight of 0 leaves a loss out.
@@ -171,9 +178,6 @@ mod defaults {
     pub(super) fn max_length() -> usize {
         128
     }
-    pub(super) fn warmup_steps() -> u64 {
-        200
-    }
     pub(super) fn batch_tokens() -> usize {
         4096
     }
@@ -204,10 +208,10 @@ impl Settings for DistilSettings {
                 return Err(Error::field(file, field, found.to_string(), format!("at least {least}")));
             }
         }
-        let Training { steps, warmup_steps, batch_tokens, .. } = self.training;
+        let Training { steps, batch_tokens, .. } = self.training;
         for (field, found, most) in [
             ("training.steps", steps, MOST_STEPS),
-            ("training.warmup_steps", warmup_steps, steps),
+            ("training.warmup_steps", self.training.warmup_steps.unwrap_or(0), steps),
             ("training.batch_tokens", batch_tokens as u64, 1 << 30),
         ] {
             if found > most {

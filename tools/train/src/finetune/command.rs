@@ -36,6 +36,9 @@ pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<
     let (settings, _lock): (FinetuneSettings, _) = load_settings(settings, overrides, output)?;
     let device = settings.run.device.find()?;
     settings.training.precision.warn_where_slow(device);
+    for seed in &settings.training.seeds {
+        Trial::refuse_ended(&output.join(format!("seed-{seed}")))?;
+    }
     let folder = Folder::read(&settings.model.folder)?;
     let tokenizer = tokenizer_of(&folder)?;
     let train = read_examples(&settings.data, &settings.data.train, &folder, &tokenizer)?;

@@ -1,6 +1,6 @@
 //! One seed of a fine-tuning, from the pre-trained encoder to the best classifier seen.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,7 @@ use crate::run::{MetricsLog, Progress, check_weights, load_state, save_state};
 pub const METRICS: &str = "metrics.jsonl";
 /// The best classifier of a trial, in its folder.
 pub const MODEL: &str = "model";
+const CHECKPOINTS: &str = "checkpoints";
 const BEST: &str = "best_parameters";
 
 /// What all trials share.
@@ -87,6 +88,11 @@ pub struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
+    /// Refuses a folder in which a trial has ended whose checkpoints are gone.
+    pub fn refuse_ended(output: &Path) -> Result<()> {
+        Checkpoints::new(output.join(CHECKPOINTS)).refuse_ended(&output.join(MODEL))
+    }
+
     /// Begins with `seed` in the folder `output`, or goes on from the last checkpoint there.
     pub fn begin(task: &'a Task, seed: u64, output: PathBuf) -> Result<Self> {
         let settings = &task.settings;
@@ -94,10 +100,10 @@ impl<'a> Trial<'a> {
         let precision = settings.training.precision;
         let classifier = TextClassifier::new(&task.folder, labels, task.device, precision, seed)?;
         let mut optimizer = AdamW::new(&classifier.parameters, settings.optimizer.clone())?;
-        let checkpoints = Checkpoints::new(output.join("checkpoints"));
+        let checkpoints = Checkpoints::new(output.join(CHECKPOINTS));
         let mut counters = Counters { step: 0, best: None, without_improvement: 0, finished: false };
         let mut best = classifier.parameters.flat().f_zeros_like()?;
-        checkpoints.refuse_ended(&output.join(MODEL))?;
+        Self::refuse_ended(&output)?;
         let last = checkpoints.last()?;
         if let Some((_, folder)) = &last {
             let (found, mut tensors): (Counters, Tensors) =

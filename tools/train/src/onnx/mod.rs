@@ -13,7 +13,7 @@ use crate::classification::TextClassifier;
 use crate::device::Precision;
 use crate::error::{Error, Result};
 use crate::model::config::Head;
-use crate::model::folder::{CONFIG, Folder, Tensors, WEIGHTS};
+use crate::model::folder::{CONFIG, Folder, Tensors, VOCABULARY, WEIGHTS};
 use crate::model::{Discriminator, Encoder, Parameters};
 
 /// Writes the model of the folder `path` into `file`. With `int8` its matrices are i8, with one scale a column, and inputs
@@ -23,6 +23,12 @@ use crate::model::{Discriminator, Encoder, Parameters};
 /// f32: `[batch, labels]` of a classifier, `[batch, sequence]` of a discriminator.
 pub fn export(path: &Path, file: &Path, int8: bool) -> Result<()> {
     let folder = Folder::read(path)?;
+    let target = file.canonicalize();
+    if [CONFIG, WEIGHTS, VOCABULARY].iter().any(|name| {
+        target.as_ref().is_ok_and(|target| folder.file(name).canonicalize().is_ok_and(|it| it == *target))
+    }) {
+        return Err(Error::field(file, "output", "a file that is read", "another one"));
+    }
     let tensors = tensors(&folder)?;
     let bytes = electra::model(&folder.config, &folder.head, &tensors, int8)?;
     let mut unfinished = file.as_os_str().to_owned();

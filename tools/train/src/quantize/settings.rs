@@ -155,9 +155,13 @@ impl Settings for QuantizeSettings {
         let (balanced, smoothed) =
             (training.class_weights != ClassWeights::None, training.label_smoothing != 0.0);
         if weight == 1.0 && (balanced || smoothed) {
-            let field = if balanced { "training.class_weights" } else { "training.label_smoothing" };
-            let expected = "none, or a training.teacher_weight below 1: at 1 no label is learnt from";
-            return Err(Error::field(file, field, "one", expected));
+            let (field, found, none) = match balanced {
+                true => ("training.class_weights", "balanced".to_owned(), "none"),
+                false => ("training.label_smoothing", training.label_smoothing.to_string(), "0"),
+            };
+            let expected =
+                format!("{none}, or a training.teacher_weight below 1: at 1 no label is learnt from");
+            return Err(Error::field(file, field, found, expected));
         }
         self.of_trial().check(file)
     }

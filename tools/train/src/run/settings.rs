@@ -15,6 +15,8 @@ use crate::error::{Error, Result};
 pub const SAVED_SETTINGS: &str = "settings.toml";
 /// Updates of a run: far beyond any, and far enough from where numbers of steps and of passes would overflow.
 pub const MOST_STEPS: u64 = 1 << 40;
+/// First line of the copy.
+const MARK: &str = "# What this run was made with; electra-train compares when the run goes on.";
 /// What the commands write into a run's folder, seeds' folders apart.
 const WRITTEN: [&str; 9] = [
     "checkpoints",
@@ -47,14 +49,21 @@ pub fn load_settings<T: Settings>(
 ) -> Result<(T, FolderLock)> {
     let settings: T = read_settings(file, overrides)?;
     let lock = FolderLock::take(output)?;
+    let saved = output.join(SAVED_SETTINGS);
+    if file.canonicalize().is_ok_and(|file| saved.canonicalize().is_ok_and(|saved| saved == file)) {
+        let expected = "a copy of another name, or another --output: here goes the copy that the run makes";
+        return Err(Error::field(file, "settings", "the file itself", expected));
+    }
     let written = written_in(output)?;
     if let Some(name) = &written
-        && !output.join(SAVED_SETTINGS).exists()
+        && !saved.exists()
     {
         let found = format!("{name} in it, and no {SAVED_SETTINGS}");
         return Err(Error::field(output, "output", found, "a new folder, or that of a run"));
     }
-    save(&settings, output, written.is_some())?;
+    // Those of a run that has left nothing may be mended, but not what somebody else wrote.
+    let ours = fs::read_to_string(&saved).is_ok_and(|text| text.starts_with(MARK));
+    save(&settings, output, written.is_some() || (saved.exists() && !ours))?;
     Ok((settings, lock))
 }
 
@@ -66,11 +75,9 @@ pub fn read_settings<T: Settings>(file: &Path, overrides: &[String]) -> Result<T
         apply(&mut table, change)?;
     }
     let mut settings: T = table.try_into().map_err(|error| not_toml(file, &error))?;
-    // Whichever way leads to it, a path is the same one when the run goes on.
-    let whole = fs::canonicalize(file).map_err(Error::read(file))?;
-    let base = whole.parent().unwrap_or(Path::new("/"));
+    let base = file.parent().unwrap_or(Path::new(""));
     for path in settings.paths() {
-        *path = base.join(&path);
+        *path = std::path::absolute(base.join(&path)).map_err(Error::read(path))?;
     }
     settings.check(file)?;
     Ok(settings)
@@ -116,28 +123,35 @@ fn apply(table: &mut Table, change: &str) -> Result<()> {
     Ok(())
 }
 
-/// A name in `output` that is one of those that runs write to.
+/// A name in `output` that is one of those that runs write to. Empty ones are not yet anything.
 fn written_in(output: &Path) -> Result<Option<String>> {
     for entry in fs::read_dir(output).map_err(Error::read(output))? {
-        let name = entry.map_err(Error::read(output))?.file_name().to_string_lossy().into_owned();
-        if WRITTEN.contains(&&*name) || name.starts_with("seed-") {
+        let entry = entry.map_err(Error::read(output))?;
+        let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
+        let written = match path.is_dir() {
+            true if name.starts_with("seed-") => written_in(&path)?.is_some(),
+            true => fs::read_dir(&path).map_err(Error::read(&path))?.next().is_some(),
+            false => path.metadata().is_ok_and(|it| it.len() > 0),
+        };
+        if written && (WRITTEN.contains(&&*name) || name.starts_with("seed-")) {
             return Ok(Some(name));
         }
     }
     Ok(None)
 }
 
-/// Saves `settings`; in a run that has `begun` they must be those that it has.
-fn save<T: Settings>(settings: &T, output: &Path, begun: bool) -> Result<()> {
+/// Saves `settings`; with `same` they must be those that are there.
+fn save<T: Settings>(settings: &T, output: &Path, same: bool) -> Result<()> {
     let file = output.join(SAVED_SETTINGS);
     let refuse = |error: &dyn ToString| Error::field(&file, "settings", error.to_string(), "TOML");
     let table = Table::try_from(settings).map_err(|error| refuse(&error))?;
-    if begun {
+    if same {
         let text = fs::read_to_string(&file).map_err(Error::read(&file))?;
         let before: Table = text.parse().map_err(|error| not_toml(&file, &error))?;
         compare(&before, &table, "", &file)?;
     }
     let text = toml::to_string(&table).map_err(|error| refuse(&error))?;
+    let text = format!("{MARK}\n{text}");
     let unfinished = file.with_extension("toml.writing");
     fs::write(&unfinished, text).map_err(Error::write(&unfinished))?;
     fs::rename(&unfinished, &file).map_err(Error::write(&file))
@@ -211,7 +225,10 @@ mod tests {
         load(&["steps=7"]).unwrap();
         let first = load(&["steps=4"]).unwrap();
         fs::write(output.join("metrics.jsonl"), "").unwrap();
-        assert_eq!((first.steps, first.data.text), (4, root.path().canonicalize().unwrap().join("a.txt")));
+        load(&["steps=7"]).unwrap();
+        load(&["steps=4"]).unwrap();
+        fs::write(output.join("metrics.jsonl"), "{}\n").unwrap();
+        assert_eq!((first.steps, first.data.text), (4, root.path().join("a.txt")));
         assert_eq!(load(&["steps=4", "run.device=cuda"]).unwrap().run.device, "cuda");
         let error = load(&["steps=5"]).unwrap_err().to_string();
         assert!(
@@ -227,5 +244,17 @@ mod tests {
         fs::remove_file(output.join(SAVED_SETTINGS)).unwrap();
         let error = load(&["steps=4"]).unwrap_err().to_string();
         assert!(error.contains("out: output: found metrics.jsonl in it, and no settings.toml"), "{error}");
+
+        // What somebody wrote by hand is not replaced, and not read as if it were the copy.
+        let other = root.path().join("other");
+        fs::create_dir(&other).unwrap();
+        let by_hand = fs::read_to_string(&file).unwrap().replace("steps = 3", "# three\nsteps = 3");
+        fs::write(other.join(SAVED_SETTINGS), &by_hand).unwrap();
+        let error = load_settings::<Example>(&file, &["steps=9".to_owned()], &other).unwrap_err().to_string();
+        assert!(error.contains("settings.toml: data.text: found"), "{error}");
+        let itself =
+            load_settings::<Example>(&other.join(SAVED_SETTINGS), &[], &other).unwrap_err().to_string();
+        assert!(itself.contains("settings: found the file itself"), "{itself}");
+        assert_eq!(fs::read_to_string(other.join(SAVED_SETTINGS)).unwrap(), by_hand);
     }
 }
