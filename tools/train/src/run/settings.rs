@@ -50,10 +50,6 @@ pub fn load_settings<T: Settings>(
     let settings: T = read_settings(file, overrides)?;
     let lock = FolderLock::take(output)?;
     let saved = output.join(SAVED_SETTINGS);
-    if file.canonicalize().is_ok_and(|file| saved.canonicalize().is_ok_and(|saved| saved == file)) {
-        let expected = "a copy of another name, or another --output: here goes the copy that the run makes";
-        return Err(Error::field(file, "settings", "the file itself", expected));
-    }
     let written = written_in(output)?;
     if let Some(name) = &written
         && !saved.exists()
@@ -63,6 +59,11 @@ pub fn load_settings<T: Settings>(
     }
     // Those of a run that has left nothing may be mended, but not what somebody else wrote.
     let ours = fs::read_to_string(&saved).is_ok_and(|text| text.starts_with(MARK));
+    let itself = file.canonicalize().is_ok_and(|file| saved.canonicalize().is_ok_and(|saved| saved == file));
+    if itself && written.is_none() && !ours {
+        let expected = "one of another name, or another --output: here goes the copy that the run makes";
+        return Err(Error::field(file, "settings", "the file itself", expected));
+    }
     save(&settings, output, written.is_some() || (saved.exists() && !ours))?;
     Ok((settings, lock))
 }
@@ -241,7 +242,10 @@ mod tests {
             "{error}"
         );
         assert!(load(&["steps=4\nx=5"]).unwrap_err().to_string().contains("expected table.key=value"));
-        fs::remove_file(output.join(SAVED_SETTINGS)).unwrap();
+        // The copy itself makes the run go on.
+        let copy = output.join(SAVED_SETTINGS);
+        assert_eq!(load_settings::<Example>(&copy, &[], &output).unwrap().0.steps, 4);
+        fs::remove_file(copy).unwrap();
         let error = load(&["steps=4"]).unwrap_err().to_string();
         assert!(error.contains("out: output: found metrics.jsonl in it, and no settings.toml"), "{error}");
 
