@@ -124,10 +124,13 @@ fn pack_replaces_models_and_nothing_else() {
     let source = copy.to_str().expect("UTF-8");
     let weights = fs::read(copy.join("model.safetensors")).expect("weights");
     let of_source = format!("{source}/model.safetensors");
+    let of_weights = format!("{source}/model-00002-of-00002.safetensors");
+    fs::write(&of_weights, "a part of them").expect("written");
     std::os::unix::fs::symlink("nothing", path("dangling")).expect("a link");
     let dev_null = "/dev/null".to_owned();
     for (output, message) in [
-        (&of_source, "is read, expected a model file to write"),
+        (&of_source, "is of the source, expected a model file to write"),
+        (&of_weights, "is of the source, expected a model file to write"),
         (&path("dangling"), "is a link to nothing"),
         (&path(""), "is a directory"),
         (&dev_null, "is no regular file"),
@@ -137,6 +140,7 @@ fn pack_replaces_models_and_nothing_else() {
         assert!(stderr(&refused).contains(message), "{}", stderr(&refused));
     }
     assert_eq!(fs::read(copy.join("model.safetensors")).expect("weights"), weights);
+    fs::remove_file(of_weights).expect("removed");
 
     fs::write(path("model.electra.partial"), "somebody's").expect("written");
     fs::write(path("model.electra"), "an older one").expect("written");

@@ -94,10 +94,7 @@ impl TextClassifier {
         let classifier = Self::random(&folder.config, labels, Vec::new(), device, precision, seed)?;
         let missing = folder.load_into(&classifier.parameters, head)?;
         match missing.first() {
-            Some(name) if head => {
-                let expected = "one, as config.json says that it is a classifier";
-                Err(Error::field(&folder.file(WEIGHTS), name, "no such tensor", expected))
-            }
+            Some(name) if head => Err(folder.lacks_head(name)),
             _ => Ok(classifier),
         }
     }

@@ -3,12 +3,14 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use common::{electra_train, metrics, refused, run, text, write_language, write_pretrain_settings};
 use electra_train::model::folder::{WeightKind, read_tensors, write_tensors};
 use serde_json::Value;
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures");
 
 #[test]
 fn a_text_is_masked_guessed_and_judged() {
@@ -82,15 +84,20 @@ fn a_text_is_masked_guessed_and_judged() {
     assert!(!nothing.exists());
 }
 
+/// A classifier that may be spoilt, in `root`.
+fn copy_of_classifier(root: &Path) -> PathBuf {
+    let model = root.join("model");
+    fs::create_dir(&model).unwrap();
+    for name in ["config.json", "model.safetensors", "vocab.txt"] {
+        fs::copy(Path::new(FIXTURES).join("classifier").join(name), model.join(name)).unwrap();
+    }
+    model
+}
+
 #[test]
 fn what_lies_where_a_result_is_to_go_is_not_lost() {
     let root = tempfile::tempdir().unwrap();
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/classifier");
-    let model = root.path().join("model");
-    fs::create_dir(&model).unwrap();
-    for name in ["config.json", "model.safetensors", "vocab.txt"] {
-        fs::copy(fixture.join(name), model.join(name)).unwrap();
-    }
+    let model = copy_of_classifier(root.path());
     let before = fs::read(model.join("model.safetensors")).unwrap();
     let message = refused(&["half", text(&model), "-o", text(&model)]);
     assert!(
@@ -126,12 +133,8 @@ fn what_lies_where_a_result_is_to_go_is_not_lost() {
 #[test]
 fn weights_and_vocabularies_that_are_none_are_named() {
     let root = tempfile::tempdir().unwrap();
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/classifier");
-    let model = root.path().join("model");
-    fs::create_dir(&model).unwrap();
-    for name in ["config.json", "model.safetensors", "vocab.txt"] {
-        fs::copy(fixture.join(name), model.join(name)).unwrap();
-    }
+    let model = copy_of_classifier(root.path());
+    let sound = fs::read(model.join("model.safetensors")).unwrap();
     let (half, onnx) = (root.path().join("half"), root.path().join("a.onnx"));
     let all = || {
         [
@@ -171,7 +174,7 @@ fn weights_and_vocabularies_that_are_none_are_named() {
         );
     }
 
-    fs::copy(fixture.join("model.safetensors"), model.join("model.safetensors")).unwrap();
+    fs::write(model.join("model.safetensors"), sound).unwrap();
     let vocabulary = fs::read_to_string(model.join("vocab.txt")).unwrap();
     let second = vocabulary.lines().nth(7).unwrap();
     fs::write(model.join("vocab.txt"), format!("{vocabulary}{second}\n")).unwrap();
@@ -194,7 +197,7 @@ fn weights_and_vocabularies_that_are_none_are_named() {
 #[test]
 fn the_fixtures_are_what_is_exported() {
     let root = tempfile::tempdir().unwrap();
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
+    let fixtures = Path::new(FIXTURES);
     for name in ["classifier", "detector"] {
         for (file, more) in [("electra-train.onnx", None), ("electra-train-int8.onnx", Some("--int8"))] {
             let (folder, exported) = (fixtures.join(name), root.path().join(file));

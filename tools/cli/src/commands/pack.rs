@@ -58,10 +58,13 @@ fn target(args: &PackArgs) -> Result<PathBuf, Failure> {
     }
     let source = args.source.canonicalize().unwrap_or_default();
     let vocabulary = args.vocab.as_ref().and_then(|path| path.canonicalize().ok());
-    let inputs = ["config.json", "model.safetensors", "pytorch_model.bin", "vocab.txt", "tokenizer.json"];
-    let is_input = inputs.iter().any(|name| source.join(name) == target);
-    if target == source || Some(&target) == vocabulary.as_ref() || is_input {
-        return refuse("is read");
+    // Whatever a folder of Hugging Face's is made of, weights in several files among it; a model file may lie beside that.
+    let of_folder = target.parent() == Some(&source)
+        && target
+            .extension()
+            .is_some_and(|it| ["json", "safetensors", "bin", "txt"].iter().any(|one| it == *one));
+    if target == source || Some(&target) == vocabulary.as_ref() || of_folder {
+        return refuse("is of the source");
     }
     Ok(target)
 }

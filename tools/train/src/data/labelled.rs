@@ -156,7 +156,7 @@ impl Source {
             let content = std::str::from_utf8(&content)
                 .map_err(|error| self.refuse(format!("line {line}"), &error.to_string(), "text in UTF-8"))?;
             // A mark of the byte order, which editors on Windows put before the first line.
-            let content = content.trim_start_matches('\u{feff}');
+            let content = content.strip_prefix('\u{feff}').filter(|_| line == 1).unwrap_or(content);
             if content.trim().is_empty() {
                 continue;
             }

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::model::Family;
 use crate::model::config::Head;
-use crate::model::folder::{CONFIG, Folder, Tensors, WEIGHTS};
+use crate::model::folder::{CONFIG, Folder, Tensors};
 use crate::optimizer::{AdamW, linear_schedule};
 use crate::random::seed_torch;
 use crate::run::{
@@ -141,8 +141,7 @@ fn new_student(
             let missing = begun.load_into(&student.parameters, same)?;
             // What only the run needs has a slash in its name.
             if let Some(name) = missing.iter().find(|name| same && !name.contains('/')) {
-                let expected = "one, as config.json says that it is a classifier";
-                return Err(Error::field(&begun.file(WEIGHTS), name, "no such tensor", expected));
+                return Err(begun.lacks_head(name));
             }
             if settings.losses.hidden > 0.0 && !goes_on {
                 let pad = tokenizer.special.pad;

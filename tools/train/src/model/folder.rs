@@ -58,6 +58,12 @@ impl Folder {
         self.path.join(name)
     }
 
+    /// What a folder lacks that says it is a classifier.
+    pub fn lacks_head(&self, name: &str) -> Error {
+        let expected = "one, as config.json says that it is a classifier";
+        Error::field(&self.file(WEIGHTS), name, "no such tensor", expected)
+    }
+
     /// See [`Config::check_for_runtime`].
     pub fn check_for_runtime(&self) -> Result<()> {
         self.config.check_for_runtime(&self.head, &self.file(CONFIG))
