@@ -162,5 +162,5 @@ pub fn letters() -> Vec<String> {
 pub fn published_vocabulary() -> Vec<String> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/electra-small-sentiment/vocab.txt");
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    electra_pack::vocabulary::tokens_of_text(&text)
+    electra_formats::tokenizer::tokens_of_text(&text)
 }

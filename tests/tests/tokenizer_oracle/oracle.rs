@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use electra_core::tokenizer::{Tokenizer, Vocabulary};
-use electra_pack::vocabulary::{build_section, tokens_of_text};
+use electra_formats::tokenizer::tokens_of_text;
+use electra_pack::vocabulary::build_section;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::bert::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;

@@ -9,12 +9,6 @@ use electra_core::tokenizer::vocabulary::{
     SPECIAL_TOKENS,
 };
 
-/// The tokens of a `vocab.txt`: its lines in order, white space at their ends removed.
-#[must_use]
-pub fn tokens_of_text(text: &str) -> Vec<String> {
-    text.lines().map(|line| line.trim_end().to_owned()).collect()
-}
-
 /// The section for tokens in the order of their ids. Of equal tokens the last one is found by its text.
 ///
 /// # Errors
@@ -213,10 +207,5 @@ mod tests {
             build_section(&with_special(&["a", &long])),
             Err(VocabularyBuildError::TokenLength { id: 6, found: 256 })
         );
-    }
-
-    #[test]
-    fn lines_end_where_vocab_txt_readers_end_them() {
-        assert_eq!(tokens_of_text("[PAD]\r\na \n\nb\u{a0}"), ["[PAD]", "a", "", "b"]);
     }
 }

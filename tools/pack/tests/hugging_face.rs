@@ -275,13 +275,63 @@ fn other_tokenizers_are_refused() {
             "BertPreTokenizer",
         ),
         ("tokenizer.json", "/post_processor/single", json!([]), "post_processor.single", "[CLS]"),
+        (
+            "tokenizer.json",
+            "/post_processor/special_tokens/[CLS]/ids",
+            json!([3]),
+            "post_processor.special_tokens.[CLS].ids",
+            "expected [2]",
+        ),
+        ("tokenizer.json", "/post_processor/special_tokens", Value::Null, "special_tokens", "ids of [CLS]"),
+        (
+            "tokenizer.json",
+            "/post_processor",
+            json!({"type": "BertProcessing", "cls": ["[SEP]", 3], "sep": ["[CLS]", 2]}),
+            "post_processor.cls",
+            "expected [\"[CLS]\",2]",
+        ),
+        (
+            "tokenizer.json",
+            "/post_processor",
+            json!({"type": "BertProcessing", "cls": ["[CLS]", 2], "sep": ["[SEP]", 4]}),
+            "post_processor.sep",
+            "expected [\"[SEP]\",3]",
+        ),
         ("tokenizer.json", "/added_tokens/0/content", json!("[NEW]"), "added_tokens[0]", "no added tokens"),
+        ("tokenizer.json", "/added_tokens/0/id", json!(5), "added_tokens[0].id", "the id of [PAD]"),
         ("tokenizer.json", "/added_tokens/4/lstrip", json!(true), "added_tokens[4].lstrip", "false"),
         ("tokenizer.json", "/added_tokens", json!([]), "added_tokens", "[PAD]"),
     ] {
         let folder = detector();
         folder.set(file, pointer, value);
         assert_refused(read(folder.path()), &[file, field, "found ", expected]);
+    }
+}
+
+#[test]
+fn what_lies_beside_a_vocabulary_is_heard() {
+    let refused = |file: &str, content: Value, parts: &[&str]| {
+        for folder in [classifier(), detector()] {
+            folder.write(file, content.to_string());
+            assert_refused(read(folder.path()), &[&[file], parts].concat());
+        }
+    };
+    let map = |field: &str, value: Value| json!({ "cls_token": "[CLS]", field: value });
+    refused("special_tokens_map.json", map("sep_token", json!("[CLS]")), &["sep_token", "\"[SEP]\""]);
+    refused(
+        "special_tokens_map.json",
+        map("pad_token", json!({"content": "<pad>"})),
+        &["pad_token", "<pad>", "\"[PAD]\""],
+    );
+    let more = map("additional_special_tokens", json!(["[USER]"]));
+    refused("special_tokens_map.json", more, &["additional_special_tokens", "[USER]", "expected []"]);
+    refused("added_tokens.json", json!({"[MASK]": 5}), &["[MASK]", "found 5", "expected 4"]);
+    let decoder = json!({"added_tokens_decoder": {"3": {"content": "[CLS]"}}});
+    refused("tokenizer_config.json", decoder, &["added_tokens_decoder.3", "[CLS] at 2"]);
+    for folder in [classifier(), detector()] {
+        folder.write("special_tokens_map.json", map("additional_special_tokens", json!([])).to_string());
+        folder.write("added_tokens.json", json!({"[MASK]": 4}).to_string());
+        read(folder.path()).unwrap();
     }
 }
 
@@ -302,10 +352,13 @@ fn vocabularies_that_do_not_fit_are_refused() {
         with(lines.replace("[MASK]\n", "")),
         &["vocab.txt", "no [MASK] among 95", "expected all of"],
     );
-    assert_refused(
-        with(lines.replace("film\n", "\n")),
-        &["vocab.txt", "line 37", "an empty line", "a token"],
-    );
+    // As the published Chinese vocabularies have them.
+    for blank in ["\u{2028}", "\u{3000}", "\u{a0}", ""] {
+        let with_blank = with(lines.replace("film\n", &format!("{blank}\n"))).unwrap().vocabulary;
+        assert_eq!((with_blank.len(), with_blank[36].as_str()), (96, blank));
+    }
+    let twice = with(lines.replace("film\n", "the\n")).unwrap().vocabulary;
+    assert_eq!((twice.len(), twice[36].as_str()), (96, "the"));
     assert_eq!(with(lines.replace('\n', "\r\n")).unwrap().vocabulary, lines.lines().collect::<Vec<_>>());
     let many: String = (0..65_531).map(|id| format!("w{id}\n")).collect();
     assert_refused(
@@ -354,7 +407,7 @@ fn missing_and_misplaced_files_are_refused() {
     folder.write("config.json", "[1, 2]");
     assert_refused(read(folder.path()), &["config.json", "top level", "found [1,2]", "a JSON object"]);
     assert_refused(read(&folder.file("vocab.txt")), &["vocab.txt", "found a file", "expected a folder"]);
-    assert!(matches!(read(&folder.file("nothing")), Err(Error::Read { .. })));
+    assert!(matches!(read(&folder.file("nothing")), Err(Error::File(electra_formats::Error::Read { .. }))));
 
     let folder = classifier();
     fs::rename(folder.file("model.safetensors"), folder.file("pytorch_model.bin")).unwrap();

@@ -249,7 +249,10 @@ fn files_that_are_no_onnx_are_refused() {
     let folder = classifier("dynamo.onnx");
     assert_refused(read_beside(folder.path().to_path_buf()), &["found a folder", "expected a file"]);
     assert_refused(read_beside(folder.file("vocab.txt")), &["vocab.txt", "found no valid ONNX file"]);
-    assert!(matches!(read_beside(folder.file("nothing.onnx")), Err(Error::Read { .. })));
+    assert!(matches!(
+        read_beside(folder.file("nothing.onnx")),
+        Err(Error::File(electra_formats::Error::Read { .. }))
+    ));
     folder.write("empty.onnx", "");
     assert_refused(read_beside(folder.file("empty.onnx")), &["empty.onnx", "found 0 bytes"]);
     // Field 1 of ModelProto, the IR version, and nothing else.

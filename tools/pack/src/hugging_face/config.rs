@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use electra_formats::json::{Document, Object};
 use serde_json::{Value, json};
 
-use super::document::{Document, Object};
 use crate::checkpoint::{Config, Head};
 use crate::error::Error;
 
@@ -14,7 +14,15 @@ const REPLACED_TOKEN_DETECTION: &str = "ElectraForPreTraining";
 /// Reads and checks `file`. A field that is absent has the default of Hugging Face's `ElectraConfig`, which is how
 /// `transformers` reads the file.
 pub(crate) fn read(file: &Path) -> Result<Config, Error> {
-    let document = Document::read(file.to_path_buf())?;
+    parse(&Document::read(file.to_path_buf())?)
+}
+
+/// Reads and checks a `config.json` that was read before; see [`super::read`].
+///
+/// # Errors
+///
+/// Sizes and settings that the runtime does not compute, by field.
+pub fn parse(document: &Document) -> Result<Config, Error> {
     let fields = document.root();
     fields.require("model_type", &json!("electra"))?;
     let classification = is_classification(&fields)?;
@@ -30,7 +38,7 @@ pub(crate) fn read(file: &Path) -> Result<Config, Error> {
     } else {
         Head::ReplacedTokenDetection
     };
-    let size = |name, default| Ok(fields.unsigned(name)?.unwrap_or(default));
+    let size = |name, default| Ok::<_, Error>(fields.unsigned(name)?.unwrap_or(default));
     let config = Config {
         vocab_size: size("vocab_size", 30_522)?,
         embedding_size: size("embedding_size", 128)?,
@@ -43,7 +51,7 @@ pub(crate) fn read(file: &Path) -> Result<Config, Error> {
         layer_norm_eps: fields.number("layer_norm_eps")?.unwrap_or(1e-12) as f32,
         head,
     };
-    config.check(file)?;
+    config.check(&document.file)?;
     Ok(config)
 }
 
@@ -51,10 +59,11 @@ fn is_classification(fields: &Object) -> Result<bool, Error> {
     match fields.array("architectures")? {
         [Value::String(name)] if name == CLASSIFICATION => Ok(true),
         [Value::String(name)] if name == REPLACED_TOKEN_DETECTION => Ok(false),
-        _ => Err(fields.refuse(
-            "architectures",
-            format!("[\"{CLASSIFICATION}\"] or [\"{REPLACED_TOKEN_DETECTION}\"], the two that work"),
-        )),
+        _ => {
+            let expected =
+                format!("[\"{CLASSIFICATION}\"] or [\"{REPLACED_TOKEN_DETECTION}\"], the two that work");
+            Err(fields.refuse("architectures", expected).into())
+        }
     }
 }
 
@@ -69,11 +78,15 @@ fn labels(fields: &Object) -> Result<Vec<String>, Error> {
     };
     let total = by_id.entries().len();
     if count.is_some_and(|count| count != total) {
-        return Err(fields.refuse("num_labels", format!("{total}, the number of names in id2label")));
+        let expected = format!("{total}, the number of names in id2label");
+        return Err(fields.refuse("num_labels", expected).into());
     }
     let name = |id: usize| match by_id.get(&id.to_string()) {
         Some(Value::String(name)) => Ok(name.clone()),
-        _ => Err(by_id.refuse(&id.to_string(), format!("a name for each id from 0 to {}", total - 1))),
+        _ => {
+            let expected = format!("a name for each id from 0 to {}", total - 1);
+            Err(by_id.refuse(&id.to_string(), expected).into())
+        }
     };
     (0..total).map(name).collect()
 }

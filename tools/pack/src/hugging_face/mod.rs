@@ -2,11 +2,11 @@
 //! vocabulary.
 
 pub(crate) mod config;
-pub(crate) mod document;
-pub(crate) mod tokenizer;
 pub(crate) mod weights;
 
 use std::path::Path;
+
+use electra_formats::tokenizer;
 
 use crate::checkpoint::{Checkpoint, check_vocabulary_fits};
 use crate::error::Error;
@@ -15,7 +15,7 @@ use crate::error::Error;
 ///
 /// Needed are `config.json` (`ElectraForSequenceClassification` or `ElectraForPreTraining`), `model.safetensors` (or
 /// its shards and their index; f32, f16 and bf16 in any mix) and `vocab.txt` or `tokenizer.json`;
-/// `tokenizer_config.json` and `added_tokens.json` are checked where they exist. Parts that a file leaves out have
+/// `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` are checked where they exist. Parts that a file leaves out have
 /// the defaults of `transformers`.
 ///
 /// # Errors

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
+use electra_formats::file::{MAX_WEIGHT_FILE, read_bytes};
+use electra_formats::json::Document;
 use half::{bf16, f16};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use super::document::{Document, MAX_WEIGHT_FILE, read_bytes};
 use crate::checkpoint::{Config, Head, Tensor};
 use crate::error::Error;
 
@@ -83,7 +84,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
         let name = shard.as_str().map(Path::new);
         match name.map(|name| name.components().collect::<Vec<_>>()).as_deref() {
             Some([Component::Normal(name)]) => shards.insert(*name, folder.join(name)),
-            _ => return Err(weight_map.refuse(tensor, "the name of a file in the same folder")),
+            _ => return Err(weight_map.refuse(tensor, "the name of a file in the same folder").into()),
         };
     }
     Ok(shards.into_values().collect())

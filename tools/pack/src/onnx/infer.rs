@@ -22,7 +22,7 @@ pub(super) fn infer(weights: &Weights) -> Result<Config, Error> {
     let (vocab_size, embedding_size) = matrix("word_embeddings")?;
     let (max_position_embeddings, _) = matrix("position_embeddings")?;
     let (type_vocab_size, _) = matrix("token_type_embeddings")?;
-    let outputs = |module: &str| Ok(weights.linear(module)?.map(|linear| linear.bias.data.len()));
+    let outputs = |module: &str| Ok::<_, Error>(weights.linear(module)?.map(|linear| linear.bias.data.len()));
     let required = |module: &str| {
         outputs(module)?.ok_or_else(|| Error::field(file, module, "nothing", "a linear layer of ELECTRA"))
     };

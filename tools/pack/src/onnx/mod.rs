@@ -11,13 +11,14 @@ mod weights;
 
 use std::path::{Path, PathBuf};
 
+use electra_formats::file::{MAX_WEIGHT_FILE, open};
+use electra_formats::tokenizer;
 use tract_onnx::prelude::Framework;
 
 use crate::checkpoint::{Checkpoint, Config, check_vocabulary_fits};
 use crate::error::Error;
-use crate::hugging_face::document::{MAX_WEIGHT_FILE, open};
+use crate::hugging_face::config;
 use crate::hugging_face::weights::{SIZES, note};
-use crate::hugging_face::{config, tokenizer};
 use graph::Graph;
 use weights::Weights;
 

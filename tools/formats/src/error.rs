@@ -1,0 +1,128 @@
+//! What can be wrong with a file that somebody else wrote.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Longest piece of a foreign file that a message repeats, in characters.
+const MAX_QUOTED: usize = 120;
+
+/// Why a file cannot be used. Every message is one line and starts with the file.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file could not be opened or read.
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// What the operating system answered.
+        source: io::Error,
+    },
+    /// The file is not JSON.
+    Json {
+        /// The file.
+        file: PathBuf,
+        /// Where and why parsing stopped.
+        source: serde_json::Error,
+    },
+    /// The file is well-formed, but something in it is contradictory or unsupported.
+    Field {
+        /// The file.
+        file: PathBuf,
+        /// The field, tensor, graph node or line at fault.
+        field: String,
+        /// What was found there.
+        found: String,
+        /// What would have been accepted.
+        expected: String,
+    },
+}
+
+impl Error {
+    /// The file could not be read.
+    pub fn read(file: &Path, source: io::Error) -> Self {
+        Self::Read { file: file.to_path_buf(), source }
+    }
+
+    /// The file is not JSON.
+    pub fn json(file: &Path, source: serde_json::Error) -> Self {
+        Self::Json { file: file.to_path_buf(), source }
+    }
+
+    /// `field` of `file` holds `found`; foreign text in both is made fit for a message.
+    pub fn field(
+        file: &Path,
+        field: impl AsRef<str>,
+        found: impl AsRef<str>,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self::Field {
+            file: file.to_path_buf(),
+            field: quoted(field.as_ref()),
+            found: quoted(found.as_ref()),
+            expected: expected.into(),
+        }
+    }
+}
+
+/// Text from a foreign file made fit for a message of one line: characters that steer a terminal or
+/// reorder the line are escaped, and the end of a long text is cut off.
+pub fn quoted(text: &str) -> String {
+    let mut result = String::new();
+    for (count, character) in text.chars().enumerate() {
+        if count == MAX_QUOTED {
+            result.push_str("...");
+            break;
+        }
+        if steers_terminal(character) {
+            result.extend(character.escape_default());
+        } else {
+            result.push(character);
+        }
+    }
+    result
+}
+
+/// Whether a terminal would act on the character instead of showing it: control characters, the
+/// separators of lines and paragraphs, and what changes the direction of a text (Unicode UAX 9).
+pub fn steers_terminal(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+impl core::fmt::Display for Error {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Read { file, source } => {
+                write!(f, "{}: cannot be read: {source}", file.display())
+            }
+            Self::Json { file, source } => {
+                let reason = quoted(&source.to_string());
+                write!(f, "{}: found no valid JSON ({reason}), expected a JSON object", file.display())
+            }
+            Self::Field { file, field, found, expected } => {
+                write!(f, "{}: {field}: found {found}, expected {expected}", file.display())
+            }
+        }
+    }
+}
+
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Read { source, .. } => Some(source),
+            Self::Json { source, .. } => Some(source),
+            Self::Field { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_neither_steers_a_terminal_nor_fills_it() {
+        assert_eq!(quoted("a\u{1b}]0;x\u{7}\u{202e}b\n"), "a\\u{1b}]0;x\\u{7}\\u{202e}b\\n");
+        assert_eq!(quoted(&"é".repeat(121)), format!("{}...", "é".repeat(120)));
+    }
+}

@@ -1,0 +1,101 @@
+//! Regular files, opened and read whole.
+
+use std::fs::{self, File};
+use std::io::{Read, Take};
+use std::path::Path;
+
+use crate::error::Error;
+
+/// Largest JSON or vocabulary file that is read; real ones have a few megabytes at most.
+pub const MAX_TEXT_FILE: u64 = 256 << 20;
+/// Largest file of weights that is read: ELECTRA-Large in f32 has 1.3 GB.
+pub const MAX_WEIGHT_FILE: u64 = 16 << 30;
+
+/// How the small text begins that Git LFS leaves where a large file was not fetched
+/// (<https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>).
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+
+/// Opens a regular file of 1 to `limit` bytes.
+///
+/// Looking first keeps a folder, a pipe or a device under the expected name from being opened.
+///
+/// # Errors
+///
+/// Where the file is missing, no regular file, empty, too large, or the pointer of Git LFS.
+pub fn open(file: &Path, limit: u64) -> Result<Take<File>, Error> {
+    let metadata = fs::metadata(file).map_err(|source| Error::read(file, source))?;
+    if !metadata.is_file() {
+        let found = if metadata.is_dir() { "a folder" } else { "neither file nor folder" };
+        return Err(Error::field(file, "path", found, "a file"));
+    }
+    if metadata.len() == 0 || metadata.len() > limit {
+        let found = format!("{} bytes", metadata.len());
+        return Err(Error::field(file, "size", found, format!("1 to {limit} bytes")));
+    }
+    let opened = File::open(file).map_err(|source| Error::read(file, source))?;
+    refuse_lfs_pointer(file)?;
+    Ok(opened.take(limit))
+}
+
+/// All bytes of a regular file of 1 to `limit` bytes.
+///
+/// # Errors
+///
+/// Those of [`open`], and what the operating system answers.
+pub fn read_bytes(file: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    open(file, limit)?.read_to_end(&mut bytes).map_err(|source| Error::read(file, source))?;
+    Ok(bytes)
+}
+
+/// A text file in UTF-8; a byte order mark at its start is dropped.
+///
+/// # Errors
+///
+/// Those of [`read_bytes`], and bytes that are no UTF-8.
+pub fn read_text(file: &Path) -> Result<String, Error> {
+    let mut text = String::from_utf8(read_bytes(file, MAX_TEXT_FILE)?).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        Error::field(file, format!("byte {offset}"), "no valid UTF-8", "text in UTF-8")
+    })?;
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
+    Ok(text)
+}
+
+/// Refuses a file that Git LFS has not fetched.
+///
+/// # Errors
+///
+/// That, and a file that cannot be read.
+pub fn refuse_lfs_pointer(file: &Path) -> Result<(), Error> {
+    let mut beginning = Vec::new();
+    File::open(file)
+        .and_then(|opened| opened.take(LFS_POINTER.len() as u64).read_to_end(&mut beginning))
+        .map_err(|source| Error::read(file, source))?;
+    if beginning == LFS_POINTER {
+        let expected = "the file itself; `git lfs pull` in its repository fetches it";
+        return Err(Error::field(file, "content", "a Git LFS pointer", expected));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_of_git_lfs_is_called_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("model.safetensors");
+        fs::write(&file, "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n").unwrap();
+        let error = read_bytes(&file, MAX_WEIGHT_FILE).unwrap_err().to_string();
+        assert!(error.ends_with(
+            "content: found a Git LFS pointer, expected the file itself; `git lfs pull` in its repository \
+             fetches it"
+        ));
+        fs::write(&file, "version https://git-lfs").unwrap();
+        assert!(read_bytes(&file, MAX_WEIGHT_FILE).is_ok());
+    }
+}

@@ -1,0 +1,37 @@
+//! Formats with a row per line.
+
+use std::io::BufRead;
+use std::path::PathBuf;
+
+use super::{Problem, Row, Rows, utf8};
+use crate::error::Error;
+
+/// Splits at line feeds; a carriage return before one is dropped. `parse` gives `None` for a line that
+/// is no row.
+pub(super) fn rows(
+    name: PathBuf,
+    mut reader: impl BufRead + Send + 'static,
+    parse: impl Fn(String) -> Option<Result<Vec<String>, Problem>> + Send + 'static,
+) -> Rows {
+    let mut line = 0;
+    let mut bytes = Vec::new();
+    Box::new(std::iter::from_fn(move || {
+        loop {
+            bytes.clear();
+            match reader.read_until(b'\n', &mut bytes) {
+                Ok(0) => return None,
+                Ok(_) => line += 1,
+                Err(error) => return Some(Err(Error::read(&name, error))),
+            }
+            let text =
+                bytes.strip_suffix(b"\n").map_or(&bytes[..], |rest| rest.strip_suffix(b"\r").unwrap_or(rest));
+            let values = match utf8(text) {
+                Ok(text) => parse(text),
+                Err(problem) => Some(Err(problem)),
+            };
+            if let Some(values) = values {
+                return Some(Ok(Row { line, values }));
+            }
+        }
+    }))
+}

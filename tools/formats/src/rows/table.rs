@@ -1,0 +1,278 @@
+//! Tables with a header: fields between commas, quoted as in RFC 4180, or between tabs without quoting.
+//!
+//! The `csv` crate takes the fields of a row apart, but reads on over a quote that is never closed and
+//! over text behind a closing one. Rows are therefore cut here, by the few states of RFC 4180, and
+//! given to its parser, `csv-core`, one by one.
+
+use std::io::{self, BufRead};
+use std::path::PathBuf;
+
+use csv_core::ReadRecordResult;
+
+use super::{Field, Format, MAX_RECORD, Options, Problem, Row, Rows, utf8};
+use crate::error::{Error, quoted};
+
+/// Delimiters that tables have besides the comma, in the order in which they are suspected.
+const DELIMITERS: [(char, &str); 3] = [(';', "';'"), ('\t', "a tab"), ('|', "'|'")];
+
+/// Reads the header and finds the fields' columns.
+pub(super) fn rows(
+    name: PathBuf,
+    reader: impl BufRead + Send + 'static,
+    options: Options,
+) -> Result<Rows, Error> {
+    let quoting = options.format == Format::Csv;
+    let delimiter = options.delimiter.unwrap_or(if quoting { b',' } else { b'\t' });
+    let mut records = Records::new(reader, delimiter, quoting);
+    let header = match records.next() {
+        None => return Err(Error::field(&name, "line 1", "no header", "the names of the columns")),
+        Some(Err(source)) => return Err(Error::read(&name, source)),
+        Some(Ok((line, record))) => {
+            let header =
+                record.and_then(|record| record.iter().map(|it| utf8(it)).collect::<Result<Vec<_>, _>>());
+            header.map_err(|problem| problem.in_file(&name, line))?
+        }
+    };
+    let columns = options
+        .fields
+        .iter()
+        .map(|field| {
+            column(&header, field).map_err(|found| {
+                let expected = field.expected("a column") + &other_delimiter(&header, &options);
+                Error::field(&name, "line 1", found, expected)
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let names: Vec<String> = columns.iter().map(|&column| header[column].clone()).collect();
+    Ok(Box::new(std::iter::from_fn(move || {
+        let (line, record) = match records.next()? {
+            Ok(next) => next,
+            Err(source) => return Some(Err(Error::read(&name, source))),
+        };
+        let values = record.and_then(|record| {
+            if record.len() != header.len() {
+                let found =
+                    if record.len() == 1 { "1 field".into() } else { format!("{} fields", record.len()) };
+                return Err(Problem::new(found, format!("{}, as in the header", header.len())));
+            }
+            let cell = |(&column, name): (&usize, &String)| {
+                let value = utf8(record.get(column).map_or(&[][..], Vec::as_slice));
+                value.map_err(|problem| Problem { field: Some(quoted(name)), ..problem })
+            };
+            columns.iter().zip(&names).map(cell).collect()
+        });
+        Some(Ok(Row { line, values }))
+    })))
+}
+
+/// The column of `field`, or what was found instead.
+fn column(header: &[String], field: &Field) -> Result<usize, String> {
+    for wanted in &field.names {
+        let is = |name: &String| name == wanted || name.trim() == wanted;
+        let columns: Vec<usize> = (0..header.len()).filter(|&column| is(&header[column])).collect();
+        match columns.as_slice() {
+            [] => {}
+            [column] => return Ok(*column),
+            more => return Err(format!("{} columns {wanted}", more.len())),
+        }
+    }
+    Err(format!("the columns {}", header.join(", ")))
+}
+
+/// A hint where one column holds all names.
+fn other_delimiter(header: &[String], options: &Options) -> String {
+    let [only] = header else { return String::new() };
+    match DELIMITERS.iter().find(|(delimiter, _)| only.contains(*delimiter)) {
+        Some((_, name)) => {
+            format!("; the columns seem to be separated by {name}: {}", options.delimiter_hint)
+        }
+        None => String::new(),
+    }
+}
+
+/// Where in a row of quoted fields a byte is.
+#[derive(Clone, Copy)]
+enum State {
+    FieldStart,
+    Unquoted,
+    Quoted,
+    /// After a quote in a quoted field: its end, or the first of two that stand for one.
+    QuoteInQuoted,
+}
+
+/// Cuts a table into rows, and rows into fields.
+struct Records<R> {
+    lines: Lines<R>,
+    delimiter: u8,
+    quoting: bool,
+    parser: csv_core::Reader,
+}
+
+/// The line where a row begins, counted from 1, and its fields.
+type Record = (u64, Result<Vec<Vec<u8>>, Problem>);
+
+impl<R: BufRead> Records<R> {
+    fn new(reader: R, delimiter: u8, quoting: bool) -> Self {
+        let parser = csv_core::ReaderBuilder::new().delimiter(delimiter).quoting(quoting).build();
+        Self { lines: Lines::new(reader), delimiter, quoting, parser }
+    }
+
+    /// The next row; lines with nothing on them are none. A row with a broken quote ends with its first
+    /// line: reading goes on at the second.
+    fn next(&mut self) -> Option<io::Result<Record>> {
+        let mut bytes = Vec::new();
+        let line = loop {
+            let line = self.lines.line;
+            match self.lines.read(&mut bytes) {
+                Ok(false) => return None,
+                Ok(true) if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n')) => bytes.clear(),
+                Ok(true) => break line,
+                Err(error) => return Some(Err(error)),
+            }
+        };
+        let first_line = bytes.len();
+        let record = match self.whole(&mut bytes) {
+            Ok(Ok(())) => Ok(self.fields(&bytes)),
+            Ok(Err(problem)) => {
+                self.lines.give_back(&bytes[first_line..], line + 1);
+                Err(problem)
+            }
+            Err(error) => return Some(Err(error)),
+        };
+        Some(Ok((line, record)))
+    }
+
+    /// Appends the lines over which the row that begins in `bytes` goes on.
+    fn whole(&mut self, bytes: &mut Vec<u8>) -> io::Result<Result<(), Problem>> {
+        if !self.quoting {
+            return Ok(Ok(()));
+        }
+        let (mut state, mut at) = (State::FieldStart, 0);
+        loop {
+            while let Some(&byte) = bytes.get(at) {
+                state = match (state, byte) {
+                    (State::FieldStart, b'"') => State::Quoted,
+                    (State::Quoted, b'"') => State::QuoteInQuoted,
+                    (State::QuoteInQuoted, b'"') => State::Quoted,
+                    (State::Quoted, _) => State::Quoted,
+                    (_, byte) if byte == self.delimiter => State::FieldStart,
+                    (_, b'\r' | b'\n') => return Ok(Ok(())),
+                    (State::QuoteInQuoted, _) => {
+                        let expected =
+                            "the delimiter or the end of the line there; a quote within a field is doubled";
+                        return Ok(Err(Problem::new("text behind a closing quote", expected)));
+                    }
+                    (State::FieldStart | State::Unquoted, _) => State::Unquoted,
+                };
+                at += 1;
+            }
+            if !matches!(state, State::Quoted) {
+                return Ok(Ok(()));
+            }
+            let unclosed = |limit: &str| {
+                let found = format!("a quote that opens a field and is not closed {limit}");
+                Ok(Err(Problem::new(found, "a closing quote; a quote within a field is doubled")))
+            };
+            if bytes.len() > MAX_RECORD {
+                return unclosed(&format!("within {MAX_RECORD} bytes"));
+            }
+            if !self.lines.read(bytes)? {
+                return unclosed("before the end of the file");
+            }
+        }
+    }
+
+    /// Takes a row apart.
+    fn fields(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
+        self.parser.reset();
+        // No field is longer than the row, and each but the last ends at a byte of it.
+        let mut text = vec![0; bytes.len() + 1];
+        let mut ends = vec![0; bytes.len() + 1];
+        let (mut read, mut written, mut fields) = (0, 0, 0);
+        loop {
+            let (result, input, output, more) =
+                self.parser.read_record(&bytes[read..], &mut text[written..], &mut ends[fields..]);
+            read += input;
+            written += output;
+            fields += more;
+            // The end of the row, or the empty input that stands for the end of a file.
+            if matches!(result, ReadRecordResult::Record | ReadRecordResult::End) {
+                break;
+            }
+        }
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        starts.zip(&ends[..fields]).map(|(start, &end)| text[start..end].to_vec()).collect()
+    }
+}
+
+/// Lines, which end at a line feed, a carriage return or both.
+struct Lines<R> {
+    reader: R,
+    /// Number of the line that comes next, from 1.
+    line: u64,
+    /// What is read again, from `replayed` on, before the reader goes on.
+    again: Vec<u8>,
+    replayed: usize,
+}
+
+impl<R: BufRead> Lines<R> {
+    fn new(reader: R) -> Self {
+        Self { reader, line: 1, again: Vec::new(), replayed: 0 }
+    }
+
+    /// Appends the next line and its end; `false` where there is none.
+    fn read(&mut self, into: &mut Vec<u8>) -> io::Result<bool> {
+        let before = into.len();
+        loop {
+            let available = self.available()?;
+            if available.is_empty() {
+                break;
+            }
+            let end = available.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+            let length = end.map_or(available.len(), |end| end + 1);
+            into.extend(&available[..length]);
+            self.consume(length);
+            if end.is_some() {
+                if into.last() == Some(&b'\r') && self.available()?.first() == Some(&b'\n') {
+                    into.push(b'\n');
+                    self.consume(1);
+                }
+                break;
+            }
+        }
+        let any = into.len() > before;
+        self.line += u64::from(any);
+        Ok(any)
+    }
+
+    /// Makes `bytes` what is read next; they begin with line `line`.
+    fn give_back(&mut self, bytes: &[u8], line: u64) {
+        let rest = self.again.split_off(self.replayed);
+        self.again = [bytes, &rest].concat();
+        self.replayed = 0;
+        self.line = line;
+    }
+
+    fn available(&mut self) -> io::Result<&[u8]> {
+        if self.replayed < self.again.len() {
+            return Ok(&self.again[self.replayed..]);
+        }
+        loop {
+            match self.reader.fill_buf() {
+                // As `read_until` of the standard library does.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+                Ok(_) => break,
+            }
+        }
+        self.reader.fill_buf()
+    }
+
+    fn consume(&mut self, length: usize) {
+        if self.replayed < self.again.len() {
+            self.replayed += length;
+        } else {
+            self.reader.consume(length);
+        }
+    }
+}

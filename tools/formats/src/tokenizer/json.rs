@@ -1,0 +1,123 @@
+//! `tokenizer.json`, as `tokenizers` writes it.
+
+use electra_core::tokenizer::vocabulary::SPECIAL_TOKENS;
+use serde_json::{Value, json};
+
+use super::{UNCASED, check_tokens, ids};
+use crate::error::Error;
+use crate::json::{Document, Object};
+
+/// The tokens in the order of their ids.
+pub(super) fn parse(document: &Document) -> Result<Vec<String>, Error> {
+    let root = document.root();
+
+    let model = root.required_object("model")?;
+    model.allow("type", &[json!("WordPiece")])?;
+    model.require("unk_token", &json!("[UNK]"))?;
+    model.require("continuing_subword_prefix", &json!("##"))?;
+    model.require("max_input_chars_per_word", &json!(100))?;
+
+    let normalizer = root.required_object("normalizer")?;
+    normalizer.require("type", &json!("BertNormalizer"))?;
+    if normalizer.get("lowercase") != Some(&json!(true)) {
+        return Err(normalizer.refuse("lowercase", UNCASED));
+    }
+    normalizer.require("clean_text", &json!(true))?;
+    normalizer.require("handle_chinese_chars", &json!(true))?;
+    normalizer.allow("strip_accents", &[json!(true)])?;
+    root.required_object("pre_tokenizer")?.require("type", &json!("BertPreTokenizer"))?;
+    let tokens = tokens_by_id(document, &model.required_object("vocab")?)?;
+    check_tokens(&document.file, &tokens)?;
+    check_post_processor(&root.required_object("post_processor")?, &tokens)?;
+    check_added_tokens(document, &tokens)?;
+    Ok(tokens)
+}
+
+/// The template for one text has to be `[CLS] text [SEP]`, with the ids that the vocabulary gives them;
+/// `BertProcessing` is the same by another name.
+fn check_post_processor(post_processor: &Object<'_>, tokens: &[String]) -> Result<(), Error> {
+    post_processor.allow("type", &[json!("TemplateProcessing"), json!("BertProcessing")])?;
+    if post_processor.get("type") == Some(&json!("BertProcessing")) {
+        for (field, token) in [("cls", "[CLS]"), ("sep", "[SEP]")] {
+            let expected = json!([token, ids(tokens).get(token)]);
+            if post_processor.get(field) != Some(&expected) {
+                return Err(post_processor.refuse(field, expected.to_string()));
+            }
+        }
+        return Ok(());
+    }
+    let pieces = post_processor.array("single")?.iter();
+    let pieces: Vec<_> =
+        pieces.map(|piece| (piece.pointer("/SpecialToken/id"), piece.pointer("/Sequence/id"))).collect();
+    let (start, text, end) = (json!("[CLS]"), json!("A"), json!("[SEP]"));
+    if pieces != [(Some(&start), None), (None, Some(&text)), (Some(&end), None)] {
+        return Err(post_processor.refuse("single", "[CLS], the text and [SEP]"));
+    }
+    let Some(special) = post_processor.object("special_tokens")? else {
+        return Err(post_processor.refuse("special_tokens", "the ids of [CLS] and [SEP]"));
+    };
+    for token in ["[CLS]", "[SEP]"] {
+        let expected = json!([ids(tokens).get(token)]);
+        special.required_object(token)?.require("ids", &expected)?;
+    }
+    Ok(())
+}
+
+/// The runtime finds exactly the five special tokens in raw text, as plain substrings.
+fn check_added_tokens(document: &Document, tokens: &[String]) -> Result<(), Error> {
+    let added = document.root().array("added_tokens")?;
+    for (index, token) in added.iter().enumerate() {
+        let refuse = |name: &str, found: String, expected: &str| {
+            Err(Error::field(&document.file, format!("added_tokens[{index}].{name}"), found, expected))
+        };
+        let content = token.get("content").and_then(Value::as_str).unwrap_or("");
+        if !SPECIAL_TOKENS.contains(&content) {
+            return refuse("content", format!("{content:?}"), &none_besides_special());
+        }
+        if let Some(id) = token.get("id") {
+            let expected = json!(ids(tokens).get(content));
+            if *id != expected {
+                let expected = format!("{expected}, the id of {content} in model.vocab");
+                return refuse("id", id.to_string(), &expected);
+            }
+        }
+        for flag in ["single_word", "lstrip", "rstrip", "normalized"] {
+            match token.get(flag) {
+                None | Some(Value::Bool(false)) => {}
+                Some(other) => return refuse(flag, other.to_string(), "false"),
+            }
+        }
+    }
+    for special in SPECIAL_TOKENS {
+        if !added.iter().any(|token| token.get("content").and_then(Value::as_str) == Some(special)) {
+            let expected = format!("an entry for each of {}", SPECIAL_TOKENS.join(" "));
+            return Err(Error::field(&document.file, "added_tokens", format!("no {special}"), expected));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn none_besides_special() -> String {
+    format!("no added tokens besides {}", SPECIAL_TOKENS.join(" "))
+}
+
+/// Inverts the map from token to id, whose ids have to be 0, 1, 2, ... without gaps.
+fn tokens_by_id(document: &Document, vocab: &Object<'_>) -> Result<Vec<String>, Error> {
+    let count = vocab.entries().len();
+    let mut tokens = vec![None; count];
+    for (token, id) in vocab.entries() {
+        let id = id.as_u64().and_then(|id| usize::try_from(id).ok());
+        match id.and_then(|id| tokens.get_mut(id)) {
+            Some(slot @ None) => *slot = Some(token.clone()),
+            _ => {
+                let expected = format!("an id of its own below {count}, the number of tokens");
+                return Err(vocab.refuse(token, expected));
+            }
+        }
+    }
+    // Every slot was filled: there are as many tokens as slots and none was written twice.
+    tokens
+        .into_iter()
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| Error::field(&document.file, "model.vocab", "ids with gaps", "ids without gaps"))
+}

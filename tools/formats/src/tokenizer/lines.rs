@@ -1,0 +1,74 @@
+//! `vocab.txt`: one token per line, the number of the line is the id.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// The tokens in the text of a `vocab.txt`, without the empty lines at its end.
+///
+/// White space at the end of a line is no part of the token (`WordPiece::read_file` of `tokenizers`).
+/// A line of nothing but white space is a token of its own, as for `transformers`: the published
+/// Chinese vocabularies have such lines, U+2028 for instance. No text ever contains that token, since
+/// white space ends words.
+#[must_use]
+pub fn tokens_of_text(text: &str) -> Vec<String> {
+    let mut tokens: Vec<String> = text.split('\n').map(token_of_line).collect();
+    tokens.truncate(tokens.iter().rposition(|token| !token.is_empty()).map_or(0, |last| last + 1));
+    tokens
+}
+
+fn token_of_line(line: &str) -> String {
+    match line.trim_end() {
+        "" => line.strip_suffix('\r').unwrap_or(line).to_owned(),
+        token => token.to_owned(),
+    }
+}
+
+/// Writes a `vocab.txt`.
+///
+/// # Errors
+///
+/// What the operating system answers, and [`io::ErrorKind::InvalidData`] for a token that a reader of
+/// lines would take for another one: with a line break in it, or with white space at its end.
+pub fn write(file: &Path, vocabulary: &[String]) -> io::Result<()> {
+    let mut text = vocabulary.join("\n");
+    text.push('\n');
+    let read = tokens_of_text(&text);
+    if let Some(id) = (0..vocabulary.len()).find(|&id| read.get(id) != vocabulary.get(id)) {
+        let token = &vocabulary[id];
+        let reason = format!("token {id}, {token:?}, does not fit into one line of a vocab.txt");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+    }
+    fs::write(file, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_where_readers_of_vocab_txt_end_them() {
+        assert_eq!(tokens_of_text("[PAD]\r\na \n\nb\u{a0}\r\n\r\n\n"), ["[PAD]", "a", "", "b"]);
+    }
+
+    #[test]
+    fn a_line_of_white_space_is_a_token() {
+        assert_eq!(
+            tokens_of_text("a\n\u{2028}\n\u{3000}\r\n\u{a0}\nb"),
+            ["a", "\u{2028}", "\u{3000}", "\u{a0}", "b"]
+        );
+    }
+
+    #[test]
+    fn a_written_vocabulary_is_read_again_or_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("vocab.txt");
+        let tokens = ["[PAD]", "", "\u{2028}", "##a"].map(str::to_owned);
+        write(&file, &tokens).unwrap();
+        assert_eq!(tokens_of_text(&fs::read_to_string(&file).unwrap()), tokens);
+        for bad in ["a\nb", "a ", "\r", ""] {
+            let tokens = ["[PAD]", bad].map(str::to_owned);
+            assert_eq!(write(&file, &tokens).unwrap_err().kind(), io::ErrorKind::InvalidData, "{bad:?}");
+        }
+    }
+}
