@@ -68,7 +68,7 @@ pub(crate) struct ClassifyArgs {
     #[arg(long)]
     pub json: bool,
     /// Show this many labels of each text, the likeliest first
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = parse_top_k)]
     pub top_k: Option<NonZeroUsize>,
     /// Cut long texts; without this they are classified in overlapping windows
     #[arg(long)]
@@ -100,12 +100,18 @@ pub(crate) struct EvaluateArgs {
     /// Format of the input, if its name does not tell
     #[arg(long, value_enum)]
     pub format: Option<Format>,
+    /// What stands between the fields of a .csv or .tsv, for instance ';' or tab [default: a comma, a tab]
+    #[arg(long, value_name = "CHARACTER", value_parser = parse_delimiter)]
+    pub delimiter: Option<u8>,
     /// Column or field with the text [default: text or sentence]
     #[arg(long, value_name = "NAME")]
     pub column: Option<String>,
-    /// Column or field with the label, by name or by index
+    /// Column or field with the label
     #[arg(long, value_name = "NAME", default_value = "label")]
     pub label_column: String,
+    /// What the values of that column are [default: what more of its rows fit]
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub label_as: Option<LabelKind>,
     #[command(flatten)]
     pub engine: EngineArgs,
     /// Write one JSON object
@@ -247,12 +253,15 @@ pub(crate) struct PackArgs {
 /// Where texts come from besides the command line.
 #[derive(Args)]
 pub(crate) struct InputArgs {
-    /// Read texts from FILE, or '-' for standard input: .txt (a text a line), .csv or .tsv with a header, .jsonl
+    /// Read texts from FILE, or '-' for standard input: .txt (a text per line), .csv or .tsv with a header, .jsonl
     #[arg(long, value_name = "FILE")]
     pub input: Option<PathBuf>,
     /// Format of the input, if its name does not tell
     #[arg(long, value_enum, requires = "input")]
     pub format: Option<Format>,
+    /// What stands between the fields of a .csv or .tsv, for instance ';' or tab [default: a comma, a tab]
+    #[arg(long, value_name = "CHARACTER", requires = "input", value_parser = parse_delimiter)]
+    pub delimiter: Option<u8>,
     /// Column or field with the text [default: text or sentence]
     #[arg(long, value_name = "NAME", requires = "input")]
     pub column: Option<String>,
@@ -267,7 +276,8 @@ pub(crate) struct EngineArgs {
     /// Engine to run it with
     #[arg(long, value_parser = parse_engine)]
     pub engine: Option<EngineKind>,
-    /// Longest sequence in tokens, [CLS] and [SEP] included [default: the model's positions]
+    /// Longest sequence in tokens, [CLS] and [SEP] included, so that a text of two tokens fewer fits; 'tokens' in JSON
+    /// counts the text's own [default: the model's positions]
     #[arg(long, value_name = "N")]
     pub max_tokens: Option<usize>,
     /// Memory of each arena; refused if it is too small for --max-tokens [default: exactly what is needed]
@@ -309,14 +319,34 @@ impl EngineArgs {
 /// Formats of texts in files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// A text a line
+    /// A text per line
     Txt,
-    /// Comma-separated with a header, quoted as RFC 4180 says
+    /// Comma-separated with a header, quoted as in RFC 4180
     Csv,
     /// Tab-separated with a header, quotes are plain characters
     Tsv,
-    /// A JSON object a line
+    /// A JSON object per line
     Jsonl,
+}
+
+impl From<Format> for electra_formats::rows::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Txt => Self::Txt,
+            Format::Csv => Self::Csv,
+            Format::Tsv => Self::Tsv,
+            Format::Jsonl => Self::Jsonl,
+        }
+    }
+}
+
+/// What the values of a column of labels are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LabelKind {
+    /// Names of labels
+    Name,
+    /// Indices of labels, from 0
+    Index,
 }
 
 fn parse_engine(name: &str) -> Result<EngineKind, String> {
@@ -324,6 +354,19 @@ fn parse_engine(name: &str) -> Result<EngineKind, String> {
         let names: Vec<_> = EngineKind::ALL.iter().map(|engine| engine.name()).collect();
         format!("this build has: {}", names.join(", "))
     })
+}
+
+fn parse_delimiter(text: &str) -> Result<u8, String> {
+    match (text, text.as_bytes()) {
+        ("tab" | "\\t", _) => Ok(b'\t'),
+        (_, [byte]) if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n') => Ok(*byte),
+        _ => Err("expected one ASCII character, or 'tab'".to_owned()),
+    }
+}
+
+/// `--top-k 0` would show nothing.
+fn parse_top_k(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "expected a number of labels, at least 1".to_owned())
 }
 
 /// Each of them has an arena and a stack: more than any machine has cores is a slip of the finger.

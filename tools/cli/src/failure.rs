@@ -4,9 +4,23 @@ use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Says something on standard error. Where nobody reads that, or its disk is full, the work goes on: the exit code tells.
+use electra_formats::error::steers_terminal;
+
+/// Prints a message on standard error. Where nobody reads that, or its disk is full, the work goes on: the exit code tells.
+///
+/// A message may repeat what a stranger wrote, a file's name for instance, so characters that steer a terminal are
+/// escaped; line breaks are the message's own.
 pub(crate) fn say(message: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "electra: {message}");
+    let message = message.to_string();
+    let mut shown = String::with_capacity(message.len());
+    for character in message.chars() {
+        if character != '\n' && steers_terminal(character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    let _ = writeln!(io::stderr(), "electra: {shown}");
 }
 
 /// Why a command ends.
@@ -59,6 +73,13 @@ impl From<electra::Error> for Failure {
             electra::Error::MaxTokens { .. } => Self::Usage(error.to_string()),
             error => Self::run(error),
         }
+    }
+}
+
+/// For reading the input.
+impl From<electra_formats::Error> for Failure {
+    fn from(error: electra_formats::Error) -> Self {
+        Self::run(error)
     }
 }
 

@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod failure;
 mod input;
+mod label_column;
 mod metrics;
 mod output;
 mod picture;

@@ -2,38 +2,56 @@
 
 use std::io::{self, IsTerminal, StdoutLock, Write};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
+use electra_formats::error::steers_terminal;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::failure::say;
+use crate::input::{Position, Rows};
 
 /// Buffered standard output, with a progress display on standard error where both a person and a long input are
 /// there to need one.
 pub(crate) struct Output {
     writer: io::BufWriter<StdoutLock<'static>>,
     progress: ProgressBar,
+    /// How far the input was read, where its size is known.
+    position: Option<Position>,
+    rows: u64,
+    start: Instant,
     interactive: bool,
     prompt: bool,
 }
 
 impl Output {
-    /// `long` inputs show their progress if standard error is a terminal.
-    pub(crate) fn new(long: bool) -> Self {
-        let progress = if long && io::stderr().is_terminal() {
-            let bar = ProgressBar::new_spinner();
-            // The template is a constant; were it broken, the default would still count.
-            if let Ok(style) =
-                ProgressStyle::with_template("{spinner} {human_pos} texts, {per_sec}, {elapsed}")
-            {
-                bar.set_style(style);
+    /// For a command that prints once.
+    pub(crate) fn new() -> Self {
+        Self::with_progress(ProgressBar::hidden(), None)
+    }
+
+    /// For a command that works through `rows`; they show their progress if standard error is a terminal and they come
+    /// from a file.
+    pub(crate) fn of_rows(rows: &Rows) -> Self {
+        if !rows.from_file || !io::stderr().is_terminal() {
+            return Self::new();
+        }
+        let (bar, template) = match &rows.position {
+            Some(position) => {
+                (ProgressBar::new(position.bytes), "{wide_bar} {percent:>3} %, {msg}, {eta} left")
             }
-            bar
-        } else {
-            ProgressBar::hidden()
+            None => (ProgressBar::new_spinner(), "{spinner} {msg}, {elapsed}"),
         };
+        // The template is a constant; were it broken, the default would still count.
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self::with_progress(bar, rows.position.clone())
+    }
+
+    fn with_progress(progress: ProgressBar, position: Option<Position>) -> Self {
         let interactive = io::stdout().is_terminal();
         let writer = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
-        Self { writer, progress, interactive, prompt: false }
+        Self { writer, progress, position, rows: 0, start: Instant::now(), interactive, prompt: false }
     }
 
     /// Hands on every line at once where the input is one that may still be written.
@@ -44,7 +62,7 @@ impl Output {
 
     /// Writes one line. `rows` more rows of the input are done.
     pub(crate) fn line(&mut self, line: &str, rows: u64) -> io::Result<()> {
-        self.progress.inc(rows);
+        self.advance(rows);
         if self.interactive && !self.progress.is_hidden() {
             let writer = &mut self.writer;
             return self.progress.suspend(|| {
@@ -58,7 +76,20 @@ impl Output {
 
     /// Counts a row that prints nothing.
     pub(crate) fn tick(&mut self) {
-        self.progress.inc(1);
+        self.advance(1);
+    }
+
+    fn advance(&mut self, rows: u64) {
+        self.rows += rows;
+        if self.progress.is_hidden() {
+            return;
+        }
+        match &self.position {
+            Some(position) => self.progress.set_position(position.now()),
+            None => self.progress.inc(rows),
+        }
+        let per_second = self.rows as f64 / self.start.elapsed().as_secs_f64().max(1e-3);
+        self.progress.set_message(format!("{} texts, {per_second:.0}/s", self.rows));
     }
 
     /// Hands on what was written so far.
@@ -68,7 +99,7 @@ impl Output {
 
     /// Says on standard error that a row was bad.
     pub(crate) fn bad_row(&mut self, input: &str, line: u64, problem: &str) {
-        self.progress.inc(1);
+        self.advance(1);
         self.progress.suspend(|| say(format_args!("{input}, line {line}: {problem}")));
     }
 
@@ -79,7 +110,7 @@ impl Output {
     }
 }
 
-/// `text` on one line: control characters, which could end the line or steer a terminal, become spaces.
+/// `text` on one line: characters that could end the line or steer a terminal become spaces.
 pub(crate) fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if steers_terminal(c) { ' ' } else { c }).collect()
 }

@@ -92,7 +92,12 @@ fn files_of_every_format_give_the_same_in_order() {
     assert_eq!(stdout(&output), reference);
     let output = run(&["classify", "--input", &named]);
     expect_code(&output, 1);
-    assert!(stderr(&output).contains("no column text or sentence found, only review"), "{}", stderr(&output));
+    assert!(
+        stderr(&output)
+            .contains("found the columns review, expected a column text or sentence; --column names another"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]
@@ -147,20 +152,29 @@ fn one_bad_row_loses_nothing_else() {
     let output = run_with(&["classify", "--input", "-"], input);
     expect_code(&output, 1);
     assert_eq!(stdout(&output).lines().count(), 2);
-    assert!(stderr(&output).contains("standard input, line 2: invalid UTF-8"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("standard input, line 2: found the byte 0xff after 4 bytes"),
+        "{}",
+        stderr(&output)
+    );
     assert!(stderr(&output).contains("1 of 3 rows could not be classified"));
 
     let input = b"text,label\ngood film,1\nbad film\nfine film,1\n";
     let output = run_with(&["classify", "--input", "-", "--format", "csv"], input);
     expect_code(&output, 1);
     assert_eq!(stdout(&output).lines().count(), 2);
-    assert!(stderr(&output).contains("line 3: 1 fields found, 2 expected"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("line 3: found 1 field, expected 2"), "{}", stderr(&output));
     // Lines as an editor counts them, whatever ends them.
     let input = b"text,label\r\ngood film,1\r\n\r\n\r\nbad film\r\n\"two\r\nlines\",1\r\nx\r\n\xff,1\r\nlast";
     let output = run_with(&["classify", "--input", "-", "--format", "csv"], input);
     expect_code(&output, 1);
     let said = stderr(&output);
-    for line in ["line 5: 1 fields", "line 8: 1 fields", "line 9: invalid UTF-8", "line 10: 1 fields"] {
+    for line in [
+        "line 5: found 1 field",
+        "line 8: found 1 field",
+        "line 9: text: found the byte 0xff",
+        "line 10: found 1 field",
+    ] {
         assert!(said.contains(line), "{said}");
     }
     assert_eq!(said.lines().count(), 5, "{said}");
@@ -169,7 +183,11 @@ fn one_bad_row_loses_nothing_else() {
     let output = run_with(&["classify", "--input", "-", "--format", "jsonl"], input);
     expect_code(&output, 1);
     assert_eq!(stdout(&output).lines().count(), 2);
-    for line in ["line 2: field text or sentence is no string", "line 3: invalid JSON", "line 4: no field"] {
+    for line in [
+        "line 2: text or sentence: found a number",
+        "line 3: found no valid JSON",
+        "line 4: found no such field",
+    ] {
         assert!(stderr(&output).contains(line), "{}", stderr(&output));
     }
 }
@@ -186,9 +204,12 @@ fn failures_at_run_time_exit_with_1() {
     let folder_name = folder.path().to_str().expect("UTF-8");
     for (args, message) in [
         (vec!["classify", "--input", &path("missing.txt")], "missing.txt: No such file"),
-        (vec!["classify", "--input", &path("empty.txt")], "empty.txt: is empty"),
-        (vec!["classify", "--input", &path("marked.txt")], "marked.txt: is empty"),
-        (vec!["classify", "--input", &path("windows.TXT")], "windows.TXT: is in UTF-16, expected UTF-8"),
+        (vec!["classify", "--input", &path("empty.txt")], "empty.txt: content: found nothing"),
+        (vec!["classify", "--input", &path("marked.txt")], "marked.txt: content: found nothing"),
+        (
+            vec!["classify", "--input", &path("windows.TXT")],
+            "windows.TXT: content: found text in UTF-16, expected UTF-8",
+        ),
         (vec!["classify", "--input", folder_name, "--format", "txt"], "directory"),
         (vec!["classify", "x", "--model", &path("missing")], "missing: No such file"),
         (vec!["classify", "x", "--model", folder_name], "is a directory, expected a model file"),

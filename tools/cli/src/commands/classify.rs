@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use electra::{Classification, Classifier, ClassifierOptions};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::args::{ClassifyArgs, open_model};
 use crate::failure::Failure;
@@ -22,12 +22,13 @@ pub(crate) fn run(args: &ClassifyArgs) -> Result<(), Failure> {
         &ClassifierOptions { engine, truncate: args.truncate },
         args.engine.workers(args.threads, default)?,
     )?;
-    let mut output = Output::new(args.input.input.is_some());
-    let source = input::display_name(args.input.input.as_ref());
+    let mut output = Output::of_rows(&rows);
+    let source = input::display_name(args.input.input.as_deref());
     let (mut good, mut bad) = (0u64, 0u64);
     workers::run(&mut classifiers, rows, ROWS_TOGETHER, classify_rows, |item| {
         let Some((row, result)) = item else { return Ok(output.flush()?) };
-        let rendered = row.content.and_then(|content| Ok(render(args, &content.text, &result?)));
+        let line = args.input.line_number(row.line);
+        let rendered = row.content.and_then(|content| Ok(render(args, line, &content.text, &result?)));
         match rendered {
             Ok(rendered) => {
                 good += 1;
@@ -73,9 +74,12 @@ fn classify_rows(classifier: &mut Classifier, rows: &[Row]) -> Vec<Result<Classi
     rows.iter().map(answer).collect()
 }
 
-fn render(args: &ClassifyArgs, text: &str, classification: &Classification) -> String {
+/// `number` is the line of the input, for joining answers with it.
+fn render(args: &ClassifyArgs, number: Option<u64>, text: &str, classification: &Classification) -> String {
     if args.json {
-        return render_json(text, classification, args.top_k);
+        let mut answer = answer(text, classification, args.top_k);
+        set_line(&mut answer, number);
+        return answer.to_string();
     }
     let mut line = format!(
         "[{}] {} (Score: {:.4}",
@@ -104,6 +108,17 @@ pub(crate) fn render_json(
     classification: &Classification,
     top_k: Option<NonZeroUsize>,
 ) -> String {
+    answer(text, classification, top_k).to_string()
+}
+
+/// Names the line of the input in an answer of it.
+pub(crate) fn set_line(answer: &mut Value, line: Option<u64>) {
+    if let Some(line) = line {
+        answer["line"] = line.into();
+    }
+}
+
+fn answer(text: &str, classification: &Classification, top_k: Option<NonZeroUsize>) -> Value {
     let ranked = classification.ranked();
     let shown = top_k.map_or(ranked.len(), NonZeroUsize::get);
     let scores: Vec<_> = ranked
@@ -120,5 +135,4 @@ pub(crate) fn render_json(
         "windows": classification.windows,
         "truncated": classification.truncated,
     })
-    .to_string()
 }

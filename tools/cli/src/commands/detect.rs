@@ -6,6 +6,7 @@ use electra::{Detection, Detector, ModelFile};
 use serde_json::json;
 
 use crate::args::DetectArgs;
+use crate::commands::classify::set_line;
 use crate::failure::Failure;
 use crate::input;
 use crate::output::{Output, one_line};
@@ -22,8 +23,8 @@ pub(crate) fn run(args: &DetectArgs) -> Result<(), Failure> {
         None => ModelFile::open_default_detector()?,
     };
     let mut detector = Detector::new(&file, &args.engine.options())?;
-    let mut output = Output::new(args.input.input.is_some()).prompt_for(args.input.input.as_ref());
-    let source = input::display_name(args.input.input.as_ref());
+    let mut output = Output::of_rows(&rows).prompt_for(args.input.input.as_ref());
+    let source = input::display_name(args.input.input.as_deref());
     let coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let (mut good, mut bad) = (0u64, 0u64);
     for row in rows {
@@ -33,7 +34,7 @@ pub(crate) fn run(args: &DetectArgs) -> Result<(), Failure> {
                 good += 1;
                 let detection = detector.detect(&content.text)?;
                 let rendered = if args.json {
-                    render_json(&content.text, &detection)
+                    render_json(args.input.line_number(row.line), &content.text, &detection)
                 } else {
                     render(&content.text, &detection, coloured)
                 };
@@ -52,7 +53,7 @@ pub(crate) fn run(args: &DetectArgs) -> Result<(), Failure> {
     }
 }
 
-fn render_json(text: &str, detection: &Detection) -> String {
+fn render_json(line: Option<u64>, text: &str, detection: &Detection) -> String {
     let tokens: Vec<_> = detection
         .tokens
         .iter()
@@ -66,7 +67,9 @@ fn render_json(text: &str, detection: &Detection) -> String {
             })
         })
         .collect();
-    json!({ "text": text, "tokens": tokens, "windows": detection.windows }).to_string()
+    let mut answer = json!({ "text": text, "tokens": tokens, "windows": detection.windows });
+    set_line(&mut answer, line);
+    answer.to_string()
 }
 
 fn render(text: &str, detection: &Detection, coloured: bool) -> String {

@@ -3,50 +3,67 @@
 use std::time::{Duration, Instant};
 
 use electra::{Classification, Classifier, ClassifierOptions};
+use electra_formats::rows::Format;
 use serde_json::json;
 
 use crate::args::EvaluateArgs;
 use crate::commands::classify::open_classifiers;
 use crate::failure::Failure;
-use crate::input::{self, Row, Source};
+use crate::input::{Row, Rows, Source};
+use crate::label_column::LabelColumn;
 use crate::metrics::{Metrics, Outcome};
-use crate::output::Output;
+use crate::output::{Output, one_line};
 use crate::workers;
 
 pub(crate) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     let source = Source {
         path: &args.input,
-        format: args.format,
+        format: args.format.map(Format::from),
+        delimiter: args.delimiter,
         column: args.column.as_deref(),
         label_column: Some(&args.label_column),
     };
-    if source.format()? == crate::args::Format::Txt {
+    if !source.format()?.has_fields() {
         return Err(Failure::Usage(
             "a .txt input has no labels, expected .csv, .tsv or .jsonl, or --format".to_owned(),
         ));
     }
+    let name = source.name();
     let rows = source.rows()?;
     let mut classifiers = open_classifiers(
         args.engine.model.as_ref(),
         &ClassifierOptions { engine: args.engine.options(), truncate: args.truncate },
         args.engine.workers(args.threads, 1)?,
     )?;
-    let labels: Vec<String> =
+    let names: Vec<String> =
         classifiers.first().map_or_else(Vec::new, |one| one.labels().iter().map(|l| l.to_string()).collect());
-    let mut output = Output::new(true);
-    let name = input::display_name(Some(&args.input));
+    let survey = |rows: &mut dyn Iterator<Item = Result<Row, Failure>>| {
+        LabelColumn::survey(rows, &names, args.label_as, &name, &args.label_column)
+    };
+    let (column, rows) = if source.can_be_read_again() {
+        (survey(&mut { rows })?, source.rows()?)
+    } else {
+        let rows: Vec<Row> = rows.collect::<Result<_, _>>()?;
+        (survey(&mut rows.iter().cloned().map(Ok))?, Rows::in_memory(rows))
+    };
+    let mut output = Output::of_rows(&rows);
     let mut outcomes = Vec::new();
     let mut bad = 0u64;
     workers::run(&mut classifiers, rows, 1, classify_row, |item| {
         let Some((row, result)) = item else { return Ok(()) };
         let outcome = row.content.and_then(|content| {
-            let expected = label_index(&labels, content.label.as_deref().unwrap_or_default())?;
             let (classification, latency) = result?;
-            Ok(Outcome { expected, scores: scores(&classification), latency })
+            let expected = column.label(content.label.as_deref().unwrap_or_default());
+            Ok(expected.map(|expected| Outcome { expected, scores: scores(&classification), latency }))
         });
         match outcome {
-            Ok(outcome) => {
+            Ok(Some(outcome)) => {
                 outcomes.push(outcome);
+                output.tick();
+            }
+            // The survey has named the value.
+            Ok(None) => {
+                bad += 1;
                 output.tick();
             }
             Err(problem) => {
@@ -59,7 +76,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     if outcomes.is_empty() {
         return Err(Failure::run(format_args!("{name}: no row could be evaluated")));
     }
-    let metrics = Metrics::new(&labels, &outcomes);
+    let metrics = Metrics::new(&names, &outcomes);
     output.line(&if args.json { render_json(&metrics, bad) } else { render(&metrics) }, 0)?;
     output.finish()?;
     match bad {
@@ -86,15 +103,6 @@ fn scores(classification: &Classification) -> Vec<f32> {
     classification.scores.iter().map(|entry| entry.score).collect()
 }
 
-/// A label by its name, whatever its case, or by its index.
-fn label_index(labels: &[String], found: &str) -> Result<usize, String> {
-    let by_name = labels.iter().position(|label| label.eq_ignore_ascii_case(found));
-    let by_index = || found.trim().parse().ok().filter(|index| *index < labels.len());
-    by_name.or_else(by_index).ok_or_else(|| {
-        format!("label {found:?} found, expected {} or 0 to {}", labels.join(", "), labels.len() - 1)
-    })
-}
-
 fn render(metrics: &Metrics) -> String {
     let (low, high) = metrics.interval;
     let mut lines = vec![
@@ -115,10 +123,11 @@ fn render(metrics: &Metrics) -> String {
             metrics.latency_ms[0], metrics.latency_ms[1], metrics.latency_ms[2], metrics.latency_ms[3]
         ),
     ];
-    let width = metrics.labels.iter().map(|label| label.chars().count()).max().unwrap_or(0).max(9);
-    let header: String = metrics.labels.iter().map(|label| format!(" {label:>width$}")).collect();
+    let labels: Vec<String> = metrics.labels.iter().map(|label| one_line(label)).collect();
+    let width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0).max(9);
+    let header: String = labels.iter().map(|label| format!(" {label:>width$}")).collect();
     lines.push(format!("{:width$} {header}  precision  recall      F1", "true \\ is"));
-    for (index, label) in metrics.labels.iter().enumerate() {
+    for (index, label) in labels.iter().enumerate() {
         let counts: String =
             metrics.confusion[index].iter().map(|count| format!(" {count:>width$}")).collect();
         let class = &metrics.classes[index];

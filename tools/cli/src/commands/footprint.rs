@@ -36,7 +36,7 @@ pub(crate) fn run(args: &FootprintArgs) -> Result<(), Failure> {
     let options = EngineOptions { engine, max_tokens: Some(args.max_tokens), ..EngineOptions::default() };
     let resident = resident_after_run(&file, options)?;
     let code = std::env::current_exe().and_then(fs::metadata).map_or(0, |metadata| metadata.len());
-    let mut output = Output::new(false);
+    let mut output = Output::new();
     if let Some(target) = args.target {
         let fit = Fit::new(target, args, &file, code, resident.as_ref())?;
         output.line(&if args.json { fit.json().to_string() } else { fit.text() }, 0)?;

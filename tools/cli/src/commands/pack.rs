@@ -33,7 +33,7 @@ pub(crate) fn run(args: &PackArgs) -> Result<(), Failure> {
     let packed = pack(&checkpoint, &metadata).map_err(problem)?;
     packed.check().map_err(problem)?;
     write_atomically(&target, &packed.bytes)?;
-    let mut output = Output::new(false);
+    let mut output = Output::new();
     let rendered = if args.json { render_json(args, &packed, before) } else { render(args, &packed, before) };
     output.line(&rendered, 0)?;
     Ok(output.finish()?)

@@ -16,7 +16,7 @@ pub(crate) fn run(args: &ProfileArgs) -> Result<(), Failure> {
     let mut engine = Engine::new(&file, &args.engine.options())?;
     let ids = ids(&file, &args.text, args.tokens, engine.max_tokens())?;
     let profile = Profile::measure(&mut engine, &ids, args.runs.get())?;
-    let mut output = Output::new(false);
+    let mut output = Output::new();
     output.line(&if args.json { profile.json() } else { profile.text() }, 0)?;
     Ok(output.finish()?)
 }

@@ -4,6 +4,7 @@ use electra_core::tokenizer::{Token, Vocabulary};
 use serde_json::json;
 
 use crate::args::{TokenizeArgs, open_model};
+use crate::commands::classify::set_line;
 use crate::failure::Failure;
 use crate::input;
 use crate::output::Output;
@@ -11,8 +12,8 @@ use crate::output::Output;
 pub(crate) fn run(args: &TokenizeArgs) -> Result<(), Failure> {
     let rows = args.input.rows(&args.texts)?;
     let file = open_model(args.model.as_ref())?;
-    let mut output = Output::new(args.input.input.is_some()).prompt_for(args.input.input.as_ref());
-    let source = input::display_name(args.input.input.as_ref());
+    let mut output = Output::of_rows(&rows).prompt_for(args.input.input.as_ref());
+    let source = input::display_name(args.input.input.as_deref());
     let (mut good, mut bad) = (0u64, 0u64);
     for row in rows {
         let row = row?;
@@ -24,7 +25,8 @@ pub(crate) fn run(args: &TokenizeArgs) -> Result<(), Failure> {
         match tokens {
             Ok((text, tokens)) => {
                 good += 1;
-                output.line(&render(args.json, file.model().vocabulary(), &text, &tokens), 1)?;
+                let line = args.input.line_number(row.line);
+                output.line(&render(args.json, line, file.model().vocabulary(), &text, &tokens), 1)?;
             }
             Err(problem) => {
                 bad += 1;
@@ -40,7 +42,13 @@ pub(crate) fn run(args: &TokenizeArgs) -> Result<(), Failure> {
 }
 
 /// `piece:id` of each token on one line, or a JSON object with offsets.
-fn render(as_json: bool, vocabulary: &Vocabulary<'_>, text: &str, tokens: &[Token]) -> String {
+fn render(
+    as_json: bool,
+    line: Option<u64>,
+    vocabulary: &Vocabulary<'_>,
+    text: &str,
+    tokens: &[Token],
+) -> String {
     let special = vocabulary.special();
     let piece = |id| vocabulary.token(id).unwrap_or_default();
     if as_json {
@@ -50,7 +58,9 @@ fn render(as_json: bool, vocabulary: &Vocabulary<'_>, text: &str, tokens: &[Toke
                 json!({ "id": token.id, "token": piece(token.id), "start": token.start, "end": token.end })
             })
             .collect();
-        return json!({ "text": text, "tokens": tokens }).to_string();
+        let mut answer = json!({ "text": text, "tokens": tokens });
+        set_line(&mut answer, line);
+        return answer.to_string();
     }
     let ids = std::iter::once(special.cls).chain(tokens.iter().map(|token| token.id));
     let pieces: Vec<_> =

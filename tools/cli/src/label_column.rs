@@ -1,0 +1,95 @@
+//! The column of labels of an input, looked at as a whole before its rows are used.
+
+use std::collections::BTreeMap;
+
+use electra_formats::labels::{Kind, Labels};
+
+use crate::args::LabelKind;
+use crate::failure::{Failure, say};
+use crate::input::Row;
+
+/// Values without a label that are listed; a wrong column has as many as rows.
+const LISTED: usize = 5;
+/// Different values that are kept apart. More than labels a model can have: the rest are no labels.
+const DIFFERENT: usize = 10_000;
+
+/// What the values of the column stand for.
+pub(crate) struct LabelColumn {
+    labels: Labels,
+    kind: Kind,
+}
+
+/// The rows of one value.
+struct Rows {
+    count: u64,
+    first: u64,
+}
+
+impl LabelColumn {
+    /// Looks at all `rows` of the input `name`, and says on standard error which values stand for no label, and where
+    /// values could be read in two ways.
+    pub(crate) fn survey(
+        rows: impl Iterator<Item = Result<Row, Failure>>,
+        names: &[String],
+        asked: Option<LabelKind>,
+        name: &str,
+        column: &str,
+    ) -> Result<Self, Failure> {
+        let labels = Labels::new(names);
+        let (mut values, mut more) = (BTreeMap::new(), 0);
+        for row in rows {
+            let Row { line, content } = row?;
+            let Ok(content) = content else { continue };
+            let value = content.label.unwrap_or_default();
+            let room = values.len() < DIFFERENT;
+            match values.entry(value) {
+                std::collections::btree_map::Entry::Vacant(entry) if room => {
+                    entry.insert(Rows { count: 1, first: line });
+                }
+                std::collections::btree_map::Entry::Vacant(_) => more += 1,
+                std::collections::btree_map::Entry::Occupied(mut entry) => entry.get_mut().count += 1,
+            }
+        }
+        let reading = labels.reading(values.iter().map(|(value, rows)| (value.as_str(), rows.count)));
+        let kind = match asked {
+            Some(LabelKind::Name) => Kind::Name,
+            Some(LabelKind::Index) => Kind::Index,
+            None => reading.kind,
+        };
+        if asked.is_none() && reading.ambiguous {
+            say(format_args!(
+                "{name}: the values of column {column} can be names or indices of labels; they are read as \
+                 names, --label-as index reads them as indices"
+            ));
+        }
+        let this = Self { labels, kind };
+        this.report_foreign(&values, more, name, column);
+        Ok(this)
+    }
+
+    /// The index of the label that `value` stands for.
+    pub(crate) fn label(&self, value: &str) -> Option<usize> {
+        self.labels.label(value, self.kind)
+    }
+
+    fn report_foreign(&self, values: &BTreeMap<String, Rows>, more: u64, name: &str, column: &str) {
+        let mut foreign: Vec<_> = values.iter().filter(|(value, _)| self.label(value).is_none()).collect();
+        foreign.sort_by_key(|(_, rows)| rows.first);
+        for (value, Rows { count, first }) in foreign.iter().take(LISTED) {
+            let rows = if *count == 1 {
+                format!("line {first}")
+            } else {
+                format!("line {first} and {} more rows", count - 1)
+            };
+            let value = electra_formats::error::quoted(value);
+            let expected = self.labels.expected(self.kind);
+            say(format_args!("{name}, {rows}: {column}: found '{value}', expected {expected}"));
+        }
+        let rest: u64 = foreign.iter().skip(LISTED).map(|(_, rows)| rows.count).sum::<u64>() + more;
+        if rest > 0 {
+            say(format_args!(
+                "{name}: {rest} more rows have other values in column {column} that are no labels"
+            ));
+        }
+    }
+}
