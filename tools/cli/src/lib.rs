@@ -8,6 +8,7 @@ mod input;
 mod label_column;
 mod metrics;
 mod output;
+mod output_file;
 mod picture;
 #[cfg(unix)]
 mod serve;

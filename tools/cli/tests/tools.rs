@@ -125,12 +125,15 @@ fn pack_replaces_models_and_nothing_else() {
     let weights = fs::read(copy.join("model.safetensors")).expect("weights");
     let of_source = format!("{source}/model.safetensors");
     let of_weights = format!("{source}/model-00002-of-00002.safetensors");
+    let (of_vocabulary, of_config) = (format!("{source}/vocab.txt"), format!("{source}/config.json"));
     fs::write(&of_weights, "a part of them").expect("written");
     std::os::unix::fs::symlink("nothing", path("dangling")).expect("a link");
     let dev_null = "/dev/null".to_owned();
     for (output, message) in [
-        (&of_source, "is of the source, expected a model file to write"),
-        (&of_weights, "is of the source, expected a model file to write"),
+        (&of_source, "is another file, expected a new file or a model file to replace"),
+        (&of_weights, "is another file, expected a new file or a model file to replace"),
+        (&of_vocabulary, "is another file"),
+        (&of_config, "is another file"),
         (&path("dangling"), "is a link to nothing"),
         (&path(""), "is a directory"),
         (&dev_null, "is no regular file"),
@@ -139,11 +142,23 @@ fn pack_replaces_models_and_nothing_else() {
         expect_code(&refused, 1);
         assert!(stderr(&refused).contains(message), "{}", stderr(&refused));
     }
+    let onnx = Path::new(FIXTURES).join("detector/torchscript.onnx");
+    for name in ["torchscript.onnx", "torchscript.onnx.data"] {
+        fs::copy(Path::new(FIXTURES).join("detector").join(name), copy.join(name)).expect("copied");
+    }
+    let external = format!("{source}/torchscript.onnx.data");
+    for output in [&external, &of_vocabulary] {
+        let refused = run(&["pack", &format!("{source}/torchscript.onnx"), "-o", output]);
+        expect_code(&refused, 1);
+        assert!(stderr(&refused).contains("is another file"), "{}", stderr(&refused));
+    }
+    assert_eq!(fs::read(external).expect("data"), fs::read(onnx.with_extension("onnx.data")).expect("data"));
+    expect_code(&run(&["footprint", "--svg", &of_config]), 1);
     assert_eq!(fs::read(copy.join("model.safetensors")).expect("weights"), weights);
     fs::remove_file(of_weights).expect("removed");
 
     fs::write(path("model.electra.partial"), "somebody's").expect("written");
-    fs::write(path("model.electra"), "an older one").expect("written");
+    expect_code(&run(&["pack", source, "-o", &path("model.electra"), "--name", "an older one"]), 0);
     std::os::unix::fs::symlink("model.electra", path("current")).expect("a link");
     expect_code(&run(&["pack", source, "-o", &path("current")]), 0);
     expect_code(&run(&["inspect", &path("model.electra")]), 0);

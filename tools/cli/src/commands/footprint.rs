@@ -1,7 +1,6 @@
 //! `electra footprint`.
 
 use std::fs;
-use std::path::Path;
 
 use electra::{Classifier, ClassifierOptions, Detector, EngineKind, EngineOptions, ModelFile};
 use electra_core::{HeadKind, Phase, arena_bytes, arena_parts};
@@ -11,6 +10,7 @@ use super::fit::Fit;
 use crate::args::{FootprintArgs, open_model};
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::output_file::{Kind, OutputFile};
 use crate::picture::{self, Column};
 
 /// Sequence lengths of the table and the picture, as far as the model goes.
@@ -31,6 +31,7 @@ pub(crate) struct Resident {
 }
 
 pub(crate) fn run(args: &FootprintArgs) -> Result<(), Failure> {
+    let picture = args.svg.as_ref().map(|path| OutputFile::new(path, Kind::Svg)).transpose()?;
     let file = open_model(args.model.as_ref())?;
     let engine = args.engine.unwrap_or_default();
     let options = EngineOptions { engine, max_tokens: Some(args.max_tokens), ..EngineOptions::default() };
@@ -53,8 +54,8 @@ pub(crate) fn run(args: &FootprintArgs) -> Result<(), Failure> {
         .filter(|tokens| *tokens <= config.max_position_embeddings)
         .map(|tokens| (tokens, arena_bytes(config, tokens)))
         .collect();
-    if let Some(path) = &args.svg {
-        draw(path, &file, &lengths)?;
+    if let Some(picture) = picture {
+        draw(&picture, &file, &lengths)?;
     }
     let report = Report { file: &file, engine, parts, lengths, code, resident, max_tokens: args.max_tokens };
     output.line(&if args.json { report.json() } else { report.text() }, 0)?;
@@ -105,13 +106,13 @@ fn resident() -> Option<Resident> {
     })
 }
 
-fn draw(path: &Path, file: &ModelFile, lengths: &[(usize, usize)]) -> Result<(), Failure> {
+fn draw(picture: &OutputFile, file: &ModelFile, lengths: &[(usize, usize)]) -> Result<(), Failure> {
     let columns: Vec<_> = lengths
         .iter()
         .map(|(tokens, bytes)| Column { tokens: *tokens, bytes: *bytes, parts: parts(file, *tokens) })
         .collect();
     let svg = picture::arena(&columns).map_err(Failure::run)?;
-    fs::write(path, svg).map_err(|error| Failure::run(format_args!("{}: {error}", path.display())))
+    picture.write(svg.as_bytes())
 }
 
 struct Report<'a> {

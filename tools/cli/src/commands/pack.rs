@@ -1,8 +1,7 @@
 //! `electra pack`.
 
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use electra_pack::model_file::{Packed, pack};
 use electra_pack::{hugging_face, onnx};
@@ -11,6 +10,7 @@ use serde_json::json;
 use crate::args::PackArgs;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::output_file::{Kind, OutputFile};
 
 pub(crate) fn run(args: &PackArgs) -> Result<(), Failure> {
     let source = &args.source;
@@ -18,7 +18,7 @@ pub(crate) fn run(args: &PackArgs) -> Result<(), Failure> {
     if args.vocab.is_some() && !is_onnx {
         return Err(Failure::Usage("--vocab goes with an .onnx file; a folder has its own".to_owned()));
     }
-    let target = target(args)?;
+    let target = OutputFile::new(&args.output, Kind::Model)?;
     let before = source_bytes(source);
     let checkpoint = if is_onnx {
         onnx::read(source, &onnx::Options { vocabulary: args.vocab.clone() }).map_err(Failure::run)?
@@ -32,61 +32,11 @@ pub(crate) fn run(args: &PackArgs) -> Result<(), Failure> {
     let problem = |error| Failure::run(format_args!("{}: {error}", source.display()));
     let packed = pack(&checkpoint, &metadata).map_err(problem)?;
     packed.check().map_err(problem)?;
-    write_atomically(&target, &packed.bytes)?;
+    target.write(&packed.bytes)?;
     let mut output = Output::new();
     let rendered = if args.json { render_json(args, &packed, before) } else { render(args, &packed, before) };
     output.line(&rendered, 0)?;
     Ok(output.finish()?)
-}
-
-/// The file to write: where a link leads, and nothing that a model must not replace.
-fn target(args: &PackArgs) -> Result<PathBuf, Failure> {
-    let refuse = |problem: &str| {
-        Err(Failure::run(format_args!(
-            "{}: {problem}, expected a model file to write",
-            args.output.display()
-        )))
-    };
-    let Ok(target) = args.output.canonicalize() else {
-        return match args.output.is_symlink() {
-            true => refuse("is a link to nothing"),
-            false => Ok(args.output.clone()),
-        };
-    };
-    if !target.is_file() {
-        return refuse(if target.is_dir() { "is a directory" } else { "is no regular file" });
-    }
-    let source = args.source.canonicalize().unwrap_or_default();
-    let vocabulary = args.vocab.as_ref().and_then(|path| path.canonicalize().ok());
-    // Whatever a folder of Hugging Face's is made of, weights in several files among it; a model file may lie beside that.
-    let of_folder = target.parent() == Some(&source)
-        && target
-            .extension()
-            .is_some_and(|it| ["json", "safetensors", "bin", "txt"].iter().any(|one| it == *one));
-    if target == source || Some(&target) == vocabulary.as_ref() || of_folder {
-        return refuse("is of the source");
-    }
-    Ok(target)
-}
-
-/// Writes beside the target and renames, so that a model in use is replaced and never torn.
-fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(format!(".{}.partial", std::process::id()));
-    let partial = Path::new(&partial);
-    let created = fs::File::options().write(true).create_new(true).open(partial);
-    let write = |mut file: fs::File| {
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(partial, path)
-    };
-    let written = created.and_then(|file| {
-        write(file).inspect_err(|_| {
-            // Best effort: the error that matters is already at hand.
-            let _ = fs::remove_file(partial);
-        })
-    });
-    written.map_err(|error| Failure::run(format_args!("{}: {error}", path.display())))
 }
 
 /// Bytes of the weights as they came.

@@ -1,0 +1,92 @@
+//! A file that a command writes: it appears whole, and replaces nothing but a file of its own kind.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+#[cfg(feature = "pack")]
+use electra_core::model::format::MAGIC;
+
+use crate::failure::Failure;
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A model file.
+    #[cfg(feature = "pack")]
+    Model,
+    /// A picture.
+    Svg,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            #[cfg(feature = "pack")]
+            Self::Model => "a model file",
+            Self::Svg => "an SVG picture",
+        }
+    }
+
+    /// Whether a file of this kind can begin so.
+    fn begins(self, bytes: &[u8]) -> bool {
+        match self {
+            #[cfg(feature = "pack")]
+            Self::Model => bytes.starts_with(&MAGIC),
+            Self::Svg => bytes.starts_with(b"<svg") || bytes.starts_with(b"<?xml"),
+        }
+    }
+}
+
+/// The file to write.
+pub(crate) struct OutputFile(PathBuf);
+
+impl OutputFile {
+    /// Where `path` leads, if nothing is there, or an empty file, or one of the same kind: whatever else a file is, the
+    /// source of a model for instance, it is not ours to replace.
+    pub(crate) fn new(path: &Path, kind: Kind) -> Result<Self, Failure> {
+        let refuse = |problem: &str| {
+            let expected = format!("a new file or {} to replace", kind.name());
+            Err(Failure::run(format_args!("{}: {problem}, expected {expected}", path.display())))
+        };
+        let Ok(target) = path.canonicalize() else {
+            return match path.is_symlink() {
+                true => refuse("is a link to nothing"),
+                false => Ok(Self(path.to_path_buf())),
+            };
+        };
+        if !target.is_file() {
+            return refuse(if target.is_dir() { "is a directory" } else { "is no regular file" });
+        }
+        let mut beginning = Vec::new();
+        let read = File::open(&target).and_then(|file| file.take(64).read_to_end(&mut beginning));
+        if let Err(error) = read {
+            return Err(Failure::run(format_args!("{}: {error}", path.display())));
+        }
+        if !beginning.is_empty() && !kind.begins(&beginning) {
+            return refuse("is another file");
+        }
+        Ok(Self(target))
+    }
+
+    /// Writes beside the file and renames, so that one in use is replaced and never torn.
+    pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let path = &self.0;
+        let mut partial = path.as_os_str().to_owned();
+        partial.push(format!(".{}.partial", std::process::id()));
+        let partial = Path::new(&partial);
+        let created = File::options().write(true).create_new(true).open(partial);
+        let write = |mut file: File| {
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(partial, path)
+        };
+        let written = created.and_then(|file| {
+            write(file).inspect_err(|_| {
+                // Best effort: the error that matters is already at hand.
+                let _ = fs::remove_file(partial);
+            })
+        });
+        written.map_err(|error| Failure::run(format_args!("{}: {error}", path.display())))
+    }
+}
