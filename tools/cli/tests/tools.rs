@@ -180,6 +180,30 @@ fn pack_replaces_models_and_nothing_else() {
 }
 
 #[test]
+fn pack_gives_the_same_wherever_it_is_called() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fixture = Path::new(FIXTURES).join("classifier");
+    let inside = folder.path().join("hf/ONNX");
+    fs::create_dir_all(&inside).expect("made");
+    for (from, to) in
+        [("config.json", "../config.json"), ("vocab.txt", "../vocab.txt"), ("torchscript.onnx", "model.onnx")]
+    {
+        fs::copy(fixture.join(from), inside.join(to)).expect("copied");
+    }
+    let packed = |at: &Path, model: &str| {
+        let out = folder.path().join("out.electra");
+        let args = ["pack", model, "--name", "x", "-o", out.to_str().expect("UTF-8")];
+        let output = common::electra().args(args).current_dir(at).output().expect("starts");
+        expect_code(&output, 0);
+        fs::read(out).expect("a model")
+    };
+    let outside = packed(folder.path(), "hf/ONNX/model.onnx");
+    for model in ["model.onnx", "./model.onnx", "../ONNX/model.onnx"] {
+        assert!(packed(&inside, model) == outside, "{model}");
+    }
+}
+
+#[test]
 fn pack_refuses_what_it_cannot_pack() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("out.electra");

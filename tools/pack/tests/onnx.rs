@@ -127,6 +127,19 @@ fn a_model_in_a_folder_onnx_finds_the_files_above() {
     fs::copy(fixture("classifier").join("dynamo.onnx"), folder.file("onnx/model.onnx")).unwrap();
     let checkpoint = read_beside(folder.file("onnx/model.onnx")).unwrap();
     assert_eq!(checkpoint.config, config(classification()));
+    // Each file is looked for by itself.
+    fs::copy(folder.file("vocab.txt"), folder.file("onnx/vocab.txt")).unwrap();
+    assert_eq!(read_beside(folder.file("onnx/model.onnx")).unwrap(), checkpoint);
+    fs::remove_file(folder.file("vocab.txt")).unwrap();
+    assert_eq!(read_beside(folder.file("onnx/model.onnx")).unwrap(), checkpoint);
+    // Settings of the tokenizer count where the model's other files lie, and beside a vocabulary from elsewhere.
+    folder.write("tokenizer_config.json", r#"{"do_lower_case": false}"#);
+    assert_refused(read_beside(folder.file("onnx/model.onnx")), &["tokenizer_config.json: do_lower_case"]);
+    let other = Broken::copy("classifier", &["torchscript.onnx"]);
+    fs::copy(folder.file("onnx/vocab.txt"), folder.file("v.txt")).unwrap();
+    let options = Options { vocabulary: Some(folder.file("v.txt")) };
+    let refused = read(&other.file("torchscript.onnx"), &options);
+    assert_refused(refused, &["tokenizer_config.json: do_lower_case: found false", "uncased"]);
 }
 
 #[test]

@@ -54,6 +54,25 @@ pub fn read_folder(folder: &Path) -> Result<Vec<String>, Error> {
     Ok(vocabulary)
 }
 
+/// Whether `folder` holds a vocabulary.
+pub fn has_vocabulary(folder: &Path) -> bool {
+    [VOCABULARY, TOKENIZER].iter().any(|name| folder.join(name).exists())
+}
+
+/// Checks the settings of a tokenizer that lie in `folder`, against a vocabulary that came from elsewhere.
+///
+/// # Errors
+///
+/// Settings of another tokenizer.
+pub fn check_settings(folder: &Path, vocabulary: &[String]) -> Result<(), Error> {
+    let tokenizer = folder.join(TOKENIZER);
+    if tokenizer.exists() {
+        // What it says of the tokenizer counts, not its vocabulary.
+        json::parse(&Document::read(tokenizer)?)?;
+    }
+    settings::check_beside(folder, vocabulary)
+}
+
 /// Reads one vocabulary, in the format of `tokenizers` if the name ends in `.json`, one token per line
 /// otherwise, and checks the settings that lie beside it as [`read_folder`] does.
 ///
@@ -63,12 +82,7 @@ pub fn read_folder(folder: &Path) -> Result<Vec<String>, Error> {
 pub fn read_file(file: &Path) -> Result<Vec<String>, Error> {
     let vocabulary = read_vocabulary(file)?;
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let tokenizer = folder.join(TOKENIZER);
-    if tokenizer.exists() && !is_json(file) {
-        // What it says of the tokenizer counts, not its vocabulary: another one was named.
-        json::parse(&Document::read(tokenizer)?)?;
-    }
-    settings::check_beside(folder, &vocabulary)?;
+    check_settings(folder, &vocabulary)?;
     Ok(vocabulary)
 }
 

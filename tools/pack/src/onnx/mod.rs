@@ -52,20 +52,26 @@ pub fn read(path: &Path, options: &Options) -> Result<Checkpoint, Error> {
     let graph = Graph::new(path, graph)?;
     let weights = Weights::new(&graph)?;
 
-    let folder = companions(path);
-    let config_file = folder.join("config.json");
-    let (config, sizes) = if config_file.exists() {
-        let config = config::read(&config_file)?;
-        infer::check(&weights, &config, &config_file)?;
-        (config, SIZES)
-    } else {
-        (infer::infer(&weights)?, "by the shapes of the other tensors")
+    let folders = companions(path)?;
+    let (config, sizes) = match folders.iter().map(|it| it.join("config.json")).find(|it| it.exists()) {
+        Some(file) => {
+            let config = config::read(&file)?;
+            infer::check(&weights, &config, &file)?;
+            (config, SIZES)
+        }
+        None => (infer::infer(&weights)?, "by the shapes of the other tensors"),
     };
-    let vocabulary = match &options.vocabulary {
-        Some(file) => tokenizer::read_file(file)?,
-        None => tokenizer::read_folder(&folder)?,
+    let (source, vocabulary) = match &options.vocabulary {
+        Some(file) => (file.clone(), tokenizer::read_file(file)?),
+        None => {
+            let folder = folders.iter().find(|it| tokenizer::has_vocabulary(it)).unwrap_or(&folders[0]);
+            (folder.clone(), tokenizer::read_folder(folder)?)
+        }
     };
-    check_vocabulary_fits(options.vocabulary.as_deref().unwrap_or(&folder), &vocabulary, &config)?;
+    for folder in &folders {
+        tokenizer::check_settings(folder, &vocabulary)?;
+    }
+    check_vocabulary_fits(&source, &vocabulary, &config)?;
 
     weights.check_names(&config)?;
     let mut tensors = weights.recover(&config)?;
@@ -87,22 +93,14 @@ fn missing(path: &Path, config: &Config, name: &str, shape: &[usize], sizes: &st
     Error::field(path, name, "nothing", expected)
 }
 
-/// The folder with `config.json` and the vocabulary: the model's own, or the one above for models in a folder
-/// `onnx` of a Hugging Face repository.
-fn companions(path: &Path) -> PathBuf {
-    let folder = match path.parent() {
-        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
-        Some(folder) => folder,
-        None => Path::new("/"),
-    };
-    let has_any =
-        ["config.json", "vocab.txt", "tokenizer.json"].iter().any(|name| folder.join(name).exists());
-    if !has_any && folder.ends_with("onnx") {
-        return folder
-            .parent()
-            .filter(|above| !above.as_os_str().is_empty())
-            .unwrap_or(Path::new("."))
-            .to_path_buf();
-    }
-    folder.to_path_buf()
+/// The folders in which files that belong to the model may lie: its own, and the one above for models in a folder `onnx`
+/// of a Hugging Face repository.
+///
+/// The path is made absolute by its words, not by following links: in a cache of the hub, files are links to elsewhere.
+fn companions(path: &Path) -> Result<Vec<PathBuf>, Error> {
+    let absolute = std::path::absolute(path).map_err(|source| Error::read(path, source))?;
+    let folder = absolute.parent().unwrap_or(Path::new("/"));
+    let is_onnx = folder.file_name().is_some_and(|name| name.eq_ignore_ascii_case("onnx"));
+    let above = folder.parent().filter(|_| is_onnx);
+    Ok([Some(folder), above].into_iter().flatten().map(Path::to_path_buf).collect())
 }
