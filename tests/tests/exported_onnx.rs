@@ -2,13 +2,10 @@
 //! of `tools/train` says; that ONNX Runtime gives the same, `.ci/run onnx_runtime`.
 #![forbid(unsafe_code)]
 
-#[path = "reference/float.rs"]
-mod float;
-
 use std::path::{Path, PathBuf};
 
+use electra_pack::float::Float;
 use electra_tests::read_folder;
-use float::Float;
 use tract_onnx::prelude::*;
 
 /// Lengths of the texts; the models have 32 positions.

@@ -1,14 +1,12 @@
 //! Published numbers: ids, tokens and logits that PyTorch and `transformers` gave, and accuracy on SST-2.
 #![forbid(unsafe_code)]
 
-mod float;
-
 use std::path::Path;
 
 use electra::{Engine, EngineOptions, ModelFile};
 use electra_pack::checkpoint::Checkpoint;
+use electra_pack::float::Float;
 use electra_tests::{model_file, pack, read_folder, shared};
-use float::Float;
 
 /// Longest sequence of the reference models.
 const POSITIONS: usize = 512;

@@ -3,6 +3,7 @@
 
 pub mod checkpoint;
 pub mod error;
+pub mod float;
 pub mod hugging_face;
 pub mod model_file;
 #[cfg(feature = "onnx")]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto};
 
 use super::tensor::{Constant, Values, decode};
@@ -57,6 +58,17 @@ impl<'m> Graph<'m> {
 
     pub(super) fn has_constant(&self, name: &str) -> bool {
         self.constants.contains_key(name)
+    }
+
+    /// The node that computes value `name`.
+    pub(super) fn producer(&self, name: &str) -> Option<&'m NodeProto> {
+        self.producers.get(name).copied()
+    }
+
+    /// Whether numbers of the graph were rounded to f16 or bf16.
+    pub(super) fn has_half_precision(&self) -> bool {
+        let half = [DataType::Float16 as i32, DataType::Bfloat16 as i32];
+        self.constants.values().any(|tensor| half.contains(&tensor.data_type))
     }
 
     /// The nodes that read value `name`.

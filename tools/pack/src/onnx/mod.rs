@@ -6,7 +6,9 @@
 
 mod graph;
 mod infer;
+mod interpret;
 mod tensor;
+mod verify;
 mod weights;
 
 use std::path::{Path, PathBuf};
@@ -46,10 +48,10 @@ pub fn read(path: &Path, options: &Options) -> Result<Checkpoint, Error> {
     let model = tract_onnx::Onnx::default()
         .proto_model_for_read(&mut open(path, MAX_WEIGHT_FILE)?)
         .map_err(|error| Error::Protobuf { file: path.to_path_buf(), reason: format!("{error:#}") })?;
-    let Some(graph) = &model.graph else {
+    let Some(proto) = &model.graph else {
         return Err(Error::field(path, "graph", "nothing", "the graph of an ELECTRA model"));
     };
-    let graph = Graph::new(path, graph)?;
+    let graph = Graph::new(path, proto)?;
     let weights = Weights::new(&graph)?;
 
     let folders = companions(path)?;
@@ -81,7 +83,9 @@ pub fn read(path: &Path, options: &Options) -> Result<Checkpoint, Error> {
             None => return Err(missing(path, &config, &name, &shape, sizes)),
         }
     }
-    Ok(Checkpoint { config, tensors, vocabulary })
+    let checkpoint = Checkpoint { config, tensors, vocabulary };
+    verify::verify(&weights, proto, &checkpoint)?;
+    Ok(checkpoint)
 }
 
 fn missing(path: &Path, config: &Config, name: &str, shape: &[usize], sizes: &str) -> Error {

@@ -26,7 +26,7 @@ pub(super) enum Values {
     Float(Vec<f32>),
     /// Quantized weights and their zero points, signed or unsigned.
     Byte(Vec<i16>),
-    /// Shapes.
+    /// Shapes, and conditions as 0 and 1.
     Integer(Vec<i64>),
 }
 
@@ -54,7 +54,7 @@ pub(super) fn decode(file: &Path, proto: &TensorProto) -> Result<Constant, Error
     let Some(width) = width(data_type) else {
         return Err(refuse(
             format!("data type {}", data_type.as_str_name()),
-            "FLOAT, FLOAT16, BFLOAT16, DOUBLE, INT8, UINT8, INT32 or INT64",
+            "FLOAT, FLOAT16, BFLOAT16, DOUBLE, INT8, UINT8, BOOL, INT32 or INT64",
         ));
     };
     let external;
@@ -87,7 +87,7 @@ pub(super) fn decode(file: &Path, proto: &TensorProto) -> Result<Constant, Error
 /// Bytes of one element, for the types that are read.
 fn width(data_type: DataType) -> Option<usize> {
     match data_type {
-        DataType::Int8 | DataType::Uint8 => Some(1),
+        DataType::Int8 | DataType::Uint8 | DataType::Bool => Some(1),
         DataType::Float16 | DataType::Bfloat16 => Some(2),
         DataType::Float | DataType::Int32 => Some(4),
         DataType::Double | DataType::Int64 => Some(8),
@@ -107,6 +107,7 @@ fn from_bytes(data_type: DataType, bytes: &[u8]) -> Values {
         }
         DataType::Int8 => Values::Byte(bytes.iter().map(|&byte| i16::from(byte as i8)).collect()),
         DataType::Uint8 => Values::Byte(bytes.iter().map(|&byte| i16::from(byte)).collect()),
+        DataType::Bool => Values::Integer(bytes.iter().map(|&byte| i64::from(byte != 0)).collect()),
         DataType::Int32 => {
             Values::Integer(by_four.map(|bytes| i64::from(i32::from_le_bytes(*bytes))).collect())
         }
@@ -128,6 +129,7 @@ fn from_fields(data_type: DataType, proto: &TensorProto) -> Values {
         }
         DataType::Int8 => Values::Byte(narrow.map(|&value| i16::from(value as i8)).collect()),
         DataType::Uint8 => Values::Byte(narrow.map(|&value| i16::from(value as u8)).collect()),
+        DataType::Bool => Values::Integer(narrow.map(|&value| i64::from(value != 0)).collect()),
         DataType::Int32 => Values::Integer(narrow.map(|&value| i64::from(value)).collect()),
         _ => Values::Integer(proto.int64_data.clone()),
     }

@@ -113,6 +113,21 @@ impl<'m> Weights<'m> {
         Ok(None)
     }
 
+    /// Which of the three embeddings the graph's input `name` looks up: `word_embeddings`, `position_embeddings` or
+    /// `token_type_embeddings`.
+    pub(super) fn looked_up_by(&self, name: &str) -> Option<&'static str> {
+        let lookups = self.graph.effective_consumers(name);
+        let tables = lookups.iter().filter(|node| node.op_type == "Gather" && node.input.len() == 2);
+        let indexed = tables.filter(|node| !self.graph.has_constant(&node.input[1]));
+        let names = ["word_embeddings", "position_embeddings", "token_type_embeddings"];
+        indexed.filter_map(|node| node.input.first()).find_map(|table| {
+            names.into_iter().find(|name| {
+                let full = format!("{}electra.embeddings.{name}.weight", self.prefix);
+                table.strip_prefix(&full).is_some_and(|rest| rest.is_empty() || rest == "_quantized")
+            })
+        })
+    }
+
     /// A LayerNorm parameter, `[width]`.
     pub(super) fn layer_norm(&self, module: &str, parameter: &str) -> Result<Option<Tensor>, Error> {
         if let Some(tensor) = self.graph.floats(&format!("{}{module}.{parameter}", self.prefix))? {

@@ -1,7 +1,7 @@
 //! ELECTRA in f32 as the model is published (Clark et al. 2020; layers as in BERT), from a checkpoint's tensors:
 //! nothing quantized, the exact GELU, every row computed.
 
-use electra_pack::checkpoint::{Checkpoint, Head};
+use crate::checkpoint::{Checkpoint, Head};
 
 /// Outputs computed together by the matrix product.
 const PANEL: usize = 8;
@@ -9,11 +9,13 @@ const PANEL: usize = 8;
 const ROWS: usize = 4;
 
 /// Rows of equal width, one after the other.
+#[derive(Debug)]
 struct Rows {
     width: usize,
     data: Vec<f32>,
 }
 
+#[derive(Debug)]
 struct Linear {
     outputs: usize,
     inputs: usize,
@@ -22,12 +24,14 @@ struct Linear {
     bias: Vec<f32>,
 }
 
+#[derive(Debug)]
 struct Norm {
     gamma: Vec<f32>,
     beta: Vec<f32>,
     epsilon: f32,
 }
 
+#[derive(Debug)]
 struct Layer {
     query: Linear,
     key: Linear,
@@ -40,6 +44,7 @@ struct Layer {
 }
 
 /// A checkpoint made ready to run.
+#[derive(Debug)]
 pub struct Float<'c> {
     checkpoint: &'c Checkpoint,
     embedding_norm: Norm,
@@ -50,6 +55,7 @@ pub struct Float<'c> {
 }
 
 impl<'c> Float<'c> {
+    /// Reorders the weights of `checkpoint`, which a reader has checked.
     pub fn new(checkpoint: &'c Checkpoint) -> Self {
         let config = &checkpoint.config;
         let linear = |name: &str| Linear::of(checkpoint, name);
@@ -84,12 +90,20 @@ impl<'c> Float<'c> {
         }
     }
 
-    /// One logit a label, or one a token.
+    /// One logit per label, or one per token.
     pub fn logits(&self, ids: &[u16]) -> Vec<f32> {
+        self.trace(ids, |_| {})
+    }
+
+    /// The logits; `seen` is told the hidden states `[tokens, hidden]` that enter the first layer, and
+    /// those that leave each layer.
+    pub fn trace(&self, ids: &[u16], mut seen: impl FnMut(&[f32])) -> Vec<f32> {
         let heads = self.checkpoint.config.num_attention_heads;
         let mut hidden = self.embed(ids);
+        seen(&hidden.data);
         for layer in &self.layers {
             hidden = layer.run(hidden, heads);
+            seen(&hidden.data);
         }
         if matches!(self.checkpoint.config.head, Head::Classification { .. }) {
             hidden.data.truncate(hidden.width);
@@ -245,6 +259,6 @@ fn add(to: &mut Rows, rows: &Rows) {
     to.data.iter_mut().zip(&rows.data).for_each(|(to, x)| *to += x);
 }
 
-fn gelu(x: f32) -> f32 {
+pub(crate) fn gelu(x: f32) -> f32 {
     0.5 * x * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2))
 }
