@@ -32,7 +32,7 @@ pub fn calibrate(path: &Path, source: &Source, output: &Path, device: DeviceChoi
     let folder = Folder::read(path)?;
     folder.check_output(output)?;
     let tokenizer = tokenizer_of(&folder)?;
-    let longest = folder.config.max_position_embeddings as usize;
+    let longest = folder.config.longest_input() as usize;
     let examples = encode(&source.read(labels_of(&folder)?)?, &tokenizer, longest)?;
     let classifier = TextClassifier::read(&folder, device.find()?)?;
     let logits = classifier.logits_of_all(&examples, tokenizer.special.pad, None)?;

@@ -117,6 +117,13 @@ impl TextClassifier {
         Ok(Self { config: config.clone(), labels: labels.to_vec(), parameters, encoder, head, device })
     }
 
+    /// See [`Parameters::freeze`].
+    pub fn freeze(&mut self, layers: i64) {
+        self.parameters.freeze(layers);
+        self.encoder = Encoder::new(&self.parameters, &self.config, "", None);
+        self.head = Classifier::new(&self.parameters, &self.config);
+    }
+
     /// Logits `[batch, labels]`, f32.
     pub fn logits(&self, batch: &LabelledBatch, mode: Mode) -> Result<Tensor> {
         let states = self.encoder.forward(&batch.ids, batch.present.as_ref(), mode)?;
@@ -251,7 +258,7 @@ pub fn encode(
 
 /// The tokenizer of a folder, which must not know more tokens than the model.
 pub fn tokenizer_of(folder: &Folder) -> Result<WordPieceTokenizer> {
-    let tokenizer = WordPieceTokenizer::read(&folder.vocabulary())?;
+    let tokenizer = WordPieceTokenizer::read_for(folder.config.family, &folder.vocabulary())?;
     if tokenizer.size as i64 > folder.config.vocab_size {
         let found = format!("{} tokens", tokenizer.size);
         let expected = format!("at most vocab_size of config.json, {}", folder.config.vocab_size);

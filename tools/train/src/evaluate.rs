@@ -26,7 +26,7 @@ pub fn evaluate(
     }
     let examples = source.read(labels)?;
     let tokenizer = tokenizer_of(&folder)?;
-    let longest = folder.config.max_position_embeddings as usize;
+    let longest = folder.config.longest_input() as usize;
     let max_length = max_length.unwrap_or(longest);
     if !(3..=longest).contains(&max_length) {
         let expected = format!("3 to {longest}, what the model takes");

@@ -3,6 +3,7 @@
 
 pub mod average;
 pub mod calibrate;
+pub mod changes;
 pub mod checkpoint;
 pub mod classification;
 pub mod data;

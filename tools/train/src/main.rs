@@ -40,6 +40,8 @@ enum Command {
     ExportOnnx(ExportArguments),
     /// Average the weights of models that began with the same ones.
     Average(AverageArguments),
+    /// Make a model from the one that it was fine-tuned from and what fine-tuning changed.
+    AddChanges(ChangesArguments),
     /// Round a folder's weights to f16, half the bytes.
     Half(HalfArguments),
     /// Show what pre-training by replaced-token detection does with one text: every token masked, guessed, put in and judged.
@@ -96,6 +98,17 @@ struct AverageArguments {
     /// Folders of the Hugging Face layout.
     #[arg(required = true)]
     models: Vec<PathBuf>,
+    /// Folder to write.
+    #[arg(short, long)]
+    output: PathBuf,
+}
+
+#[derive(Args)]
+struct ChangesArguments {
+    /// Folder of the Hugging Face layout: what the fine-tuning began with.
+    base: PathBuf,
+    /// Folder with `config.json` and `fine-tuned.safetensors.zst`: what it changed.
+    changes: PathBuf,
     /// Folder to write.
     #[arg(short, long)]
     output: PathBuf,
@@ -175,6 +188,7 @@ fn run(command: Command) -> Result<String> {
         Command::Calibrate(_) => Some("calibrate"),
         Command::ExportOnnx(_) => Some("export-onnx"),
         Command::Average(_) => Some("average"),
+        Command::AddChanges(_) => Some("add-changes"),
         Command::Half(_) => Some("half"),
         Command::WalkThrough(_) => Some("walk-through"),
         Command::Evaluate(_) => Some("evaluate"),
@@ -227,6 +241,10 @@ fn run(command: Command) -> Result<String> {
         }
         Command::Average(it) => {
             electra_train::average::average(&it.models, &it.output)?;
+            format!("{}\n", it.output.display())
+        }
+        Command::AddChanges(it) => {
+            electra_train::changes::add_changes(&it.base, &it.changes, &it.output)?;
             format!("{}\n", it.output.display())
         }
         Command::Half(it) => {

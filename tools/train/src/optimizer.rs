@@ -93,7 +93,7 @@ pub fn linear_schedule(step: u64, warmup: u64, steps: u64) -> f64 {
 #[derive(Debug)]
 pub struct AdamW {
     settings: Settings,
-    /// Moments, `[elements]`, f32.
+    /// Moments of the elements that are trained, f32.
     pub(crate) first: Tensor,
     pub(crate) second: Tensor,
 }
@@ -101,8 +101,8 @@ pub struct AdamW {
 impl AdamW {
     /// With moments of zero.
     pub fn new(parameters: &Parameters, settings: Settings) -> Result<Self> {
-        let first = parameters.flat().f_zeros_like()?;
-        let second = parameters.flat().f_zeros_like()?;
+        let first = zero_gradients(parameters)?;
+        let second = zero_gradients(parameters)?;
         Ok(Self { settings, first, second })
     }
 
@@ -128,13 +128,15 @@ impl AdamW {
         let correction2 = (1.0 - settings.beta2.powi(step)).sqrt();
         let deepest = parameters.groups().iter().map(|group| group.depth).max().unwrap_or(0);
         let chunk = chunk_length(parameters.flat().device());
-        for group in parameters.groups() {
+        let trained = parameters.trained();
+        let flat = parameters.flat().f_narrow(0, trained.start, trained.end - trained.start)?;
+        for group in parameters.groups().iter().filter(|group| group.elements.start >= trained.start) {
             let depth_share = settings.layer_decay.powi((deepest - group.depth) as i32);
             let learning_rate = settings.learning_rate * rate * depth_share;
             let decay = if group.decays { 1.0 - learning_rate * settings.weight_decay } else { 1.0 };
-            let mut start = group.elements.start;
-            while start < group.elements.end {
-                let length = chunk.min(group.elements.end - start);
+            let (mut start, end) = (group.elements.start - trained.start, group.elements.end - trained.start);
+            while start < end {
+                let length = chunk.min(end - start);
                 let part = |of: &Tensor| of.f_narrow(0, start, length);
                 let gradient = part(&gradients)?;
                 let (mut first, mut second) = (part(&self.first)?, part(&self.second)?);
@@ -144,7 +146,7 @@ impl AdamW {
                 let root = root.f_add_scalar_(settings.epsilon * correction2)?;
                 let mut update = first.f_div(&root)?;
                 let update = update.f_mul_scalar_(-learning_rate * correction2 / correction1)?;
-                let mut values = part(parameters.flat())?;
+                let mut values = part(&flat)?;
                 let _ = values.f_mul_scalar_(decay)?.f_add_(&update)?;
                 start += length;
             }
@@ -160,9 +162,10 @@ fn chunk_length(device: Device) -> i64 {
     if device == Device::Cpu { 1 << 16 } else { i64::MAX }
 }
 
-/// All-zero gradients to accumulate into.
+/// All-zero gradients of what is trained, to accumulate into.
 pub fn zero_gradients(parameters: &Parameters) -> Result<Tensor> {
-    Ok(Tensor::f_zeros([parameters.elements()], (Kind::Float, parameters.flat().device()))?)
+    let trained = parameters.trained();
+    Ok(Tensor::f_zeros([trained.end - trained.start], (Kind::Float, parameters.flat().device()))?)
 }
 
 #[cfg(test)]

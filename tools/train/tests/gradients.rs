@@ -3,8 +3,12 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use electra_train::classification::{LabelledBatch, TextClassifier};
 use electra_train::device::Precision;
-use electra_train::model::{Classifier, Config, Discriminator, Encoder, Int8, Mode, Parameter, Parameters};
+use electra_train::model::{
+    Classifier, Config, Discriminator, Encoder, Family, Int8, Mode, Parameter, Parameters,
+};
+use electra_train::optimizer::{self, AdamW};
 use tch::{Device, Kind, Reduction, Tensor};
 
 const LABELS: usize = 3;
@@ -23,6 +27,90 @@ fn a_classifier_along_random_directions() {
         let logits = head.forward(&states, Mode::Evaluate).unwrap();
         logits.cross_entropy_for_logits(&Tensor::from_slice(&[2_i64, 0]))
     });
+}
+
+/// MPNet's table of position biases among them, on distances of several buckets.
+#[test]
+fn an_mpnet_classifier_along_random_directions() {
+    let _alone = alone();
+    let config = Config {
+        family: Family::Mpnet,
+        embedding_size: 16,
+        max_position_embeddings: 22,
+        type_vocab_size: 0,
+        ..config()
+    };
+    let mut list = Encoder::parameters(&config, "", false);
+    assert!(list.iter().any(|it| it.names[0] == "mpnet.encoder.relative_attention_bias.weight"));
+    list.extend(Classifier::parameters(&config, LABELS));
+    let parameters = parameters(list);
+    let encoder = Encoder::new(&parameters, &config, "", None);
+    let head = Classifier::new(&parameters, &config);
+    let ids = (Tensor::arange(40, (Kind::Int64, Device::Cpu)) * 7).remainder(19).view([2, 20]) + 1;
+    let present = Tensor::arange(40, (Kind::Int64, Device::Cpu)).view([2, 20]).less(37);
+    let loss = || {
+        let states = encoder.forward(&ids, Some(&present), Mode::Evaluate).unwrap();
+        let logits = head.forward(&states, Mode::Evaluate).unwrap();
+        logits.cross_entropy_for_logits(&Tensor::from_slice(&[2_i64, 0]))
+    };
+    compare(&parameters, loss);
+
+    // Among all tables of depth 0 the small one could hide: alone.
+    let table = parameters.get("mpnet.encoder.relative_attention_bias.weight");
+    let gradient = Tensor::run_backward(&[loss()], &[&table], false, false).remove(0);
+    let _guard = tch::no_grad_guard();
+    let mut seen = 0;
+    for index in 0..table.numel() as i64 {
+        let mut weight = table.view([-1]).narrow(0, index, 1);
+        let start = weight.copy();
+        let mut at = |distance: f64| {
+            weight.copy_(&(&start + distance));
+            loss().double_value(&[])
+        };
+        let slope = (at(1e-2) - at(-1e-2)) / 2e-2;
+        weight.copy_(&start);
+        let expected = gradient.view([-1]).double_value(&[index]);
+        assert!((slope - expected).abs() < 1e-4 + 0.01 * expected.abs(), "{index}: {slope} {expected}");
+        seen += u32::from(expected.abs() > 1e-3);
+    }
+    // Of 32 buckets and two heads; 20 tokens are less than the widest ones hold.
+    assert!(seen > 20, "{seen}");
+}
+
+/// Gradients of what is trained are those of a model of which nothing is frozen, and an update leaves the rest as it is.
+#[test]
+fn frozen_layers_have_no_gradients() {
+    let _alone = alone();
+    let config = config();
+    let labels = ["A", "B", "C"].map(str::to_owned);
+    let new =
+        || TextClassifier::random(&config, &labels, Vec::new(), Device::Cpu, Precision::F32, 5).unwrap();
+    let batch = LabelledBatch { ids: ids(), present: None, labels: Tensor::from_slice(&[2_i64, 0]) };
+    let gradients = |of: &TextClassifier| {
+        let logits = of.logits(&batch, Mode::Evaluate).unwrap();
+        of.parameters.gradients(&logits.cross_entropy_for_logits(&batch.labels)).unwrap()
+    };
+    let whole = gradients(&new());
+    for layers in [1, 2] {
+        let mut classifier = new();
+        classifier.freeze(layers);
+        let parameters = &classifier.parameters;
+        let trained = parameters.trained();
+        assert!(trained.start > 0);
+        for group in parameters.groups() {
+            assert_eq!(group.depth <= layers, group.elements.end <= trained.start, "{group:?}");
+        }
+        let found = gradients(&classifier);
+        assert_eq!(found, whole.narrow(0, trained.start, trained.end - trained.start));
+        let before = parameters.flat().copy();
+        let mut optimizer = AdamW::new(parameters, optimizer::Settings::default()).unwrap();
+        let _norm = optimizer.step(parameters, &found, 1, 1.0).unwrap();
+        let changed = parameters.flat().not_equal_tensor(&before);
+        assert_eq!(changed.narrow(0, 0, trained.start).any(), Tensor::from(false));
+        assert_eq!(changed.narrow(0, trained.start, trained.end - trained.start).any(), Tensor::from(true));
+    }
+    let none = new();
+    assert_eq!(none.parameters.trained(), 0..none.parameters.elements());
 }
 
 #[test]

@@ -4,8 +4,10 @@ mod id_cache;
 mod labelled;
 mod text;
 mod tokenizer;
+mod vocabulary;
 
 pub use id_cache::{IdCache, IdFile};
 pub use labelled::{Example, Source};
 pub use text::open_text;
 pub use tokenizer::{Special, WordPieceTokenizer};
+pub use vocabulary::read_vocabulary;

@@ -1,7 +1,6 @@
 //! BERT's uncased WordPiece tokenizer, as the `tokenizers` crate does it; the runtime's own gives the same ids.
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use tokenizers::models::wordpiece::WordPiece;
@@ -9,7 +8,9 @@ use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::{Model, Tokenizer};
 
+use super::vocabulary::read_vocabulary;
 use crate::error::{Error, Result};
+use crate::model::Family;
 
 /// Turns text into ids, without `[CLS]` and `[SEP]`.
 #[derive(Debug)]
@@ -36,9 +37,14 @@ pub struct Special {
 }
 
 impl WordPieceTokenizer {
-    /// Reads `vocab.txt`.
+    /// Reads `vocab.txt`, or a `tokenizer.json`, with the names of BERT's special tokens.
     pub fn read(file: &Path) -> Result<Self> {
-        let bytes = fs::read(file).map_err(Error::read(file))?;
+        Self::read_for(Family::Bert, file)
+    }
+
+    /// The same with the names that `family` gives its special tokens.
+    pub fn read_for(family: Family, file: &Path) -> Result<Self> {
+        let bytes = read_vocabulary(file)?;
         let refuse =
             |reason: &dyn ToString| Error::Tokenizer { file: file.to_path_buf(), reason: reason.to_string() };
         let vocabulary = WordPiece::read_bytes(&bytes).map_err(|error| refuse(&error))?;
@@ -51,8 +57,9 @@ impl WordPieceTokenizer {
             Some(id) => Ok(id as u16),
             None => Err(Error::field(file, token, "no such line", "one: every model needs this token")),
         };
+        let names = family.special_tokens();
         let special =
-            Special { pad: id("[PAD]")?, cls: id("[CLS]")?, sep: id("[SEP]")?, mask: id("[MASK]")? };
+            Special { pad: id(names.pad)?, cls: id(names.cls)?, sep: id(names.sep)?, mask: id(names.mask)? };
         id("[UNK]")?;
         let text = String::from_utf8_lossy(&bytes);
         let mut seen = HashSet::new();

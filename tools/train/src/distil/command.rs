@@ -68,7 +68,7 @@ pub fn distil(settings: &Path, overrides: &[String], output: &Path) -> Result<Su
     config.warn_where_not_packed(&Head::Classification(settings.data.labels.clone()), &origin);
     let teachers = Teachers::read(&settings, device)?;
     let tokenizer = tokenizer_of(&teachers.folder)?;
-    let longest = config.max_position_embeddings.min(teachers.longest()) as usize;
+    let longest = config.longest_input().min(teachers.longest()) as usize;
     let mut dev = Vec::new();
     for source in &settings.data.dev {
         let texts = source.read(&settings.data.labels)?;
@@ -110,10 +110,10 @@ fn new_student(
     let (teacher_config, longest) = (&teacher.config, settings.data.max_length as i64);
     let source = settings.student.folder.as_deref().unwrap_or(Path::new("model"));
     if config.family != Family::Electra {
-        return Err(Error::field(source, "model_type", "bert", "electra"));
+        return Err(Error::field(source, "model_type", config.family.prefix(), "electra"));
     }
     for (field, found) in [
-        ("max_position_embeddings", config.max_position_embeddings),
+        ("max_position_embeddings", config.longest_input()),
         ("max_position_embeddings of the teacher", teachers.longest()),
     ] {
         if found < longest {

@@ -43,7 +43,7 @@ pub struct DistilSettings {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Teacher {
-    /// A classifier's folder, ELECTRA or BERT.
+    /// A classifier's folder, ELECTRA, BERT or MPNet.
     pub folder: PathBuf,
     /// Further classifiers with the same labels and vocabulary: the student learns the mean of all their probabilities, and
     /// hidden states and relations of the first.
@@ -190,7 +190,7 @@ impl Settings for DistilSettings {
     fn check(&self, file: &Path) -> Result<()> {
         self.model.check(file)?;
         if self.model.family != Family::Electra {
-            return Err(Error::field(file, "model.family", "bert", "electra"));
+            return Err(Error::field(file, "model.family", self.model.family.prefix(), "electra"));
         }
         let counts = [
             ("data.labels", self.data.labels.len() as u64, 2),

@@ -52,7 +52,7 @@ impl Teachers {
     /// Longest text in tokens that all of them take.
     pub fn longest(&self) -> i64 {
         let all = [&self.first].into_iter().chain(&self.others);
-        all.map(|it| it.config.max_position_embeddings).min().unwrap_or(0)
+        all.map(|it| it.config.longest_input()).min().unwrap_or(0)
     }
 
     /// What the first one's forward pass went through, and the logarithms of the mean of all teachers' probabilities

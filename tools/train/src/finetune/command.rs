@@ -12,7 +12,7 @@ use crate::classification::{EncodedExample, encode, tokenizer_of};
 use crate::data::{Source, WordPieceTokenizer};
 use crate::error::{Error, Result};
 use crate::metrics::median;
-use crate::model::folder::Folder;
+use crate::model::folder::{CONFIG, Folder};
 use crate::run::{Waiting, draw_curves, load_settings};
 
 const SUMMARY: &str = "summary.json";
@@ -40,6 +40,11 @@ pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<
         Trial::refuse_ended(&output.join(format!("seed-{seed}")))?;
     }
     let folder = Folder::read(&settings.model.folder)?;
+    let (frozen, layers) = (settings.training.freeze_layers, folder.config.num_hidden_layers as u64);
+    if frozen > layers {
+        let (found, expected) = (frozen.to_string(), format!("at most the model's {layers} layers"));
+        return Err(Error::field(&folder.file(CONFIG), "training.freeze_layers", found, expected));
+    }
     let tokenizer = tokenizer_of(&folder)?;
     let train = read_examples(&settings.data, &settings.data.train, &folder, &tokenizer)?;
     let dev = read_examples(&settings.data, &settings.data.dev, &folder, &tokenizer)?;
@@ -62,7 +67,7 @@ pub fn read_examples(
     folder: &Folder,
     tokenizer: &WordPieceTokenizer,
 ) -> Result<Vec<EncodedExample>> {
-    let longest = data.max_length.min(folder.config.max_position_embeddings as usize);
+    let longest = data.max_length.min(folder.config.longest_input() as usize);
     let mut examples = Vec::new();
     for source in sources {
         let _waiting = Waiting::new(format!("reading {}", source.path.display()));

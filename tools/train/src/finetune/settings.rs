@@ -85,6 +85,9 @@ pub struct Training {
     /// Looks at dev without improvement after which a trial ends.
     #[serde(default = "defaults::patience")]
     pub patience: u64,
+    /// The embeddings and so many of the lowest layers stay as they are; 0 for none, embeddings included.
+    #[serde(default)]
+    pub freeze_layers: u64,
     /// How labels weigh.
     #[serde(default)]
     pub class_weights: ClassWeights,

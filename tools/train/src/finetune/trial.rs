@@ -98,7 +98,8 @@ impl<'a> Trial<'a> {
         let settings = &task.settings;
         let labels = &settings.data.labels;
         let precision = settings.training.precision;
-        let classifier = TextClassifier::new(&task.folder, labels, task.device, precision, seed)?;
+        let mut classifier = TextClassifier::new(&task.folder, labels, task.device, precision, seed)?;
+        classifier.freeze(settings.training.freeze_layers as i64);
         let mut optimizer = AdamW::new(&classifier.parameters, settings.optimizer.clone())?;
         let checkpoints = Checkpoints::new(output.join(CHECKPOINTS));
         let mut counters = Counters { step: 0, best: None, without_improvement: 0, finished: false };

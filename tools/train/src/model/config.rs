@@ -6,35 +6,15 @@ use electra_core::HeadKind;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::Family;
+use super::position_bias::BUCKETS;
 use crate::error::{Error, Result};
-
-/// Which of the two related encoders a model is. They compute the same; ELECTRA may have embeddings narrower than the
-/// encoder, and the heads differ.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Family {
-    /// Clark et al., "ELECTRA: Pre-training Text Encoders as Discriminators Rather Than Generators", 2020.
-    #[default]
-    Electra,
-    /// Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers", 2018.
-    Bert,
-}
-
-impl Family {
-    /// What the names of the encoder's tensors begin with.
-    pub fn prefix(self) -> &'static str {
-        match self {
-            Self::Electra => "electra",
-            Self::Bert => "bert",
-        }
-    }
-}
 
 /// Sizes and constants of an encoder. The defaults are those of ELECTRA-Small.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// ELECTRA or BERT.
+    /// ELECTRA, BERT or MPNet.
     pub family: Family,
     /// Rows of the word embeddings.
     pub vocab_size: i64,
@@ -48,9 +28,9 @@ pub struct Config {
     pub num_attention_heads: i64,
     /// Width of the feed-forward blocks.
     pub intermediate_size: i64,
-    /// Longest input in tokens.
+    /// Rows of the position embeddings; see [`Config::longest_input`].
     pub max_position_embeddings: i64,
-    /// Rows of the token type embeddings.
+    /// Rows of the token type embeddings; 0 for MPNet, which has none.
     pub type_vocab_size: i64,
     /// Added to the variance in every LayerNorm.
     pub layer_norm_eps: f64,
@@ -103,9 +83,10 @@ impl Config {
         let family = match fields.text("model_type")? {
             Some("electra") => Family::Electra,
             Some("bert") => Family::Bert,
+            Some("mpnet") => Family::Mpnet,
             other => {
                 let found = other.unwrap_or("nothing");
-                return Err(Error::field(file, "model_type", found, "electra or bert"));
+                return Err(Error::field(file, "model_type", found, "electra, bert or mpnet"));
             }
         };
         for (name, only) in [("hidden_act", "gelu"), ("position_embedding_type", "absolute")] {
@@ -116,22 +97,33 @@ impl Config {
         let small = Self::default();
         let (hidden, heads, intermediate) = match family {
             Family::Electra => (small.hidden_size, small.num_attention_heads, small.intermediate_size),
-            Family::Bert => (768, 12, 3072),
+            Family::Bert | Family::Mpnet => (768, 12, 3072),
         };
+        if family.has_position_bias() {
+            let name = "relative_attention_num_buckets";
+            let found = fields.size(name, BUCKETS)?;
+            if found != BUCKETS {
+                return Err(Error::field(file, name, found.to_string(), BUCKETS.to_string()));
+            }
+        }
         let hidden_size = fields.size("hidden_size", hidden)?;
         let config = Self {
             family,
-            vocab_size: fields.size("vocab_size", small.vocab_size)?,
+            vocab_size: fields
+                .size("vocab_size", if family == Family::Mpnet { 30_527 } else { small.vocab_size })?,
             embedding_size: match family {
                 Family::Electra => fields.size("embedding_size", small.embedding_size)?,
-                Family::Bert => hidden_size,
+                Family::Bert | Family::Mpnet => hidden_size,
             },
             hidden_size,
             num_hidden_layers: fields.size("num_hidden_layers", small.num_hidden_layers)?,
             num_attention_heads: fields.size("num_attention_heads", heads)?,
             intermediate_size: fields.size("intermediate_size", intermediate)?,
             max_position_embeddings: fields.size("max_position_embeddings", small.max_position_embeddings)?,
-            type_vocab_size: fields.size("type_vocab_size", small.type_vocab_size)?,
+            type_vocab_size: match family {
+                Family::Electra | Family::Bert => fields.size("type_vocab_size", small.type_vocab_size)?,
+                Family::Mpnet => 0,
+            },
             layer_norm_eps: fields.number("layer_norm_eps", small.layer_norm_eps)?,
             hidden_dropout_prob: fields.number("hidden_dropout_prob", small.hidden_dropout_prob)?,
             attention_probs_dropout_prob: fields
@@ -143,6 +135,11 @@ impl Config {
         Ok((config, head))
     }
 
+    /// Longest input in tokens.
+    pub fn longest_input(&self) -> i64 {
+        self.max_position_embeddings - self.family.first_position()
+    }
+
     /// Refuses sizes that no model can have; `file` is for messages.
     pub fn check(&self, file: &Path) -> Result<()> {
         let sizes = [
@@ -152,17 +149,22 @@ impl Config {
             ("num_hidden_layers", self.num_hidden_layers, 255),
             ("num_attention_heads", self.num_attention_heads, self.hidden_size),
             ("intermediate_size", self.intermediate_size, 65_536),
-            ("type_vocab_size", self.type_vocab_size, 255),
         ];
         for (name, value, largest) in sizes {
             if !(1..=largest).contains(&value) {
                 return Err(Error::field(file, name, value.to_string(), format!("1 to {largest}")));
             }
         }
+        let types = if self.family == Family::Mpnet { 0..=0 } else { 1..=255 };
+        if !types.contains(&self.type_vocab_size) {
+            let expected = format!("{} to {}", types.start(), types.end());
+            return Err(Error::field(file, "type_vocab_size", self.type_vocab_size.to_string(), expected));
+        }
         // [CLS], [SEP] and a token between.
-        if !(3..=65_535).contains(&self.max_position_embeddings) {
+        let least = 3 + self.family.first_position();
+        if !(least..=65_535).contains(&self.max_position_embeddings) {
             let found = self.max_position_embeddings.to_string();
-            return Err(Error::field(file, "max_position_embeddings", found, "3 to 65535"));
+            return Err(Error::field(file, "max_position_embeddings", found, format!("{least} to 65535")));
         }
         if self.hidden_size % self.num_attention_heads != 0 {
             let found = self.num_attention_heads.to_string();
@@ -180,17 +182,20 @@ impl Config {
                 return Err(Error::field(file, name, value.to_string(), "at least 0 and below 1"));
             }
         }
-        if self.family == Family::Bert && self.embedding_size != self.hidden_size {
+        if self.family != Family::Electra && self.embedding_size != self.hidden_size {
             let found = self.embedding_size.to_string();
-            return Err(Error::field(file, "embedding_size", found, format!("{} (BERT)", self.hidden_size)));
+            let expected =
+                format!("hidden_size, {}, as every {} has it", self.hidden_size, self.family.class());
+            return Err(Error::field(file, "embedding_size", found, expected));
         }
         Ok(())
     }
 
     /// Refuses what the int8 runtime does not run, and `electra pack` therefore does not pack; `file` is for messages.
     pub fn check_for_runtime(&self, head: &Head, file: &Path) -> Result<()> {
-        if self.family == Family::Bert {
-            return Err(Error::field(file, "model_type", "bert", "electra: the int8 runtime runs no other"));
+        if self.family != Family::Electra {
+            let expected = "electra: the int8 runtime runs no other";
+            return Err(Error::field(file, "model_type", self.family.prefix(), expected));
         }
         let size = |value: i64| usize::try_from(value).unwrap_or(0);
         let (head, num_labels) = match head {
@@ -240,10 +245,7 @@ impl Config {
 
     /// The `config.json` of a model with this encoder and `head`.
     pub fn to_json(&self, head: &Head) -> Value {
-        let class = match self.family {
-            Family::Electra => "Electra",
-            Family::Bert => "Bert",
-        };
+        let class = self.family.class();
         let architecture = match head {
             Head::Classification(_) => format!("{class}ForSequenceClassification"),
             Head::ReplacedTokenDetection => format!("{class}ForPreTraining"),
@@ -270,6 +272,15 @@ impl Config {
             "tie_word_embeddings": true,
             "dtype": "float32",
         });
+        if self.family == Family::Mpnet {
+            document["relative_attention_num_buckets"] = json!(BUCKETS);
+            document["bos_token_id"] = json!(0);
+            document["pad_token_id"] = json!(1);
+            document["eos_token_id"] = json!(2);
+            if let Some(fields) = document.as_object_mut() {
+                fields.retain(|name, _| name != "type_vocab_size" && name != "embedding_size");
+            }
+        }
         if let Head::Classification(labels) = head {
             document["problem_type"] = json!("single_label_classification");
             document["id2label"] =

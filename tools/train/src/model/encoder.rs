@@ -3,8 +3,9 @@
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
-use super::Config;
 use super::parameters::{Initial, Parameter, Parameters};
+use super::position_bias::PositionBias;
+use super::{Config, Family};
 use crate::error::Result;
 use crate::random::{Purpose, Stream};
 
@@ -24,6 +25,7 @@ pub struct Encoder {
     compute: Kind,
     pub(super) embeddings: Embeddings,
     pub(super) projection: Option<Linear>,
+    position_bias: Option<PositionBias>,
     pub(super) layers: Vec<Layer>,
 }
 
@@ -41,7 +43,7 @@ impl Encoder {
                 ("position", config.max_position_embeddings),
                 ("token_type", config.type_vocab_size),
             ];
-            for (name, rows) in tables {
+            for (name, rows) in tables.into_iter().filter(|&(_, rows)| rows > 0) {
                 let name = format!("{base}.embeddings.{name}_embeddings.weight");
                 list.push(Parameter::new(name, &[rows, embedding], normal));
             }
@@ -49,6 +51,9 @@ impl Encoder {
         }
         if embedding != hidden {
             list.extend(Linear::parameters(&format!("{base}.embeddings_project"), hidden, embedding, normal));
+        }
+        if config.family.has_position_bias() {
+            list.push(PositionBias::parameter(&base, config.num_attention_heads, normal));
         }
         for layer in 0..config.num_hidden_layers {
             let name = format!("{base}.encoder.layer.{layer}");
@@ -64,17 +69,19 @@ impl Encoder {
     /// whose embeddings it uses.
     pub fn new(parameters: &Parameters, config: &Config, namespace: &str, shared: Option<&Self>) -> Self {
         let base = format!("{namespace}{}", config.family.prefix());
-        let layer = |index| Layer::new(parameters, &format!("{base}.encoder.layer.{index}"));
+        let family = config.family;
+        let layer = |index| Layer::new(parameters, &format!("{base}.encoder.layer.{index}"), family);
         let layers: Vec<Layer> = (0..config.num_hidden_layers).map(layer).collect();
         Self {
             config: config.clone(),
             compute: layers[0].query_key_value.weight.kind(),
             embeddings: match shared {
                 Some(encoder) => encoder.embeddings.share(),
-                None => Embeddings::new(parameters, &format!("{base}.embeddings")),
+                None => Embeddings::new(parameters, &format!("{base}.embeddings"), family),
             },
             projection: (config.embedding_size != config.hidden_size)
                 .then(|| Linear::new(parameters, &format!("{base}.embeddings_project"))),
+            position_bias: family.has_position_bias().then(|| PositionBias::new(parameters, &base)),
             layers,
         }
     }
@@ -120,6 +127,10 @@ impl Encoder {
             Some(present) => Some(present.f_unsqueeze(1)?.f_unsqueeze(1)?),
             None => None,
         };
+        let mask = match &self.position_bias {
+            Some(bias) => Some(bias.of_input(ids.size()[1], mask.as_ref(), self.compute)?),
+            None => mask,
+        };
         see(&states);
         for layer in &self.layers {
             states = layer.forward(&states, mask.as_ref(), &self.config, mode)?;
@@ -138,17 +149,20 @@ impl Encoder {
 pub(super) struct Embeddings {
     pub(super) words: Tensor,
     pub(super) positions: Tensor,
-    pub(super) types: Tensor,
+    /// Row of `positions` that the first token gets.
+    first_position: i64,
+    pub(super) types: Option<Tensor>,
     pub(super) norm: LayerNorm,
 }
 
 impl Embeddings {
-    fn new(parameters: &Parameters, name: &str) -> Self {
+    fn new(parameters: &Parameters, name: &str, family: Family) -> Self {
         let table = |table: &str| parameters.get(&format!("{name}.{table}_embeddings.weight"));
         Self {
             words: table("word"),
             positions: table("position"),
-            types: table("token_type"),
+            first_position: family.first_position(),
+            types: (family != Family::Mpnet).then(|| table("token_type")),
             norm: LayerNorm::new(parameters, &format!("{name}.LayerNorm")),
         }
     }
@@ -157,7 +171,8 @@ impl Embeddings {
         Self {
             words: self.words.shallow_clone(),
             positions: self.positions.shallow_clone(),
-            types: self.types.shallow_clone(),
+            first_position: self.first_position,
+            types: self.types.as_ref().map(Tensor::shallow_clone),
             norm: LayerNorm {
                 weight: self.norm.weight.shallow_clone(),
                 bias: self.norm.bias.shallow_clone(),
@@ -165,10 +180,14 @@ impl Embeddings {
         }
     }
 
-    /// Every token is of type 0: texts here are never pairs.
     pub(super) fn forward(&self, ids: &Tensor, epsilon: f64) -> Result<Tensor> {
         let words = Tensor::f_embedding(&self.words, ids, -1, false, false)?;
-        let rest = self.positions.f_narrow(0, 0, ids.size()[1])?.f_add(&self.types.f_narrow(0, 0, 1)?)?;
+        let positions = self.positions.f_narrow(0, self.first_position, ids.size()[1])?;
+        let rest = match &self.types {
+            // Every token is of type 0: texts here are never pairs.
+            Some(types) => positions.f_add(&types.f_narrow(0, 0, 1)?)?,
+            None => positions,
+        };
         self.norm.forward(&words.f_add(&rest)?, epsilon)
     }
 }
@@ -187,29 +206,29 @@ pub(super) struct Layer {
 impl Layer {
     fn parameters(name: &str, config: &Config, normal: Initial) -> Vec<Parameter> {
         let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
-        let stack = |end: &str| {
-            ["query", "key", "value"].map(|it| format!("{name}.attention.self.{it}.{end}")).to_vec()
-        };
+        let names = config.family.attention_names();
+        let stack = |end: &str| names.query_key_value.map(|it| format!("{name}.{it}.{end}")).to_vec();
         let mut list = vec![
             Parameter { names: stack("weight"), shape: vec![3 * hidden, hidden], initial: normal, depth: 0 },
             Parameter { names: stack("bias"), shape: vec![3 * hidden], initial: Initial::Zeros, depth: 0 },
         ];
-        list.extend(Linear::parameters(&format!("{name}.attention.output.dense"), hidden, hidden, normal));
-        list.extend(LayerNorm::parameters(&format!("{name}.attention.output.LayerNorm"), hidden));
+        list.extend(Linear::parameters(&format!("{name}.{}", names.output), hidden, hidden, normal));
+        list.extend(LayerNorm::parameters(&format!("{name}.{}", names.norm), hidden));
         list.extend(Linear::parameters(&format!("{name}.intermediate.dense"), intermediate, hidden, normal));
         list.extend(Linear::parameters(&format!("{name}.output.dense"), hidden, intermediate, normal));
         list.extend(LayerNorm::parameters(&format!("{name}.output.LayerNorm"), hidden));
         list
     }
 
-    fn new(parameters: &Parameters, name: &str) -> Self {
+    fn new(parameters: &Parameters, name: &str, family: Family) -> Self {
+        let names = family.attention_names();
         let linear = |part: &str| Linear::new(parameters, &format!("{name}.{part}"));
         let norm = |part: &str| LayerNorm::new(parameters, &format!("{name}.{part}"));
         Self {
             // The parameter that holds the query matrix holds keys and values too.
-            query_key_value: linear("attention.self.query"),
-            attention_output: linear("attention.output.dense"),
-            attention_norm: norm("attention.output.LayerNorm"),
+            query_key_value: linear(names.query_key_value[0]),
+            attention_output: linear(names.output),
+            attention_norm: norm(names.norm),
             intermediate: linear("intermediate.dense"),
             output: linear("output.dense"),
             output_norm: norm("output.LayerNorm"),
@@ -274,7 +293,8 @@ impl Layer {
     }
 }
 
-/// Scaled dot-product attention of `[batch, heads, tokens, width]` each, its scores whole in memory. On a CPU libtorch's fused
+/// Scaled dot-product attention of `[batch, heads, tokens, width]` each, its scores whole in memory. `mask` is false where
+/// nothing is attended to, or numbers that are added to the scores. On a CPU libtorch's fused
 /// one takes MKL's bf16 products, which are slow outside Intel's processors: training in bf16 took twice as long with it.
 fn plain_attention(
     query: &Tensor,
@@ -286,6 +306,7 @@ fn plain_attention(
     let width = query.size()[3] as f64;
     let scores = query.f_mul_scalar(1.0 / width.sqrt())?.f_matmul(&key.f_transpose(-1, -2)?)?;
     let scores = match mask {
+        Some(mask) if mask.kind() != Kind::Bool => scores.f_add(mask)?,
         Some(mask) => {
             let zeros = Tensor::f_zeros(mask.size(), (scores.kind(), scores.device()))?;
             scores.f_add(&zeros.f_masked_fill(&mask.f_logical_not()?, f64::NEG_INFINITY)?)?

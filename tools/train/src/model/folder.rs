@@ -1,4 +1,4 @@
-//! The Hugging Face folder: `config.json`, `model.safetensors`, `vocab.txt`.
+//! The Hugging Face folder: `config.json`, `model.safetensors`, `vocab.txt` or `tokenizer.json`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,6 +12,7 @@ use tch::{Device, Kind, Tensor};
 use super::config::{Config, Head};
 use super::parameters::Parameters;
 use crate::checkpoint::{refuse_foreign, write_folder};
+use crate::data::read_vocabulary;
 use crate::error::{Error, Result};
 
 /// Names of the three files.
@@ -20,6 +21,8 @@ pub const CONFIG: &str = "config.json";
 pub const WEIGHTS: &str = "model.safetensors";
 /// One WordPiece token a line; the line is the id.
 pub const VOCABULARY: &str = "vocab.txt";
+/// What some folders have instead.
+pub const TOKENIZER: &str = "tokenizer.json";
 
 /// Tensors by name, on the CPU.
 pub type Tensors = BTreeMap<String, Tensor>;
@@ -48,9 +51,10 @@ impl Folder {
         Ok(Self { path: path.to_path_buf(), config, head, tensors })
     }
 
-    /// The vocabulary's file.
+    /// The vocabulary's file: `vocab.txt`, or `tokenizer.json` where that is all there is.
     pub fn vocabulary(&self) -> PathBuf {
-        self.file(VOCABULARY)
+        let (lines, tokenizer) = (self.file(VOCABULARY), self.file(TOKENIZER));
+        if !lines.exists() && tokenizer.exists() { tokenizer } else { lines }
     }
 
     /// A file in it.
@@ -72,8 +76,8 @@ impl Folder {
     /// Refuses another vocabulary than that of `expected`: ids mean the same to both only with the same one.
     pub fn same_vocabulary(&self, expected: &Self) -> Result<()> {
         let read = |file: &Path| {
-            let text = fs::read_to_string(file).map_err(Error::read(file))?;
-            Ok::<_, Error>(text.lines().map(str::to_owned).collect::<Vec<_>>())
+            let bytes = read_vocabulary(file)?;
+            Ok::<_, Error>(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect::<Vec<_>>())
         };
         let (file, as_in) = (self.vocabulary(), expected.vocabulary());
         let (lines, wanted) = (read(&file)?, read(&as_in)?);
@@ -103,9 +107,9 @@ impl Folder {
     pub fn write_with(&self, tensors: &Tensors, kind: WeightKind, output: &Path) -> Result<()> {
         write_folder(output, |to| {
             write_tensors(&to.join(WEIGHTS), tensors, kind)?;
-            for name in [CONFIG, VOCABULARY] {
-                let from = self.file(name);
-                let bytes = fs::read(&from).map_err(Error::read(&from))?;
+            let from = self.file(CONFIG);
+            let config = fs::read(&from).map_err(Error::read(&from))?;
+            for (name, bytes) in [(CONFIG, config), (VOCABULARY, read_vocabulary(&self.vocabulary())?)] {
                 fs::write(to.join(name), bytes).map_err(Error::write(&to.join(name)))?;
             }
             Ok(())
@@ -157,14 +161,17 @@ pub fn write(path: &Path, config: &Config, head: &Head, tensors: &Tensors, vocab
     fs::write(&file, text).map_err(Error::write(&file))?;
     write_tensors(&path.join(WEIGHTS), tensors, WeightKind::F32)?;
     let file = path.join(VOCABULARY);
-    let bytes = fs::read(vocabulary).map_err(Error::read(vocabulary))?;
-    fs::write(&file, bytes).map_err(Error::write(&file))
+    fs::write(&file, read_vocabulary(vocabulary)?).map_err(Error::write(&file))
 }
 
 /// Reads a safetensors file into f32 (integers stay as they are); refuses numbers that are not finite.
 pub fn read_tensors(file: &Path) -> Result<Tensors> {
-    let bytes = fs::read(file).map_err(Error::read(file))?;
-    let views = SafeTensors::deserialize(&bytes).map_err(|error| {
+    parse_tensors(file, &fs::read(file).map_err(Error::read(file))?)
+}
+
+/// The same of the bytes of such a file; `file` is for messages.
+pub fn parse_tensors(file: &Path, bytes: &[u8]) -> Result<Tensors> {
+    let views = SafeTensors::deserialize(bytes).map_err(|error| {
         let found = format!("no valid safetensors file ({error})");
         Error::field(file, "content", found, "one that is complete")
     })?;
@@ -176,13 +183,16 @@ pub fn read_tensors(file: &Path) -> Result<Tensors> {
             Dtype::BF16 => Kind::BFloat16,
             // Positions and the like, which older checkpoints carry; no parameter is an integer.
             Dtype::I64 => Kind::Int64,
+            // What fine-tuning has changed, in steps; see the command `add-changes`.
+            Dtype::I8 => Kind::Int8,
             other => {
                 return Err(Error::field(file, name, format!("{other:?}"), "F32, F16 or BF16"));
             }
         };
         let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
         let tensor = Tensor::f_from_data_size(view.data(), &shape, kind)?;
-        let tensor = if kind == Kind::Int64 { tensor } else { tensor.f_to_kind(Kind::Float)? };
+        let integer = matches!(kind, Kind::Int64 | Kind::Int8);
+        let tensor = if integer { tensor } else { tensor.f_to_kind(Kind::Float)? };
         // The sum of the magnitudes is finite only where all are; a sum in f64 of numbers of f32 cannot overflow.
         if !tensor.f_abs()?.f_sum(Kind::Double)?.f_double_value(&[])?.is_finite() {
             return Err(Error::field(file, name, "a number that is not finite", "finite ones"));

@@ -81,7 +81,8 @@ impl MaskedLanguageModel {
     }
 }
 
-/// One label a text, from `[CLS]`: `ElectraForSequenceClassification` or `BertForSequenceClassification`.
+/// One label a text, from `[CLS]`: `ElectraForSequenceClassification`, `BertForSequenceClassification` or
+/// `MPNetForSequenceClassification`.
 #[derive(Debug)]
 pub struct Classifier {
     family: Family,
@@ -117,6 +118,7 @@ impl Classifier {
         let pooled = match self.family {
             Family::Bert => self.dense.forward(&first)?.f_tanh()?,
             Family::Electra => self.dense.forward(&dropout(&first, self.dropout, mode)?)?.f_gelu("none")?,
+            Family::Mpnet => self.dense.forward(&dropout(&first, self.dropout, mode)?)?.f_tanh()?,
         };
         self.output.forward(&dropout(&pooled, self.dropout, mode)?)
     }
@@ -129,7 +131,7 @@ pub fn output_name(family: Family) -> &'static str {
 
 fn names(family: Family) -> (&'static str, &'static str) {
     match family {
-        Family::Electra => ("classifier.dense", "classifier.out_proj"),
+        Family::Electra | Family::Mpnet => ("classifier.dense", "classifier.out_proj"),
         Family::Bert => ("bert.pooler.dense", "classifier"),
     }
 }

@@ -1,14 +1,17 @@
-//! ELECTRA and BERT on libtorch: sizes, parameters, the encoder, its heads, and the Hugging Face folder they live in.
+//! ELECTRA, BERT and MPNet on libtorch: sizes, parameters, the encoder, its heads, and the Hugging Face folder they live in.
 
 pub mod config;
 mod encoder;
+mod family;
 pub mod folder;
 mod heads;
 mod int8;
 mod parameters;
+mod position_bias;
 
-pub use config::{Config, Family};
+pub use config::Config;
 pub use encoder::{Encoder, Mode};
+pub use family::{AttentionNames, Family, SpecialTokens};
 pub use heads::{Classifier, Discriminator, MaskedLanguageModel, output_name};
 pub use int8::{Int8, Part};
 pub use parameters::{Initial, Parameter, Parameters};

@@ -68,6 +68,8 @@ pub struct Parameters {
     low_start: i64,
     /// What the model computes with and what gradients are taken of, in the order of `layout`.
     leaves: Vec<Tensor>,
+    /// The first so many of them are frozen.
+    frozen: usize,
 }
 
 #[derive(Debug)]
@@ -84,7 +86,7 @@ impl Parameters {
         precision: Precision,
         seed: u64,
     ) -> Result<Self> {
-        // Embeddings stay f32: their gradients are sums over whole batches, of which bf16 would lose the small terms.
+        // Tables stay f32: their gradients are sums over whole batches, of which bf16 would lose the small terms.
         parameters.sort_by_key(|it| (!it.stays_f32(), it.depth, it.decays()));
         let mut layout = Vec::new();
         let mut by_name = HashMap::new();
@@ -118,7 +120,8 @@ impl Parameters {
             Precision::F32 => None,
             Precision::Bf16 => Some(Tensor::f_zeros([end - low_start], (precision.kind(), device))?),
         };
-        let mut result = Self { layout, by_name, groups, flat, low, low_start, leaves: Vec::new() };
+        let mut result =
+            Self { layout, by_name, groups, flat, low, low_start, leaves: Vec::new(), frozen: 0 };
         result.leaves = result.layout.iter().map(|it| result.leaf(it)).collect::<Result<_>>()?;
         result.initialize(seed)?;
         Ok(result)
@@ -142,6 +145,27 @@ impl Parameters {
         self.layout.iter().map(|placed| placed.elements.end - placed.elements.start).sum()
     }
 
+    /// Takes the embeddings and the lowest `layers` layers out of the training, where `layers` is not 0: nothing computes their
+    /// gradients, and no graph is made of what they compute. Must be called before a model is made of the parameters.
+    pub fn freeze(&mut self, layers: i64) {
+        // The order of the buffer is that of the depths, but for tables in f32, which are embeddings, and come first.
+        let below = |placed: &Placed| layers > 0 && placed.parameter.depth <= layers;
+        self.frozen = self.layout.iter().take_while(|placed| below(placed)).count();
+        debug_assert!(!self.layout[self.frozen..].iter().any(below));
+        for leaf in &mut self.leaves[..self.frozen] {
+            *leaf = leaf.detach();
+        }
+    }
+
+    /// Elements of the flat buffer that are trained: all from its first that is not frozen.
+    pub fn trained(&self) -> Range<i64> {
+        let start = match self.layout.get(self.frozen) {
+            Some(placed) => placed.elements.start,
+            None => self.elements(),
+        };
+        start..self.elements()
+    }
+
     /// The flat f32 buffer, `[elements]`.
     pub fn flat(&self) -> &Tensor {
         &self.flat
@@ -152,13 +176,15 @@ impl Parameters {
         &self.groups
     }
 
-    /// Gradients of `loss` as a flat f32 tensor, `[elements]`; zero where the loss does not depend on a parameter.
+    /// Gradients of `loss` by the elements that are [`Self::trained`], a flat f32 tensor; zero where the loss does not depend on
+    /// a parameter.
     pub fn gradients(&self, loss: &Tensor) -> Result<Tensor> {
-        let gradients = Tensor::f_run_backward(&[loss], &self.leaves, false, false)?;
+        let leaves = &self.leaves[self.frozen..];
+        let gradients = Tensor::f_run_backward(&[loss], leaves, false, false)?;
         let zeros = Tensor::f_zeros([ALIGNMENT], (Kind::Float, self.flat.device()))?;
         // Those in f32 come first, see `new`. A GPU joins tensors of one kind in a few kernels, of several kinds in one each.
         let (mut high, mut low) = (Vec::new(), Vec::new());
-        for ((gradient, leaf), placed) in gradients.into_iter().zip(&self.leaves).zip(&self.layout) {
+        for ((gradient, leaf), placed) in gradients.into_iter().zip(leaves).zip(&self.layout[self.frozen..]) {
             let gradient = if gradient.defined() { gradient } else { leaf.f_zeros_like()? };
             let of_kind = if leaf.kind() == Kind::Float { &mut high } else { &mut low };
             let stop = placed.elements.end;
@@ -278,7 +304,8 @@ impl Parameter {
     }
 
     fn stays_f32(&self) -> bool {
-        self.names[0].contains("embeddings.")
+        let name = &self.names[0];
+        name.contains("embeddings.") || name.contains("relative_attention_bias.")
     }
 }
 

@@ -134,13 +134,13 @@ impl<'a> Builder<'a> {
         self.graph.constant("first", &Tensor::from(0_i64))?;
         let first = self.graph.node("Gather", &[states, "first"], &[Attribute::Integer("axis", 1)]);
         let (dense, output) = match self.config.family {
-            Family::Electra => ("classifier.dense", "classifier.out_proj"),
             Family::Bert => ("bert.pooler.dense", "classifier"),
+            Family::Electra | Family::Mpnet => ("classifier.dense", "classifier.out_proj"),
         };
         let pooled = self.linear(dense, &first)?;
         let pooled = match self.config.family {
             Family::Electra => self.gelu(&pooled),
-            Family::Bert => self.graph.node("Tanh", &[&pooled], &[]),
+            Family::Bert | Family::Mpnet => self.graph.node("Tanh", &[&pooled], &[]),
         };
         self.linear(output, &pooled)
     }

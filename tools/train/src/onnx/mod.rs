@@ -14,7 +14,7 @@ use crate::device::Precision;
 use crate::error::{Error, Result};
 use crate::model::config::Head;
 use crate::model::folder::{CONFIG, Folder, Tensors, VOCABULARY, WEIGHTS};
-use crate::model::{Discriminator, Encoder, Parameters};
+use crate::model::{Discriminator, Encoder, Family, Parameters};
 
 /// Writes the model of the folder `path` into `file`. With `int8` its matrices are i8, with one scale a column, and inputs
 /// are quantized as they come, as ONNX Runtime's `quantize_dynamic` makes it.
@@ -28,6 +28,10 @@ pub fn export(path: &Path, file: &Path, int8: bool) -> Result<()> {
         target.as_ref().is_ok_and(|target| folder.file(name).canonicalize().is_ok_and(|it| it == *target))
     }) {
         return Err(Error::field(file, "output", "a file that is read", "another one"));
+    }
+    if folder.config.family == Family::Mpnet {
+        let expected = "electra or bert: MPNet's position biases have no form here";
+        return Err(Error::field(&folder.file(CONFIG), "model_type", "mpnet", expected));
     }
     let tensors = tensors(&folder)?;
     let bytes = electra::model(&folder.config, &folder.head, &tensors, int8)?;

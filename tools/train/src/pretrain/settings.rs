@@ -189,7 +189,7 @@ impl Settings for PretrainSettings {
         self.model.check(file)?;
         self.generator().check(file)?;
         if self.model.family != Family::Electra {
-            return Err(Error::field(file, "model.family", "bert", "electra"));
+            return Err(Error::field(file, "model.family", self.model.family.prefix(), "electra"));
         }
         if self.data.texts.is_empty() {
             return Err(Error::field(file, "data.texts", "none", "at least one file"));

@@ -63,7 +63,7 @@ fn teacher(
     check_labels(&teacher, labels)?;
     teacher.same_vocabulary(folder)?;
     tokenizer_of(&teacher)?;
-    let positions = teacher.config.max_position_embeddings;
+    let positions = teacher.config.longest_input();
     if positions < longest as i64 {
         let expected = format!("at least {longest}, the tokens of the longest text");
         let file = teacher.file(CONFIG);

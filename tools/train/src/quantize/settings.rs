@@ -134,6 +134,7 @@ impl QuantizeSettings {
                 warmup_share: training.warmup_share,
                 evaluations_per_epoch: training.evaluations_per_epoch,
                 patience: training.patience,
+                freeze_layers: 0,
                 class_weights: training.class_weights,
                 label_smoothing: training.label_smoothing,
                 seeds: vec![training.seed],

@@ -141,6 +141,7 @@ impl Source<'_> {
             Family::Electra => {
                 linear(&linear(first, "classifier.dense")?.f_gelu("none")?, "classifier.out_proj")
             }
+            Family::Mpnet => linear(&linear(first, "classifier.dense")?.f_tanh()?, "classifier.out_proj"),
         }
     }
 

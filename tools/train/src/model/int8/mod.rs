@@ -118,8 +118,11 @@ impl Embeddings {
     fn forward_int8(&self, ids: &Tensor, epsilon: f64) -> Result<Tensor> {
         let words = quantize_weight(&Tensor::f_embedding(&self.words, ids, -1, false, false)?)?;
         let positions = quantize_weight(&self.positions.f_narrow(0, 0, ids.size()[1])?)?;
-        let sum =
-            words.dequantize()?.f_add(&positions.dequantize()?)?.f_add(&self.types.f_narrow(0, 0, 1)?)?;
+        let sum = words.dequantize()?.f_add(&positions.dequantize()?)?;
+        let sum = match &self.types {
+            Some(types) => sum.f_add(&types.f_narrow(0, 0, 1)?)?,
+            None => sum,
+        };
         self.norm.forward_int8(&sum, epsilon)
     }
 }
