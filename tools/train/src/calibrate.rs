@@ -33,7 +33,9 @@ pub fn calibrate(path: &Path, source: &Source, output: &Path, device: DeviceChoi
     folder.check_output(output)?;
     let tokenizer = tokenizer_of(&folder)?;
     let longest = folder.config.longest_input() as usize;
-    let examples = encode(&source.read(labels_of(&folder)?)?, &tokenizer, longest)?;
+    let labels = labels_of(&folder)?;
+    let known = source.known(labels)?;
+    let examples = encode(&source.read(labels)?, &tokenizer, longest, known.as_ref())?;
     let classifier = TextClassifier::read(&folder, device.find()?)?;
     let logits = classifier.logits_of_all(&examples, tokenizer.special.pad, None)?;
     check_logits(&logits, &folder)?;

@@ -2,12 +2,14 @@
 
 use std::cmp::Reverse;
 use std::path::Path;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
+use crate::batch::LabelledBatch;
 use crate::data::{Example, WordPieceTokenizer};
-use crate::device::{Precision, upload};
+use crate::device::Precision;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::model::config::Head;
@@ -29,6 +31,8 @@ pub struct TextClassifier {
     encoder: Encoder,
     head: Classifier,
     device: Device,
+    /// Its own id of each id that it is given, `[vocabulary]`, where those are another vocabulary's.
+    numbers: Option<Tensor>,
 }
 
 /// What a forward pass went through.
@@ -50,17 +54,29 @@ pub struct EncodedExample {
     pub ids: Vec<u16>,
     /// Index of the label, or [`UNLABELLED`].
     pub label: usize,
+    /// Whether the text's source knows of each label whether it applies; nothing where it knows of all.
+    pub known: Option<Arc<[bool]>>,
+    /// Logarithms of the probabilities of the labels that somebody gave the text before.
+    pub taught: Option<Arc<[f32]>>,
+    /// Ids of changed copies, with the same label and probabilities.
+    pub copies: Vec<Vec<u16>>,
 }
 
-/// Texts of one forward pass, on the device.
-#[derive(Debug)]
-pub struct LabelledBatch {
-    /// `[batch, tokens]`, i64.
-    pub ids: Tensor,
-    /// `[batch, tokens]`, bool, false at padding; none where there is none.
-    pub present: Option<Tensor>,
-    /// `[batch]`, i64, [`Self::NO_LABEL`] where a text has none.
-    pub labels: Tensor,
+impl EncodedExample {
+    /// A text by itself, from a source that knows of all labels.
+    pub fn new(ids: Vec<u16>, label: usize) -> Self {
+        Self { ids, label, known: None, taught: None, copies: Vec::new() }
+    }
+
+    /// Rows of a batch that it takes with its copies.
+    pub fn rows(&self) -> usize {
+        1 + self.copies.len()
+    }
+
+    /// Tokens of the longest of them.
+    pub fn longest(&self) -> usize {
+        self.copies.iter().fold(self.ids.len(), |longest, copy| longest.max(copy.len()))
+    }
 }
 
 impl TextClassifier {
@@ -114,7 +130,15 @@ impl TextClassifier {
         let parameters = Parameters::new(list, device, precision, seed)?;
         let encoder = Encoder::new(&parameters, config, "", None);
         let head = Classifier::new(&parameters, config);
-        Ok(Self { config: config.clone(), labels: labels.to_vec(), parameters, encoder, head, device })
+        Ok(Self {
+            config: config.clone(),
+            labels: labels.to_vec(),
+            parameters,
+            encoder,
+            head,
+            device,
+            numbers: None,
+        })
     }
 
     /// See [`Parameters::freeze`].
@@ -124,15 +148,30 @@ impl TextClassifier {
         self.head = Classifier::new(&self.parameters, &self.config);
     }
 
+    /// From now on it is given ids of another vocabulary; `map` has its own id for each of them, see
+    /// [`crate::data::piece_map`].
+    pub fn renumber(&mut self, map: &[i64]) -> Result<()> {
+        self.numbers = Some(Tensor::f_from_slice(map)?.f_to_device(self.device)?);
+        Ok(())
+    }
+
+    /// See [`Self::renumber`]; `ids` as they are where there is none.
+    pub fn own_ids(&self, ids: &Tensor) -> Result<Tensor> {
+        match &self.numbers {
+            Some(numbers) => Ok(numbers.f_index_select(0, &ids.f_reshape([-1])?)?.f_view(&ids.size()[..])?),
+            None => Ok(ids.shallow_clone()),
+        }
+    }
+
     /// Logits `[batch, labels]`, f32.
     pub fn logits(&self, batch: &LabelledBatch, mode: Mode) -> Result<Tensor> {
-        let states = self.encoder.forward(&batch.ids, batch.present.as_ref(), mode)?;
+        let states = self.encoder.forward(&self.own_ids(&batch.ids)?, batch.present.as_ref(), mode)?;
         Ok(self.head.forward(&states, mode)?.f_to_kind(Kind::Float)?)
     }
 
     /// Logits, and what led to them.
     pub fn trace(&self, batch: &LabelledBatch, mode: Mode) -> Result<Trace> {
-        let states = self.encoder.states(&batch.ids, batch.present.as_ref(), mode)?;
+        let states = self.encoder.states(&self.own_ids(&batch.ids)?, batch.present.as_ref(), mode)?;
         let last = &states[states.len() - 1];
         let logits = self.head.forward(last, mode)?.f_to_kind(Kind::Float)?;
         Ok(Trace { states, logits })
@@ -172,7 +211,7 @@ impl TextClassifier {
             let (now, later) = rest.split_at(count);
             rest = later;
             let batch = now.iter().map(|&index| &examples[index]);
-            let batch = LabelledBatch::new(batch, padding, self.device)?;
+            let batch = LabelledBatch::without_copies(batch, padding, self.device)?;
             let found = match int8 {
                 Some(int8) => self.logits_int8(&batch, int8)?,
                 None => self.logits(&batch, Mode::Evaluate)?,
@@ -218,9 +257,16 @@ pub fn check_logits(logits: &[Vec<f64>], folder: &Folder) -> Result<()> {
     }
 }
 
-/// Figures of logits that belong to `examples`.
+/// Figures of logits that belong to `examples`, each among the labels that its source knows.
 pub fn metrics_of(logits: &[Vec<f64>], examples: &[EncodedExample]) -> Metrics {
-    let scores: Vec<Vec<f64>> = logits.iter().map(|row| softmax(row)).collect();
+    let among_known = |(row, example): (&Vec<f64>, &EncodedExample)| match &example.known {
+        Some(known) => {
+            let kept = |(&logit, &known)| if known { logit } else { f64::NEG_INFINITY };
+            softmax(&row.iter().zip(known.iter()).map(kept).collect::<Vec<f64>>())
+        }
+        None => softmax(row),
+    };
+    let scores: Vec<Vec<f64>> = logits.iter().zip(examples).map(among_known).collect();
     let expected: Vec<usize> = examples.iter().map(|it| it.label).collect();
     Metrics::new(&scores, &expected)
 }
@@ -243,15 +289,17 @@ pub fn labels_of(folder: &Folder) -> Result<&[String]> {
     }
 }
 
-/// Tokenizes on all cores; texts longer than `longest` tokens are cut.
+/// Tokenizes on all cores; texts longer than `longest` tokens are cut. `known` is what their source knows, see
+/// [`EncodedExample::known`].
 pub fn encode(
     examples: &[Example],
     tokenizer: &WordPieceTokenizer,
     longest: usize,
+    known: Option<&Arc<[bool]>>,
 ) -> Result<Vec<EncodedExample>> {
     let encode = |example: &Example| {
         let ids = tokenizer.encode_framed(&example.text, longest)?;
-        Ok(EncodedExample { ids, label: example.label })
+        Ok(EncodedExample { known: known.cloned(), ..EncodedExample::new(ids, example.label) })
     };
     examples.par_iter().map(encode).collect()
 }
@@ -265,37 +313,4 @@ pub fn tokenizer_of(folder: &Folder) -> Result<WordPieceTokenizer> {
         return Err(Error::field(tokenizer.file(), "lines", found, expected));
     }
     Ok(tokenizer)
-}
-
-impl LabelledBatch {
-    /// What losses are told to ignore.
-    pub const NO_LABEL: i64 = -1;
-
-    /// Pads `examples` to the longest.
-    pub fn new<'a>(
-        examples: impl Iterator<Item = &'a EncodedExample> + Clone,
-        padding: u16,
-        device: Device,
-    ) -> Result<Self> {
-        let longest = examples.clone().map(|it| it.ids.len()).max().unwrap_or(0);
-        let (mut ids, mut present, mut labels) = (Vec::new(), Vec::new(), Vec::new());
-        for example in examples {
-            let missing = longest - example.ids.len();
-            ids.extend(example.ids.iter().map(|&id| i64::from(id)));
-            ids.extend(std::iter::repeat_n(i64::from(padding), missing));
-            present.extend(std::iter::repeat_n(true, example.ids.len()));
-            present.extend(std::iter::repeat_n(false, missing));
-            labels.push(i64::try_from(example.label).unwrap_or(Self::NO_LABEL));
-        }
-        let shape = [labels.len() as i64, longest as i64];
-        let padded = present.contains(&false);
-        Ok(Self {
-            ids: upload(&Tensor::f_from_slice(&ids)?.f_view(shape)?, device)?,
-            present: match padded {
-                true => Some(upload(&Tensor::f_from_slice(&present)?.f_view(shape)?, device)?),
-                false => None,
-            },
-            labels: upload(&Tensor::f_from_slice(&labels)?, device)?,
-        })
-    }
 }

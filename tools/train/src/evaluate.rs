@@ -10,11 +10,12 @@ use crate::metrics::Metrics;
 use crate::model::Int8;
 use crate::model::folder::Folder;
 
-/// Figures of the classifier in `path` on `source`; texts are cut to `max_length` tokens, or to what the model takes. With
+/// Figures of the classifier in `path` on `source`, among its labels but those that are to be left out, `without`; texts are cut to `max_length` tokens, or to what the model takes. With
 /// `int8` its weights are quantized as `electra pack` does it and computed with as the runtime does.
 pub fn evaluate(
     path: &Path,
     source: &Source,
+    without: &[String],
     max_length: Option<usize>,
     device: DeviceChoice,
     int8: bool,
@@ -24,6 +25,12 @@ pub fn evaluate(
     if int8 {
         folder.check_for_runtime()?;
     }
+    if let Some(name) = without.iter().find(|name| !labels.contains(name)) {
+        let expected = format!("one of {}", labels.join(", "));
+        return Err(Error::field(Path::new("--without"), "label", name, expected));
+    }
+    let knows = labels.iter().filter(|name| !without.contains(name)).cloned().collect();
+    let source = Source { knows, ..source.clone() };
     let examples = source.read(labels)?;
     let tokenizer = tokenizer_of(&folder)?;
     let longest = folder.config.longest_input() as usize;
@@ -32,7 +39,8 @@ pub fn evaluate(
         let expected = format!("3 to {longest}, what the model takes");
         return Err(Error::field(Path::new("--max-length"), "tokens", max_length.to_string(), expected));
     }
-    let examples = encode(&examples, &tokenizer, max_length)?;
+    let known = source.known(labels)?;
+    let examples = encode(&examples, &tokenizer, max_length, known.as_ref())?;
     let classifier = TextClassifier::read(&folder, device.find()?)?;
     let int8 = int8.then_some(Int8::Everything);
     let logits = classifier.logits_of_all(&examples, tokenizer.special.pad, int8)?;

@@ -1,7 +1,9 @@
 //! Makes ELECTRA models on libtorch: see README.md beside this crate.
 #![deny(unsafe_code)]
 
+pub mod answers;
 pub mod average;
+pub mod batch;
 pub mod calibrate;
 pub mod changes;
 pub mod checkpoint;
@@ -14,6 +16,8 @@ pub mod error;
 pub mod evaluate;
 pub mod finetune;
 pub mod half;
+pub mod label;
+pub mod losses;
 pub mod memory;
 pub mod metrics;
 pub mod model;
@@ -24,5 +28,6 @@ pub mod pretrain;
 pub mod quantize;
 pub mod random;
 pub mod run;
+pub mod texts;
 pub mod walk_through;
 pub mod why_electra;

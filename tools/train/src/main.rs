@@ -32,6 +32,8 @@ enum Command {
     Finetune(RunArguments),
     /// Teach a small ELECTRA classifier what a larger one, ELECTRA or BERT, has learnt.
     Distil(RunArguments),
+    /// Write down what classifiers say of texts, for students to learn from.
+    Label(LabelArguments),
     /// Train a classifier on as the int8 runtime computes it, and report what int8 does to it with and without.
     Quantize(RunArguments),
     /// Divide a classifier's logits by the temperature that suits a labelled file, so that its scores are its accuracy.
@@ -58,6 +60,21 @@ struct RunArguments {
     #[arg(short, long)]
     output: PathBuf,
     /// Change one setting, for instance `training.steps=1000`.
+    #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+#[derive(Args)]
+struct LabelArguments {
+    /// Folders of the Hugging Face layout, ELECTRA, BERT or MPNet; the mean of their probabilities is written.
+    #[arg(required = true)]
+    teachers: Vec<PathBuf>,
+    /// Settings: which texts, TOML.
+    settings: PathBuf,
+    /// File to write. What is there of an interrupted run is gone on with.
+    #[arg(short, long)]
+    output: PathBuf,
+    /// Change one setting, for instance `run.batch_tokens=2048`.
     #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
     overrides: Vec<String>,
 }
@@ -149,6 +166,9 @@ struct EvaluateArguments {
     /// Cut texts to so many tokens.
     #[arg(long)]
     max_length: Option<usize>,
+    /// Leave a label out, and divide its probability among the others.
+    #[arg(long, value_name = "LABEL")]
+    without: Vec<String>,
     /// Where to compute.
     #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
@@ -184,6 +204,7 @@ fn run(command: Command) -> Result<String> {
         Command::Pretrain(_) => None,
         Command::Finetune(_) => Some("finetune"),
         Command::Distil(_) => Some("distil"),
+        Command::Label(_) => Some("label"),
         Command::Quantize(_) => Some("quantize"),
         Command::Calibrate(_) => Some("calibrate"),
         Command::ExportOnnx(_) => Some("export-onnx"),
@@ -213,10 +234,24 @@ fn run(command: Command) -> Result<String> {
         Command::Distil(it) => {
             let summary = electra_train::distil::distil(&it.settings, &it.overrides, &it.output)?;
             format!(
-                "dev accuracy: student {:.2} %, teacher {:.2} %; {}\n",
+                "dev accuracy: student {:.2} %{}; {}\n",
                 summary.student.accuracy * 100.0,
-                summary.teacher.accuracy * 100.0,
+                match &summary.teacher {
+                    Some(teacher) => format!(", teacher {:.2} %", teacher.accuracy * 100.0),
+                    None => String::new(),
+                },
                 summary.model.display()
+            )
+        }
+        Command::Label(it) => {
+            let labelled =
+                electra_train::label::label(&it.teachers, &it.settings, &it.overrides, &it.output)?;
+            format!(
+                "{} texts, {} of them now, of {} tokens; {}\n",
+                labelled.texts,
+                labelled.now,
+                labelled.tokens,
+                it.output.display()
             )
         }
         Command::Quantize(it) => {
@@ -260,8 +295,14 @@ fn run(command: Command) -> Result<String> {
         }
         Command::Evaluate(it) => {
             let source = Source { text: it.text, label: it.label, ..Source::new(it.file) };
-            let metrics =
-                electra_train::evaluate::evaluate(&it.model, &source, it.max_length, it.device, it.int8)?;
+            let metrics = electra_train::evaluate::evaluate(
+                &it.model,
+                &source,
+                &it.without,
+                it.max_length,
+                it.device,
+                it.int8,
+            )?;
             match it.json {
                 true => format!("{}\n", serde_json::json!(metrics)),
                 false => table(&metrics),
@@ -277,6 +318,7 @@ fn table(metrics: &Metrics) -> String {
         "texts              {}\n\
          accuracy           {:.2} % (95 %: {:.2} to {:.2})\n\
          macro F1           {:.2} %\n\
+         macro recall       {:.2} %\n\
          calibration error  {:.2} %\n\
          loss               {:.4}\n",
         metrics.texts,
@@ -284,6 +326,7 @@ fn table(metrics: &Metrics) -> String {
         low * 100.0,
         high * 100.0,
         metrics.macro_f1 * 100.0,
+        metrics.macro_recall * 100.0,
         metrics.calibration_error * 100.0,
         metrics.loss
     )

@@ -18,8 +18,11 @@ pub struct Metrics {
     pub accuracy: f64,
     /// Wilson's score interval of the accuracy at 95 %.
     pub interval: (f64, f64),
-    /// Mean of the labels' F1.
+    /// Mean of the F1 of the labels that occur or are given.
     pub macro_f1: f64,
+    /// Mean of the shares of the labels' texts that are found, over the labels that occur.
+    #[serde(default)]
+    pub macro_recall: f64,
     /// Expected calibration error (Naeini et al. 2015) over bins of equal width.
     pub calibration_error: f64,
 }
@@ -48,7 +51,8 @@ impl Metrics {
             loss: loss / count,
             accuracy: right as f64 / count,
             interval: wilson(right, texts),
-            macro_f1: (0..labels).map(|label| f1(&confusion, label)).sum::<f64>() / labels.max(1) as f64,
+            macro_f1: mean((0..labels).filter_map(|label| f1(&confusion, label))),
+            macro_recall: mean((0..labels).filter_map(|label| recall(&confusion, label))),
             calibration_error: bins.iter().map(|(scores, right)| (scores - right).abs()).sum::<f64>() / count,
         }
     }
@@ -76,14 +80,22 @@ fn wilson(right: usize, texts: usize) -> (f64, f64) {
     ((centre - half) / scale, (centre + half) / scale)
 }
 
-fn f1(confusion: &[Vec<usize>], label: usize) -> f64 {
+/// Nothing for a label that neither occurs nor is given.
+fn f1(confusion: &[Vec<usize>], label: usize) -> Option<f64> {
     let predicted: usize = confusion.iter().map(|row| row[label]).sum();
     let actual: usize = confusion[label].iter().sum();
-    if predicted + actual == 0 {
-        0.0
-    } else {
-        2.0 * confusion[label][label] as f64 / (predicted + actual) as f64
-    }
+    (predicted + actual > 0).then(|| 2.0 * confusion[label][label] as f64 / (predicted + actual) as f64)
+}
+
+/// Nothing for a label that does not occur.
+fn recall(confusion: &[Vec<usize>], label: usize) -> Option<f64> {
+    let actual: usize = confusion[label].iter().sum();
+    (actual > 0).then(|| confusion[label][label] as f64 / actual as f64)
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let values: Vec<f64> = values.collect();
+    values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
 #[cfg(test)]
@@ -99,6 +111,11 @@ mod tests {
         assert!((metrics.loss - loss).abs() < 1e-12);
         // F1: NEGATIVE 2/3, POSITIVE 4/5.
         assert!((metrics.macro_f1 - (2.0 / 3.0 + 0.8) / 2.0).abs() < 1e-12);
+        // NEGATIVE 1 of 1, POSITIVE 2 of 3; a third label that never occurs changes neither.
+        assert!((metrics.macro_recall - (1.0 + 2.0 / 3.0) / 2.0).abs() < 1e-12);
+        let three = scores.clone().map(|row| [row, vec![0.0]].concat());
+        let three = Metrics::new(&three, &[0, 1, 1, 1]);
+        assert_eq!((three.macro_f1, three.macro_recall), (metrics.macro_f1, metrics.macro_recall));
         // Every text is in a bin of its own: 0.1, 0.2, 0.6 and 0.3 away from its outcome.
         assert!((metrics.calibration_error - 0.3).abs() < 1e-12);
         // Wilson's interval for 3 of 4, from its formula in exact numbers.

@@ -18,6 +18,12 @@ pub enum Purpose {
     Samples = 6,
     /// What dropout drops on a CPU.
     Dropout = 7,
+    /// What is changed in copies of texts.
+    Changes = 8,
+    /// Which texts are kept back to choose by.
+    KeptBack = 9,
+    /// The order of the batches of one epoch.
+    Batches = 10,
 }
 
 /// The SplitMix64 generator (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014), begun anew

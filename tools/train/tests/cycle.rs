@@ -7,6 +7,8 @@ mod common;
 mod distillation;
 #[path = "common/pack.rs"]
 mod pack;
+#[path = "common/pretraining.rs"]
+mod pretraining;
 #[path = "common/task.rs"]
 mod task;
 
@@ -75,7 +77,7 @@ fn imitated(folder: &Path, sentences: &[(String, bool)]) -> Vec<f64> {
         .iter()
         .map(|(text, praise)| Example { text: text.clone(), label: usize::from(*praise) })
         .collect();
-    let examples = encode(&examples, &tokenizer_of(&folder).unwrap(), 64).unwrap();
+    let examples = encode(&examples, &tokenizer_of(&folder).unwrap(), 64, None).unwrap();
     let classifier = TextClassifier::read(&folder, tch::Device::Cpu).unwrap();
     let logits = classifier.logits_of_all(&examples, 0, Some(Int8::Everything)).unwrap();
     logits.iter().map(|row| 1.0 / (1.0 + (-(row[0] - row[1]).abs()).exp())).collect()

@@ -3,6 +3,8 @@
 mod common;
 #[path = "common/distillation.rs"]
 mod distillation;
+#[path = "common/pretraining.rs"]
+mod pretraining;
 #[path = "common/task.rs"]
 mod task;
 
@@ -175,8 +177,8 @@ fn bad_inputs_are_named(root: &Path, settings: &Path) {
     let vocabulary = fs::read_to_string(other.join("vocab.txt")).unwrap();
     fs::write(other.join("vocab.txt"), vocabulary.replace("\nmeal\n", "\nzebra\n")).unwrap();
     let cases = [
-        ("student.folder=other", "vocab.txt: line 27: found meal, expected zebra, as in"),
-        ("teacher.others=[\"other\"]", "vocab.txt: line 27: found zebra, expected meal, as in"),
+        ("student.folder=other", "vocab.txt: line 27: found meal, expected a piece of"),
+        ("teacher.others=[\"other\"]", "vocab.txt: line 27: found zebra, expected a piece of"),
         (
             "teacher.others=[\"pretrained/discriminator\"]",
             "labels: found no classifier, expected the labels of",

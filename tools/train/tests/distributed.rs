@@ -1,14 +1,17 @@
 //! `pretrain` in two processes, as `torchrun` starts them.
 
 mod common;
+#[path = "common/pretraining.rs"]
+mod pretraining;
 
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use common::{electra_train, metrics, refused, run, text, write_language, write_pretrain_settings};
+use common::{electra_train, metrics, refused, run, text, write_language};
 use electra_train::run::FolderLock;
+use pretraining::write_pretrain_settings;
 
 /// Two times 8 inputs are one time 8 and another 8, dropout and all: the same bits. When one of two is killed, the
 /// other ends, and the run goes on.

@@ -1,6 +1,8 @@
 //! From raw text to a classifier, as a user does it, on a small made-up language.
 
 mod common;
+#[path = "common/pretraining.rs"]
+mod pretraining;
 #[path = "common/task.rs"]
 mod task;
 
@@ -9,9 +11,10 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-use common::{electra_train, metrics, refused, run, text, write_language, write_pretrain_settings};
+use common::{electra_train, metrics, refused, run, text, write_language};
 use electra_train::model::config::Head;
 use electra_train::model::folder::Folder;
+use pretraining::write_pretrain_settings;
 use serde_json::{Value, json};
 use task::write_task;
 

@@ -1,13 +1,16 @@
 //! What becomes of a finished folder: shown with one text, rounded to f16, exported as ONNX.
 
 mod common;
+#[path = "common/pretraining.rs"]
+mod pretraining;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use common::{electra_train, metrics, refused, run, text, write_language, write_pretrain_settings};
+use common::{electra_train, metrics, refused, run, text, write_language};
 use electra_train::model::folder::{WeightKind, read_tensors, write_tensors};
+use pretraining::write_pretrain_settings;
 use serde_json::Value;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures");

@@ -3,7 +3,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use electra_train::classification::{LabelledBatch, TextClassifier};
+use electra_train::batch::LabelledBatch;
+use electra_train::classification::TextClassifier;
 use electra_train::device::Precision;
 use electra_train::model::{
     Classifier, Config, Discriminator, Encoder, Family, Int8, Mode, Parameter, Parameters,
@@ -85,10 +86,11 @@ fn frozen_layers_have_no_gradients() {
     let labels = ["A", "B", "C"].map(str::to_owned);
     let new =
         || TextClassifier::random(&config, &labels, Vec::new(), Device::Cpu, Precision::F32, 5).unwrap();
-    let batch = LabelledBatch { ids: ids(), present: None, labels: Tensor::from_slice(&[2_i64, 0]) };
+    let labels_of_texts = Tensor::from_slice(&[2_i64, 0]);
+    let batch = LabelledBatch::unlabelled(ids(), None).unwrap();
     let gradients = |of: &TextClassifier| {
         let logits = of.logits(&batch, Mode::Evaluate).unwrap();
-        of.parameters.gradients(&logits.cross_entropy_for_logits(&batch.labels)).unwrap()
+        of.parameters.gradients(&logits.cross_entropy_for_logits(&labels_of_texts)).unwrap()
     };
     let whole = gradients(&new());
     for layers in [1, 2] {

@@ -47,9 +47,9 @@ fn models_of_many_sizes() {
         let root = tempfile::tempdir().unwrap();
         write_random(root.path(), &config, labels as usize, seed);
         let mut random = Stream::new(seed, Purpose::Selection, 0);
-        let example = |length| EncodedExample {
-            ids: (0..length).map(|_| random.below(config.vocab_size as usize) as u16).collect(),
-            label: 0,
+        let example = |length| {
+            let ids = (0..length).map(|_| random.below(config.vocab_size as usize) as u16).collect();
+            EncodedExample::new(ids, 0)
         };
         let examples: Vec<EncodedExample> = [1, 2, 3, 15, 16, 17, 64, 600].map(example).into();
         compare(&format!("{:?}", sizes[seed as usize - 1]), root.path(), &examples);
@@ -66,7 +66,7 @@ fn the_development_set_of_the_reference_checkpoint() {
     let source = Source { text: "sentence".to_owned(), ..Source::new(shared.join("data/sst2/dev.tsv")) };
     let model = Folder::read(&folder).unwrap();
     let examples = source.read(labels_of(&model).unwrap()).unwrap();
-    let examples = encode(&examples, &tokenizer_of(&model).unwrap(), 512).unwrap();
+    let examples = encode(&examples, &tokenizer_of(&model).unwrap(), 512, None).unwrap();
     compare("electra-small-sst2-v0", &folder, &examples);
 }
 

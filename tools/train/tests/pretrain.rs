@@ -1,6 +1,8 @@
 //! `pretrain` as a user runs it, on a small made-up language.
 
 mod common;
+#[path = "common/pretraining.rs"]
+mod pretraining;
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +12,8 @@ use std::time::Duration;
 
 use safetensors::SafeTensors;
 
-use common::{electra_train, metrics, refused, run, text, write_language, write_pretrain_settings};
+use common::{electra_train, metrics, refused, run, text, write_language};
+use pretraining::write_pretrain_settings;
 
 #[test]
 fn a_run_killed_twice_gives_the_losses_of_one_that_was_not() {

@@ -3,6 +3,8 @@
 mod common;
 #[path = "common/pack.rs"]
 mod pack;
+#[path = "common/pretraining.rs"]
+mod pretraining;
 #[path = "common/runtime.rs"]
 mod runtime;
 #[path = "common/task.rs"]
@@ -13,12 +15,13 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-use common::{electra_train, metrics, refused, run, text, write_language, write_pretrain_settings};
+use common::{electra_train, metrics, refused, run, text, write_language};
 use electra_train::classification::{TextClassifier, encode, labels_of, tokenizer_of};
 use electra_train::data::Source;
 use electra_train::model::folder::{
     CONFIG, Folder, Tensors, VOCABULARY, WEIGHTS, WeightKind, read_tensors, write_tensors,
 };
+use pretraining::write_pretrain_settings;
 use serde_json::{Value, json};
 use task::write_task;
 
@@ -212,8 +215,8 @@ fn bad_inputs_are_named() {
         (
             VOCABULARY,
             "good\nfine",
-            "fine\ngood",
-            "teacher/vocab.txt: line 15: found fine, expected good, as ",
+            "goods\nfine",
+            "teacher/vocab.txt: line 15: found goods, expected a piece of ",
         ),
         (
             CONFIG,
@@ -274,7 +277,7 @@ fn by_the_runtime(folder: &Path, file: &Path, reference: &Path) -> (f64, f64) {
     let labels = labels_of(&reference).unwrap();
     let source = Source { text: "sentence".to_owned(), ..Source::new(file.to_path_buf()) };
     let examples = source.read(labels).unwrap();
-    let examples = encode(&examples, &tokenizer_of(&reference).unwrap(), 64).unwrap();
+    let examples = encode(&examples, &tokenizer_of(&reference).unwrap(), 64, None).unwrap();
     let ids: Vec<&[u16]> = examples.iter().map(|it| &it.ids[..]).collect();
     let logits = runtime::logits(folder, &ids);
     let right = logits.iter().zip(&examples).filter(|(row, it)| (row[1] > row[0]) == (it.label == 1)).count();

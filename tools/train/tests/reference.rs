@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use electra_train::classification::{LabelledBatch, TextClassifier, tokenizer_of};
+use electra_train::batch::LabelledBatch;
+use electra_train::classification::{TextClassifier, tokenizer_of};
 use electra_train::device::Precision;
 use electra_train::model::config::Head;
 use electra_train::model::folder::Folder;
@@ -71,9 +72,8 @@ fn mpnet_logits() {
     }
     let expected: Vec<Expected> = expected.into_iter().map(|it| it.expected).collect();
     compare(name, &expected, |ids, present| {
-        let no_label = Tensor::full([1], LabelledBatch::NO_LABEL, (Kind::Int64, Device::Cpu));
         let present = present.map(Tensor::shallow_clone);
-        let batch = LabelledBatch { ids: ids.shallow_clone(), present, labels: no_label };
+        let batch = LabelledBatch::unlabelled(ids.shallow_clone(), present).unwrap();
         classifier.logits(&batch, Mode::Evaluate).unwrap()
     });
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::leave_out::LeaveOut;
 use super::open_text;
 use crate::error::{Error, Result};
 
@@ -31,6 +33,13 @@ pub struct Source {
     /// Rows are read only where these fields have these values: `{ split = "train" }`.
     #[serde(default)]
     pub only: BTreeMap<String, String>,
+    /// Labels of which the source knows whether they apply, where those are not all: a text that it calls positive may be
+    /// neutral to whoever has that label, too.
+    #[serde(default)]
+    pub knows: Vec<String>,
+    /// A table whose rows are left out: those that agree with one of its lines in all of its columns.
+    #[serde(default)]
+    pub leave_out: Option<PathBuf>,
 }
 
 fn text_field() -> String {
@@ -67,6 +76,8 @@ impl Source {
             labels: BTreeMap::new(),
             skip: Vec::new(),
             only: BTreeMap::new(),
+            knows: Vec::new(),
+            leave_out: None,
         }
     }
 
@@ -74,6 +85,27 @@ impl Source {
     pub fn read(&self, names: &[String]) -> Result<Vec<Example>> {
         let rows = self.rows(true)?;
         rows.into_iter().map(|row| self.example(row, names)).collect()
+    }
+
+    /// Paths in it, to be resolved against the settings' folder.
+    pub fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        [&mut self.path].into_iter().chain(&mut self.leave_out)
+    }
+
+    /// For each label of `names` whether the source knows of it; nothing where it knows of all.
+    pub fn known(&self, names: &[String]) -> Result<Option<Arc<[bool]>>> {
+        if let Some(name) = self.knows.iter().find(|name| !names.contains(name)) {
+            return Err(self.refuse("knows".to_owned(), name, &format!("labels among {}", names.join(", "))));
+        }
+        if self.knows.len() == 1 {
+            return Err(self.refuse(
+                "knows".to_owned(),
+                &self.knows[0],
+                "two labels at least, or none for all",
+            ));
+        }
+        let known: Arc<[bool]> = names.iter().map(|name| self.knows.contains(name)).collect();
+        Ok((known.contains(&true) && known.contains(&false)).then_some(known))
     }
 
     /// The texts of all rows; there need be no labels.
@@ -129,6 +161,13 @@ impl Source {
             .iter()
             .map(|(name, value)| Ok((column(name)?, value.as_str())))
             .collect::<Result<Vec<_>>>()?;
+        let left_out = self.leave_out.as_deref().map(LeaveOut::read).transpose()?;
+        let columns = left_out.iter().flat_map(|it| &it.columns).map(|it| column(it));
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let is_left_out = |record: &csv::StringRecord| {
+            let of = || columns.iter().map(|&column| record[column].to_owned()).collect::<Vec<String>>();
+            left_out.as_ref().is_some_and(|it| it.rows.contains(&of()))
+        };
         let mut rows = Vec::new();
         for record in reader.records() {
             let record = record.map_err(refuse)?;
@@ -141,7 +180,7 @@ impl Source {
                     &format!("{} as in line 1", header.len()),
                 ));
             }
-            if conditions.iter().all(|&(column, value)| &record[column] == value) {
+            if conditions.iter().all(|&(column, value)| &record[column] == value) && !is_left_out(&record) {
                 let label = label.map_or("", |label| &record[label]).to_owned();
                 rows.extend(self.row(record[text].to_owned(), label, line));
             }
@@ -150,6 +189,7 @@ impl Source {
     }
 
     fn read_json_lines(&self, input: Box<dyn BufRead + Send>, labelled: bool) -> Result<Vec<Row>> {
+        let left_out = self.leave_out.as_deref().map(LeaveOut::read).transpose()?;
         let mut rows = Vec::new();
         for (line, content) in (1..).zip(input.split(b'\n')) {
             let content = content.map_err(Error::read(&self.path))?;
@@ -175,6 +215,10 @@ impl Source {
             for (name, value) in &self.only {
                 counts &= field(name)? == *value;
             }
+            if let Some(left_out) = &left_out {
+                let values = left_out.columns.iter().map(|it| field(it)).collect::<Result<Vec<_>>>()?;
+                counts &= !left_out.rows.contains(&values);
+            }
             if counts {
                 let label = if labelled { field(&self.label)? } else { String::new() };
                 rows.extend(self.row(field(&self.text)?, label, line));
@@ -193,6 +237,10 @@ impl Source {
         let name = self.labels.get(value).map_or(value, String::as_str);
         let number = name.parse().ok().filter(|&number: &usize| number < names.len());
         match names.iter().position(|it| it == name).or(number) {
+            Some(label) if !self.knows.is_empty() && !self.knows.contains(&names[label]) => {
+                let expected = format!("one that `knows` names: {}", self.knows.join(", "));
+                Err(self.refuse(format!("line {}, {}", row.line, self.label), &names[label], &expected))
+            }
             Some(label) => Ok(Example { text: row.text, label }),
             None => {
                 let expected = format!("one of {} or its number from 0", names.join(", "));
@@ -261,6 +309,48 @@ mod tests {
             source.only = [("split".to_owned(), "train".to_owned())].into();
         });
         assert_eq!(rows.unwrap(), [("a".to_owned(), 0), ("d".to_owned(), 1)]);
+    }
+
+    /// Reviews of other ratings share numbers.
+    #[test]
+    fn rows_are_left_out_by_all_columns_of_a_table() {
+        let root = tempfile::tempdir().unwrap();
+        let table = root.path().join("leave_out.tsv");
+        fs::write(&table, "id\tlabel\n7\t1\n9\t0\n").unwrap();
+        let leave_out = |source: &mut Source| source.leave_out = Some(table.clone());
+        let rows = "label\tid\ttext\n1\t7\ta\n0\t7\tb\n1\t9\tc\n";
+        let expected = vec![("b".to_owned(), 0), ("c".to_owned(), 1)];
+        assert_eq!(read("a.tsv", rows, leave_out).unwrap(), expected);
+        let rows = "{\"id\": 7, \"label\": 1, \"text\": \"a\"}\n{\"id\": 7, \"label\": 0, \"text\": \"b\"}\n\
+                    {\"id\": 9, \"label\": 1, \"text\": \"c\"}\n";
+        assert_eq!(read("a.jsonl", rows, leave_out).unwrap(), expected);
+        let error = read("a.tsv", "label\ttext\n1\ta\n", leave_out).unwrap_err().to_string();
+        assert!(error.contains("line 1: found the columns label, text, expected a column id"), "{error}");
+    }
+
+    #[test]
+    fn a_source_says_which_labels_it_knows() {
+        let names: Vec<String> = ["NEGATIVE", "NEUTRAL", "POSITIVE"].map(String::from).to_vec();
+        let mut source = Source::new(PathBuf::from("a.tsv"));
+        assert_eq!(source.known(&names).unwrap(), None);
+        source.knows = vec!["POSITIVE".to_owned(), "NEGATIVE".to_owned()];
+        assert_eq!(source.known(&names).unwrap().as_deref(), Some(&[true, false, true][..]));
+        source.knows = names.clone();
+        assert_eq!(source.known(&names).unwrap(), None);
+        for (knows, expected) in [
+            ("MIXED", "knows: found MIXED, expected labels among NEG"),
+            ("NEUTRAL", "expected two labels at least"),
+        ] {
+            source.knows = vec![knows.to_owned()];
+            let error = source.known(&names).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        let only_b = |source: &mut Source| source.knows = vec!["NEGATIVE".to_owned()];
+        let error = read("a.tsv", "text\tlabel\nx\t1\n", only_b).unwrap_err().to_string();
+        assert!(
+            error.contains("line 2, label: found POSITIVE, expected one that `knows` names: NEG"),
+            "{error}"
+        );
     }
 
     #[test]

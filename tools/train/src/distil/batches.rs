@@ -1,26 +1,17 @@
 //! The order of texts: random, yet texts of one batch are about as long, and a batch is a number of tokens.
 
-use std::ops::Range;
-
 use crate::classification::EncodedExample;
 use crate::random::{Purpose, Stream};
+use crate::texts::{Part, order_of_epoch};
 
 /// Texts among which are sorted by length.
 const SORTED_TOGETHER: usize = 4096;
 
-/// Texts of one source, and which share of them an epoch has.
-#[derive(Clone, Debug)]
-pub struct Part {
-    /// Indices of the texts.
-    pub texts: Range<usize>,
-    /// Of them, in an epoch.
-    pub share: f64,
-}
-
 /// Batches of any step, which depend on nothing but the seed.
 #[derive(Debug)]
 pub struct Batches {
-    lengths: Vec<usize>,
+    /// Tokens of the longest row and rows of each text, with its copies.
+    sizes: Vec<(usize, usize)>,
     parts: Vec<Part>,
     batch_tokens: usize,
     seed: u64,
@@ -31,10 +22,11 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// `parts` are ranges of `texts`; no text may be longer than `batch_tokens`.
+    /// `parts` are ranges of `texts`; a text that has more tokens than `batch_tokens`, with its
+    /// copies, is a batch alone.
     pub fn new(texts: &[EncodedExample], parts: Vec<Part>, batch_tokens: usize, seed: u64) -> Self {
-        let lengths = texts.iter().map(|text| text.ids.len()).collect();
-        let mut it = Self { lengths, parts, batch_tokens, seed, epoch: 0, before: 0, batches: Vec::new() };
+        let sizes = texts.iter().map(|text| (text.longest(), text.rows())).collect();
+        let mut it = Self { sizes, parts, batch_tokens, seed, epoch: 0, before: 0, batches: Vec::new() };
         it.batches = it.of_epoch(0);
         it
     }
@@ -55,28 +47,23 @@ impl Batches {
     }
 
     fn of_epoch(&self, epoch: u64) -> Vec<Vec<usize>> {
-        let mut random = Stream::new(self.seed, Purpose::Order, epoch);
-        let mut order = Vec::new();
-        for part in &self.parts {
-            let mut texts: Vec<usize> = part.texts.clone().collect();
-            let count = ((texts.len() as f64 * part.share).ceil() as usize).min(texts.len());
-            random.choose(&mut texts, count);
-            order.extend(&texts[..count]);
-        }
-        random.shuffle(&mut order);
+        let mut order = order_of_epoch(&self.parts, self.seed, epoch);
         let mut batches = Vec::new();
         for together in order.chunks_mut(SORTED_TOGETHER) {
-            together.sort_by_key(|&index| self.lengths[index]);
-            let mut batch: Vec<usize> = Vec::new();
+            together.sort_by_key(|&index| self.sizes[index].0);
+            let (mut batch, mut rows): (Vec<usize>, usize) = (Vec::new(), 0);
             for &index in together.iter() {
-                if (batch.len() + 1) * self.lengths[index] > self.batch_tokens && !batch.is_empty() {
+                let (longest, more) = self.sizes[index];
+                if (rows + more) * longest > self.batch_tokens && !batch.is_empty() {
                     batches.push(std::mem::take(&mut batch));
+                    rows = 0;
                 }
                 batch.push(index);
+                rows += more;
             }
             batches.push(batch);
         }
-        random.shuffle(&mut batches);
+        Stream::new(self.seed, Purpose::Batches, epoch).shuffle(&mut batches);
         batches
     }
 }
@@ -88,7 +75,7 @@ mod tests {
     #[test]
     fn batches_are_full_and_resume_anywhere() {
         let texts: Vec<EncodedExample> =
-            (0..10_000).map(|index| EncodedExample { ids: vec![0; 3 + index % 60], label: 0 }).collect();
+            (0..10_000).map(|index| EncodedExample::new(vec![0; 3 + index % 60], 0)).collect();
         let parts = vec![Part { texts: 0..2000, share: 1.0 }, Part { texts: 2000..10_000, share: 0.25 }];
         let new = || Batches::new(&texts, parts.clone(), 512, 3);
         let mut batches = new();

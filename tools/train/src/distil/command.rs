@@ -8,13 +8,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
 
-use super::batches::{Batches, Part};
+use super::batches::Batches;
 use super::losses::{Distillation, FIGURES, map_parameters};
 use super::settings::{DistilSettings, Keep, Start};
 use super::start::{fitted_maps, student_tensors};
 use super::teachers::Teachers;
+use crate::answers::Answers;
+use crate::batch::LabelledBatch;
 use crate::checkpoint::{Checkpoints, write_folder};
-use crate::classification::{EncodedExample, LabelledBatch, TextClassifier, encode, tokenizer_of};
+use crate::classification::{EncodedExample, TextClassifier, tokenizer_of};
 use crate::data::WordPieceTokenizer;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
@@ -26,19 +28,27 @@ use crate::random::seed_torch;
 use crate::run::{
     MetricsLog, Progress, Waiting, check_weights, draw_curves, load_settings, load_state, save_state,
 };
+use crate::texts::{Part, Reading, Texts, read_texts, read_whole};
 
 const METRICS: &str = "metrics.jsonl";
 const MODEL: &str = "model";
 const SUMMARY: &str = "summary.json";
 const BEST: &str = "best_parameters";
-const CURVES: [&str; 6] =
-    ["soft_loss", "hard_loss", "hidden_loss", "relation_loss", "dev_accuracy", "dev_loss"];
+const CURVES: [&str; 7] = [
+    "soft_loss",
+    "hard_loss",
+    "hidden_loss",
+    "relation_loss",
+    "consistency_loss",
+    "dev_accuracy",
+    "dev_loss",
+];
 
 /// What a distillation came to; written as `summary.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Summary {
-    /// The teacher on dev.
-    pub teacher: Metrics,
+    /// The teacher on dev, if it is there to be asked.
+    pub teacher: Option<Metrics>,
     /// The student that was kept, on dev.
     pub student: Metrics,
     /// Updates until it was what it is.
@@ -51,7 +61,7 @@ pub struct Summary {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Counters {
     step: u64,
-    teacher: Metrics,
+    teacher: Option<Metrics>,
     best: Option<(u64, Metrics)>,
 }
 
@@ -66,32 +76,84 @@ pub fn distil(settings: &Path, overrides: &[String], output: &Path) -> Result<Su
         None => (&settings.model, PathBuf::from("model")),
     };
     config.warn_where_not_packed(&Head::Classification(settings.data.labels.clone()), &origin);
-    let teachers = Teachers::read(&settings, device)?;
-    let tokenizer = tokenizer_of(&teachers.folder)?;
+    let tokenizer = students_tokenizer(&settings, begun.as_ref())?;
+    let labels = &settings.data.labels;
+    let precision = settings.training.precision;
+    let mut teachers = Teachers::read(&settings.teacher.folders(), labels, &tokenizer, precision, device)?;
     let longest = config.longest_input().min(teachers.longest()) as usize;
-    let mut dev = Vec::new();
-    for source in &settings.data.dev {
-        let texts = source.read(&settings.data.labels)?;
-        dev.extend(encode(&texts, &tokenizer, settings.data.max_length.min(longest))?);
-    }
-    let (texts, parts) = read_texts(&settings, &tokenizer)?;
-    let student = new_student(&settings, begun, &teachers, &texts, &tokenizer, device, output)?;
-    Run::begin(&settings, output, &teachers, &student, &tokenizer, texts, parts, dev)?.train()
+    let max_length = settings.data.max_length;
+    let reading =
+        Reading { labels, tokenizer: &tokenizer, longest: max_length, labelled: false, kept_back: 0.0 };
+    let dev = read_whole(&settings.data.dev, &Reading { longest: max_length.min(longest), ..reading })?;
+    let mut texts = read_texts(&settings.data.train, &reading)?;
+    give_answers(&settings, &mut teachers, &tokenizer, &mut texts)?;
+    let Texts { examples, parts, .. } = texts;
+    let student = new_student(&settings, begun, &teachers, &examples, &tokenizer, device, output)?;
+    Run::begin(&settings, output, &teachers, &student, &tokenizer, examples, parts, dev)?.train()
 }
 
-fn read_texts(
-    settings: &DistilSettings,
-    tokenizer: &WordPieceTokenizer,
-) -> Result<(Vec<EncodedExample>, Vec<Part>)> {
-    let mut texts = Vec::new();
-    let mut parts = Vec::new();
-    for source in &settings.data.train {
-        let _waiting = Waiting::new(format!("reading {}", source.path.display()));
-        let start = texts.len();
-        texts.extend(source.read(&settings.data.labels, tokenizer, settings.data.max_length)?);
-        parts.push(Part { texts: start..texts.len(), share: source.share });
+/// The tokenizer of the vocabulary that the student has: of the folder that it begins with, else of the settings, else the
+/// teacher's.
+fn students_tokenizer(settings: &DistilSettings, begun: Option<&Folder>) -> Result<WordPieceTokenizer> {
+    if let Some(begun) = begun {
+        return tokenizer_of(begun);
     }
-    Ok((texts, parts))
+    if let Some(file) = &settings.student.vocabulary {
+        return WordPieceTokenizer::read(file);
+    }
+    let missing = |found: &str| {
+        let expected = "a vocab.txt of BERT's pieces, or a student.folder";
+        Err(Error::field(Path::new("settings"), "student.vocabulary", found, expected))
+    };
+    let Some(path) = &settings.teacher.folder else { return missing("none, and no teacher that has one") };
+    let folder = Folder::read(path)?;
+    match folder.config.family {
+        Family::Mpnet => missing("none, and a teacher that numbers its pieces as MPNet does"),
+        Family::Electra | Family::Bert => tokenizer_of(&folder),
+    }
+}
+
+/// Gives the texts the answers of the files that the settings name. Where nobody else teaches, texts without one are left out.
+fn give_answers(
+    settings: &DistilSettings,
+    teachers: &mut Teachers,
+    tokenizer: &WordPieceTokenizer,
+    texts: &mut Texts,
+) -> Result<()> {
+    let files = settings.teacher.answers.iter().map(PathBuf::as_path);
+    let alone = teachers.first().is_none();
+    let answers = Answers::read(files, &settings.data.labels, tokenizer, settings.data.max_length)?;
+    let Some(answers) = answers else { return Ok(()) };
+    if alone {
+        teachers.known.clone_from(&answers.known);
+    } else if teachers.known != answers.known {
+        let expected = "answers with the labels of teacher.folder";
+        return Err(Error::field(&settings.teacher.answers[0], "labels", "others", expected));
+    }
+    let without = answers.give(&mut texts.examples);
+    eprintln!(
+        "{} answers; {} of {} texts have one{}",
+        answers.len(),
+        texts.examples.len() - without,
+        texts.examples.len(),
+        if alone && without > 0 { ", the others are left out" } else { "" }
+    );
+    if !alone {
+        return Ok(());
+    }
+    let mut kept = Vec::new();
+    for (part, source) in texts.parts.iter_mut().zip(&settings.data.train) {
+        let start = kept.len();
+        kept.extend(texts.examples[part.texts.clone()].iter().filter(|it| it.taught.is_some()).cloned());
+        if kept.len() == start {
+            let expected =
+                "texts that teacher.answers has, cut to the same data.max_length and into the same parts";
+            return Err(Error::field(&source.path, "answers", "none", expected));
+        }
+        part.texts = start..kept.len();
+    }
+    texts.examples = kept;
+    Ok(())
 }
 
 fn new_student(
@@ -106,8 +168,8 @@ fn new_student(
     let training = &settings.training;
     let labels = &settings.data.labels;
     let config = begun.as_ref().map_or(&settings.model, |it| &it.config);
-    let teacher = &teachers.first;
-    let (teacher_config, longest) = (&teacher.config, settings.data.max_length as i64);
+    let first = teachers.first();
+    let longest = settings.data.max_length as i64;
     let source = settings.student.folder.as_deref().unwrap_or(Path::new("model"));
     if config.family != Family::Electra {
         return Err(Error::field(source, "model_type", config.family.prefix(), "electra"));
@@ -121,8 +183,8 @@ fn new_student(
             return Err(Error::field(source, field, found.to_string(), expected));
         }
     }
-    if settings.losses.relations > 0.0 {
-        for hidden in [config.hidden_size, teacher_config.hidden_size] {
+    if let Some((teacher, _)) = first.filter(|_| settings.losses.relations > 0.0) {
+        for hidden in [config.hidden_size, teacher.config.hidden_size] {
             let heads = settings.losses.relation_heads;
             if hidden % heads != 0 {
                 let expected = format!("a divisor of both hidden sizes, among them {hidden}");
@@ -130,38 +192,38 @@ fn new_student(
             }
         }
     }
-    let more = map_parameters(config, teacher_config);
+    let more = first.map_or_else(Vec::new, |(teacher, _)| map_parameters(config, &teacher.config));
     let student = TextClassifier::random(config, labels, more, device, training.precision, training.seed)?;
     // Then its weights are in the checkpoint.
     let goes_on = Checkpoints::new(output.join("checkpoints")).last()?.is_some();
     match begun {
         Some(begun) => {
-            teachers.folder.same_vocabulary(&begun)?;
             let same = begun.head == Head::Classification(labels.clone());
             let missing = begun.load_into(&student.parameters, same)?;
             // What only the run needs has a slash in its name.
             if let Some(name) = missing.iter().find(|name| same && !name.contains('/')) {
                 return Err(begun.lacks_head(name));
             }
-            if settings.losses.hidden > 0.0 && !goes_on {
+            if let Some((teacher, _)) = first.filter(|_| settings.losses.hidden > 0.0 && !goes_on) {
                 let pad = tokenizer.special.pad;
                 let _waiting = Waiting::new("fitting the maps to the teacher's states".to_owned());
                 let maps = fitted_maps(teacher, &student, texts, pad, training.seed)?;
                 student.parameters.load(&maps, source, |name| Some(name.to_owned()))?;
             }
         }
-        None if settings.student.start == Start::Random => {
-            if config.vocab_size < tokenizer.size as i64 {
-                let expected = format!("at least the teacher's tokens, {}", tokenizer.size);
-                return Err(Error::field(source, "vocab_size", config.vocab_size.to_string(), expected));
-            }
+        None if config.vocab_size < tokenizer.size as i64 => {
+            let expected = format!("at least the tokens of the vocabulary, {}", tokenizer.size);
+            return Err(Error::field(source, "vocab_size", config.vocab_size.to_string(), expected));
         }
-        None if goes_on => {}
+        None if goes_on || settings.student.start == Start::Random => {}
         None => {
+            let Some((teacher, numbers)) = first else {
+                unreachable!("settings without a teacher's folder begin with random weights")
+            };
             let pad = tokenizer.special.pad;
             let start = settings.student.start;
             let _waiting = Waiting::new("fitting the student to the teacher".to_owned());
-            let tensors = student_tensors(start, teacher, config, texts, pad, training.seed)?;
+            let tensors = student_tensors(start, teacher, numbers, config, texts, pad, training.seed)?;
             student.parameters.load(&tensors, source, |name| Some(name.to_owned()))?;
         }
     }
@@ -246,12 +308,15 @@ impl<'a> Run<'a> {
         let steps = self.settings.training.steps;
         let mut progress = Progress::new("distil", steps, self.counters.step);
         progress.note(&format!(
-            "{} texts, {} steps an epoch; the teacher on dev: {:.2} %",
+            "{} texts, {} steps an epoch{}",
             self.texts.len(),
             self.batches.per_epoch(),
-            self.counters.teacher.accuracy * 100.0
+            match &self.counters.teacher {
+                Some(teacher) => format!("; the teacher on dev: {:.2} %", teacher.accuracy * 100.0),
+                None => String::new(),
+            }
         ));
-        let distillation = Distillation::new(self.teachers, self.student, &self.settings.losses);
+        let distillation = Distillation::new(self.teachers, self.student, &self.settings.losses)?;
         if self.counters.step == 0 {
             progress.note(&self.look_at_dev()?);
         }
@@ -316,10 +381,10 @@ impl<'a> Run<'a> {
         }
         line.insert("tokens_per_second".to_owned(), json!(speed.round()));
         self.log.write(&Value::Object(line))?;
-        let [loss, soft, hard, hidden, relations, _] = means;
+        let [loss, soft, hard, hidden, relations, consistency, _] = means;
         Ok(format!(
-            "loss {loss:.3} (soft {soft:.4}, hard {hard:.3}, hidden {hidden:.3}, relations {relations:.3}), \
-             {speed:.0} tokens/s"
+            "loss {loss:.3} (soft {soft:.4}, hard {hard:.3}, hidden {hidden:.3}, relations {relations:.3}, \
+             consistency {consistency:.4}), {speed:.0} tokens/s"
         ))
     }
 

@@ -1,15 +1,18 @@
 //! What the student is told: the teacher's labels, hidden states and relations, and the texts' own labels.
 
-use tch::{Kind, Reduction, Tensor};
+use tch::{Kind, Tensor};
 
 use super::settings::Losses;
 use super::teachers::Teachers;
-use crate::classification::{LabelledBatch, TextClassifier};
+use crate::batch::LabelledBatch;
+use crate::classification::TextClassifier;
 use crate::error::Result;
+use crate::losses::{among_known, apart, cross_entropy_sum};
 use crate::model::{Config, Initial, Mode, Parameter};
 
 /// Names of the figures of a step, in their order.
-pub const FIGURES: [&str; 5] = ["loss", "soft_loss", "hard_loss", "hidden_loss", "relation_loss"];
+pub const FIGURES: [&str; 6] =
+    ["loss", "soft_loss", "hard_loss", "hidden_loss", "relation_loss", "consistency_loss"];
 
 /// A student's states and the teacher's that they are compared with; counted from 0 before the first layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,53 +61,68 @@ pub struct Distillation<'a> {
     teachers: &'a Teachers,
     student: &'a TextClassifier,
     settings: &'a Losses,
+    /// `[1, labels]`, bool: which labels the teachers know; nothing where they know all.
+    known: Option<Tensor>,
     maps: Vec<(Pair, Tensor, Tensor)>,
 }
 
 impl<'a> Distillation<'a> {
-    /// The student's parameters must have those of [`map_parameters`].
-    pub fn new(teachers: &'a Teachers, student: &'a TextClassifier, settings: &'a Losses) -> Self {
+    /// The student's parameters must have those of [`map_parameters`] where there is a teacher that has states.
+    pub fn new(teachers: &'a Teachers, student: &'a TextClassifier, settings: &'a Losses) -> Result<Self> {
         let get = |pair, end| student.parameters.get(&map_name(pair, end));
-        let maps = pairs(&student.config, &teachers.first.config)
-            .into_iter()
-            .map(|pair| (pair, get(pair, "weight"), get(pair, "bias")))
-            .collect();
-        Self { teachers, student, settings, maps }
+        let pairs =
+            teachers.first().map_or_else(Vec::new, |(first, _)| pairs(&student.config, &first.config));
+        let maps = pairs.into_iter().map(|pair| (pair, get(pair, "weight"), get(pair, "bias"))).collect();
+        let known = match teachers.known.contains(&false) {
+            true => {
+                let device = student.parameters.flat().device();
+                Some(Tensor::f_from_slice(&teachers.known)?.f_unsqueeze(0)?.f_to_device(device)?)
+            }
+            false => None,
+        };
+        Ok(Self { teachers, student, settings, known, maps })
     }
 
     /// The loss and, detached, the [`FIGURES`].
     pub fn losses(&self, batch: &LabelledBatch) -> Result<(Tensor, Tensor)> {
         let settings = self.settings;
-        let (taught, taught_labels) = self.teachers.teach(batch, settings.temperature)?;
-        let wanted_relations = {
-            let _guard = tch::no_grad_guard();
-            let states = &taught.states[taught.states.len() - 2];
-            match settings.relations > 0.0 {
-                true => Some(self.teachers.first.encoder().last_query_key_value(states)?),
-                false => None,
+        let texts = batch.of_texts()?;
+        let states = settings.hidden > 0.0 || settings.relations > 0.0;
+        let (taught, taught_labels) = self.teachers.teach(&texts, settings.temperature, states)?;
+        let wanted_relations = match (&taught, self.teachers.first()) {
+            (Some(taught), Some((first, _))) if settings.relations > 0.0 => {
+                let _guard = tch::no_grad_guard();
+                Some(first.encoder().last_query_key_value(&taught.states[taught.states.len() - 2])?)
             }
+            _ => None,
         };
         let learnt = self.student.trace(batch, Mode::Train)?;
         let zero = Tensor::f_zeros([], (Kind::Float, learnt.logits.device()))?;
-        let soft = soft_loss(&learnt.logits, &taught_labels, settings.temperature)?;
+        let found = among_known(&learnt.logits, self.known.as_ref())?;
+        let soft = soft_loss(&found, &batch.spread(&taught_labels)?, settings.temperature)?;
         let hard = match settings.hard > 0.0 {
-            true => hard_loss(&learnt.logits, &batch.labels)?,
+            true => hard_loss(&learnt.logits, batch)?,
             false => zero.shallow_clone(),
         };
+        let consistency = match settings.consistency > 0.0 {
+            true => apart(&learnt.logits, batch)?,
+            false => zero.shallow_clone(),
+        };
+        let of_texts = |of: &Tensor| of.f_narrow(0, 0, batch.texts());
         let mut hidden = zero.shallow_clone();
-        if settings.hidden > 0.0 {
+        if let Some(taught) = taught.filter(|_| settings.hidden > 0.0) {
             for (pair, weight, bias) in &self.maps {
-                let mapped = learnt.states[pair.student as usize].f_linear(weight, Some(bias))?;
+                let mapped = of_texts(&learnt.states[pair.student as usize])?.f_linear(weight, Some(bias))?;
                 let wanted = &taught.states[pair.teacher as usize];
-                hidden = hidden.f_add(&hidden_loss(&mapped, wanted, batch.present.as_ref())?)?;
+                hidden = hidden.f_add(&hidden_loss(&mapped, wanted, texts.present.as_ref())?)?;
             }
             hidden = hidden.f_div_scalar(self.maps.len() as f64)?;
         }
         let relations = match wanted_relations {
             Some(wanted) => {
-                let states = &learnt.states[learnt.states.len() - 2];
-                let found = self.student.encoder().last_query_key_value(states)?;
-                relation_loss(&found, &wanted, batch.present.as_ref(), settings.relation_heads)?
+                let states = of_texts(&learnt.states[learnt.states.len() - 2])?;
+                let found = self.student.encoder().last_query_key_value(&states)?;
+                relation_loss(&found, &wanted, texts.present.as_ref(), settings.relation_heads)?
             }
             None => zero.shallow_clone(),
         };
@@ -114,10 +132,12 @@ impl<'a> Distillation<'a> {
             (&hard, settings.hard),
             (&hidden, settings.hidden),
             (&relations, settings.relations),
+            (&consistency, settings.consistency),
         ] {
             loss = loss.f_add(&part.f_mul_scalar(weight)?)?;
         }
-        let figures = Tensor::f_stack(&[&loss, &soft, &hard, &hidden, &relations], 0)?.f_detach()?;
+        let figures = [&loss, &soft, &hard, &hidden, &relations, &consistency];
+        let figures = Tensor::f_stack(&figures, 0)?.f_detach()?;
         Ok((loss, figures))
     }
 }
@@ -133,10 +153,8 @@ pub fn soft_loss(found: &Tensor, wanted: &Tensor, temperature: f64) -> Result<Te
 }
 
 /// Cross-entropy of the texts that have a label, over all texts of the batch: a batch of few labels weighs little.
-pub fn hard_loss(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
-    let sum =
-        logits.f_cross_entropy_loss::<Tensor>(labels, None, Reduction::Sum, LabelledBatch::NO_LABEL, 0.0)?;
-    Ok(sum.f_div_scalar(labels.size()[0] as f64)?)
+pub fn hard_loss(logits: &Tensor, batch: &LabelledBatch) -> Result<Tensor> {
+    Ok(cross_entropy_sum(logits, batch, None, 0.0)?.f_div_scalar(batch.labels.size()[0] as f64)?)
 }
 
 /// Mean square of the difference at tokens that are no padding, in units of the variance of `wanted` there.

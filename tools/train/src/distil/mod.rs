@@ -1,4 +1,4 @@
-//! Distillation: an ELECTRA classifier learns from what a larger one, ELECTRA or BERT, computes.
+//! Distillation: an ELECTRA classifier learns from what a larger one, ELECTRA, BERT or MPNet, computes.
 
 mod batches;
 mod command;
@@ -6,7 +6,7 @@ mod losses;
 mod settings;
 mod start;
 mod teachers;
-mod texts;
 
 pub use command::{Summary, distil};
 pub use settings::{DistilSettings, Start};
+pub use teachers::Teachers;

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::texts::TextSource;
 use crate::data::Source;
 use crate::device::{DeviceChoice, Precision};
 use crate::error::{Error, Result};
 use crate::model::{Config, Family};
 use crate::optimizer;
 use crate::run::{MOST_STEPS, Settings, refuse_repeated};
+use crate::texts::TextSource;
 
 /// The TOML file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,11 +44,23 @@ pub struct DistilSettings {
 #[serde(deny_unknown_fields)]
 pub struct Teacher {
     /// A classifier's folder, ELECTRA, BERT or MPNet.
-    pub folder: PathBuf,
-    /// Further classifiers with the same labels and vocabulary: the student learns the mean of all their probabilities, and
+    #[serde(default)]
+    pub folder: Option<PathBuf>,
+    /// Further classifiers with the same labels and pieces: the student learns the mean of all their probabilities, and
     /// hidden states and relations of the first.
     #[serde(default)]
     pub others: Vec<PathBuf>,
+    /// Files of answers, as `label` writes them, or tables with a column `text` and one for each label. Their mean counts as one
+    /// teacher more. Without `folder` there is no other, and texts without an answer are left out.
+    #[serde(default)]
+    pub answers: Vec<PathBuf>,
+}
+
+impl Teacher {
+    /// Folders of the classifiers, the one first whose hidden states are learnt.
+    pub fn folders(&self) -> Vec<&Path> {
+        self.folder.iter().chain(&self.others).map(PathBuf::as_path).collect()
+    }
 }
 
 /// What the student's weights start as.
@@ -70,6 +82,9 @@ pub enum Start {
 pub struct Student {
     /// An ELECTRA folder to begin with, instead of `start`.
     pub folder: Option<PathBuf>,
+    /// The vocabulary of a student that begins with `start`: the teacher's where left out. MPNet numbers its pieces in its own
+    /// way, so a student of it needs BERT's.
+    pub vocabulary: Option<PathBuf>,
     /// What the weights start as.
     pub start: Start,
 }
@@ -78,7 +93,7 @@ pub struct Student {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Data {
-    /// Names of the labels, in the order of the logits; the teacher's.
+    /// Names of the labels, in the order of the logits; the teacher's are among them.
     pub labels: Vec<String>,
     /// Texts, or their parts, are cut to so many tokens.
     #[serde(default = "defaults::max_length")]
@@ -133,13 +148,23 @@ pub struct Losses {
     /// Weight of the relations of queries, of keys and of values among tokens in the last layer (Wang et al.,
     /// "MiniLMv2", 2021).
     pub relations: f64,
+    /// Weight of the distance between the answers to a text and to its changed copies.
+    pub consistency: f64,
     /// Heads into which queries, keys and values are cut for their relations.
     pub relation_heads: i64,
 }
 
 impl Default for Losses {
     fn default() -> Self {
-        Self { temperature: 2.0, soft: 1.0, hard: 0.5, hidden: 1.0, relations: 0.0, relation_heads: 16 }
+        Self {
+            temperature: 2.0,
+            soft: 1.0,
+            hard: 0.5,
+            hidden: 1.0,
+            relations: 0.0,
+            consistency: 0.0,
+            relation_heads: 16,
+        }
     }
 }
 
@@ -226,6 +251,7 @@ impl Settings for DistilSettings {
             ("losses.hard", losses.hard),
             ("losses.hidden", losses.hidden),
             ("losses.relations", losses.relations),
+            ("losses.consistency", losses.consistency),
         ];
         for (field, found) in weights {
             if !(0.0..=1e6).contains(&found) {
@@ -234,6 +260,22 @@ impl Settings for DistilSettings {
         }
         if weights.iter().all(|&(_, weight)| weight == 0.0) {
             return Err(Error::field(file, "losses", "weights of 0 only", "something to learn from"));
+        }
+        if self.teacher.folder.is_none() {
+            let nothing = [("losses.hidden", losses.hidden), ("losses.relations", losses.relations)];
+            if let Some((field, found)) = nothing.into_iter().find(|&(_, weight)| weight > 0.0) {
+                let expected = "0, or a teacher.folder: answers in files are probabilities alone";
+                return Err(Error::field(file, field, found.to_string(), expected));
+            }
+            if self.teacher.answers.is_empty() || !self.teacher.others.is_empty() {
+                let expected = "a classifier's, or teacher.answers without teacher.others";
+                return Err(Error::field(file, "teacher.folder", "none", expected));
+            }
+            if self.student.folder.is_none() && self.student.start != Start::Random {
+                let expected = "random, or a student.folder: answers in files have no weights to begin with";
+                let found = format!("{:?}", self.student.start).to_lowercase();
+                return Err(Error::field(file, "student.start", found, expected));
+            }
         }
         if !(0.1..=100.0).contains(&losses.temperature) {
             return Err(Error::field(
@@ -250,9 +292,11 @@ impl Settings for DistilSettings {
     }
 
     fn paths(&mut self) -> Vec<&mut PathBuf> {
-        let train = self.data.train.iter_mut().map(|source| &mut source.path);
-        let dev = self.data.dev.iter_mut().map(|source| &mut source.path);
-        let Teacher { folder, others } = &mut self.teacher;
-        train.chain(dev).chain([folder]).chain(others).chain(&mut self.student.folder).collect()
+        let train = self.data.train.iter_mut().flat_map(TextSource::paths);
+        let dev = self.data.dev.iter_mut().flat_map(Source::paths);
+        let Teacher { folder, others, answers } = &mut self.teacher;
+        let Student { folder: begun, vocabulary, .. } = &mut self.student;
+        let teacher = folder.iter_mut().chain(others).chain(answers);
+        train.chain(dev).chain(teacher).chain(begun).chain(vocabulary).collect()
     }
 }

@@ -1,98 +1,177 @@
-//! Who teaches: a classifier, or several whose probabilities are averaged.
+//! Who teaches: classifiers, and files of what classifiers said before; their probabilities are averaged.
 
 use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
-use super::settings::DistilSettings;
-use crate::classification::{EncodedExample, LabelledBatch, TextClassifier, Trace, metrics_of};
+use crate::batch::LabelledBatch;
+use crate::classification::{EncodedExample, TextClassifier, Trace, labels_of, metrics_of, tokenizer_of};
+use crate::data::{WordPieceTokenizer, piece_map};
+use crate::device::Precision;
 use crate::error::{Error, Result};
+use crate::losses::ABSENT;
 use crate::metrics::Metrics;
 use crate::model::Mode;
 use crate::model::config::Head;
 use crate::model::folder::Folder;
 
-/// Classifiers with the same labels and vocabulary.
+/// Classifiers with the same labels, given ids of one vocabulary.
 #[derive(Debug)]
 pub struct Teachers {
-    /// Whose hidden states are learnt.
-    pub first: TextClassifier,
-    /// Folder of the first.
-    pub folder: Folder,
-    others: Vec<TextClassifier>,
+    live: Vec<Live>,
+    /// Which labels they know.
+    pub known: Vec<bool>,
+}
+
+#[derive(Debug)]
+struct Live {
+    classifier: TextClassifier,
+    /// Its logit of each label, the last one where it does not know it; nothing where its labels are all, in the same order.
+    columns: Option<Tensor>,
+    /// See [`piece_map`].
+    numbers: Option<Vec<i64>>,
 }
 
 impl Teachers {
-    /// Those that `settings` name; refuses other labels and other vocabularies.
-    pub fn read(settings: &DistilSettings, device: Device) -> Result<Self> {
-        let (names, precision) = (&settings.data.labels, settings.training.precision);
-        let read = |path: &Path| {
+    /// The classifiers in `folders`, whose labels must be among `labels`, and the same of all; they will be given ids of
+    /// `tokenizer`. There may be none.
+    pub fn read<P: AsRef<Path>>(
+        folders: &[P],
+        labels: &[String],
+        tokenizer: &WordPieceTokenizer,
+        precision: Precision,
+        device: Device,
+    ) -> Result<Self> {
+        let mut teachers = Self { live: Vec::new(), known: vec![true; labels.len()] };
+        for path in folders {
+            let path = path.as_ref();
             let folder = Folder::read(path)?;
-            if folder.head != Head::Classification(names.clone()) {
-                let found = match &folder.head {
-                    Head::Classification(names) => names.join(", "),
-                    _ => "no classifier".to_owned(),
-                };
-                let expected = format!("the labels of data.labels, {}", names.join(", "));
-                return Err(Error::field(path, "labels", found, expected));
+            let refuse = |found: String, expected: String| Err(Error::field(path, "labels", found, expected));
+            let Head::Classification(names) = &folder.head else {
+                return refuse(
+                    "no classifier".to_owned(),
+                    format!("the labels of data.labels, {}", labels.join(", ")),
+                );
+            };
+            if names.iter().any(|name| !labels.contains(name)) {
+                return refuse(
+                    names.join(", "),
+                    format!("the labels of data.labels, or some of {}", labels.join(", ")),
+                );
             }
-            let classifier = TextClassifier::new(&folder, names, device, precision, 0)?;
-            Ok((folder, classifier))
-        };
-        let (folder, first) = read(&settings.teacher.folder)?;
-        let mut others = Vec::new();
-        for path in &settings.teacher.others {
-            let (other, classifier) = read(path)?;
-            other.same_vocabulary(&folder)?;
-            others.push(classifier);
+            let known: Vec<bool> = labels.iter().map(|label| names.contains(label)).collect();
+            if teachers.live.is_empty() {
+                teachers.known = known;
+            } else if teachers.known != known {
+                return refuse(names.join(", "), "the labels of the first teacher".to_owned());
+            }
+            let columns = match names == labels {
+                true => None,
+                false => {
+                    let column =
+                        |label| names.iter().position(|it| it == label).unwrap_or(names.len()) as i64;
+                    let columns: Vec<i64> = labels.iter().map(column).collect();
+                    Some(Tensor::f_from_slice(&columns)?.f_to_device(device)?)
+                }
+            };
+            let numbers = piece_map(tokenizer, &tokenizer_of(&folder)?)?;
+            let mut classifier = TextClassifier::new(&folder, labels_of(&folder)?, device, precision, 0)?;
+            if let Some(numbers) = &numbers {
+                classifier.renumber(numbers)?;
+            }
+            teachers.live.push(Live { classifier, columns, numbers });
         }
-        Ok(Self { first, folder, others })
+        Ok(teachers)
+    }
+
+    /// Whose hidden states are learnt, and its id of each id of the student's, where those are others.
+    pub fn first(&self) -> Option<(&TextClassifier, Option<&[i64]>)> {
+        self.live.first().map(|it| (&it.classifier, it.numbers.as_deref()))
     }
 
     /// Longest text in tokens that all of them take.
     pub fn longest(&self) -> i64 {
-        let all = [&self.first].into_iter().chain(&self.others);
-        all.map(|it| it.config.longest_input()).min().unwrap_or(0)
+        self.live.iter().map(|it| it.classifier.config.longest_input()).min().unwrap_or(i64::MAX)
     }
 
-    /// What the first one's forward pass went through, and the logarithms of the mean of all teachers' probabilities
-    /// `[batch, labels]`, f32, their logits divided by `temperature`.
-    pub fn teach(&self, batch: &LabelledBatch, temperature: f64) -> Result<(Trace, Tensor)> {
+    /// What the first one's forward pass went through, if `trace` asks for it, and the logarithms of the mean of all
+    /// probabilities `[texts, labels]`, f32, at `temperature`; those that somebody gave the texts of `batch` before are one
+    /// teacher's more. Labels that nobody knows have a probability of 0. `batch` must be without copies.
+    pub fn teach(
+        &self,
+        batch: &LabelledBatch,
+        temperature: f64,
+        trace: bool,
+    ) -> Result<(Option<Trace>, Tensor)> {
         let _guard = tch::no_grad_guard();
-        let trace = self.first.trace(batch, Mode::Evaluate)?;
         let soft = |logits: &Tensor| logits.f_div_scalar(temperature)?.f_log_softmax(-1, Kind::Float);
-        let mut all = vec![soft(&trace.logits)?];
-        for other in &self.others {
-            all.push(soft(&other.logits(batch, Mode::Evaluate)?)?);
+        let (mut first, mut all) = (None, Vec::new());
+        for live in &self.live {
+            let logits = match trace && first.is_none() {
+                true => {
+                    let trace = live.classifier.trace(batch, Mode::Evaluate)?;
+                    let logits = trace.logits.shallow_clone();
+                    first = Some(trace);
+                    logits
+                }
+                false => live.classifier.logits(batch, Mode::Evaluate)?,
+            };
+            all.push(soft(&live.in_order(&logits)?)?);
         }
-        let mean = mean_of_probabilities(all)?;
-        Ok((trace, mean))
+        if let Some(taught) = &batch.taught {
+            let nobody = taught.f_isnan()?;
+            let given = soft(&taught.f_masked_fill(&nobody, 0.0)?)?;
+            all.push(given.f_masked_fill(&nobody, f64::NEG_INFINITY)?);
+        }
+        Ok((first, mean_of_probabilities(all)?))
     }
 
-    /// Figures of all of them together.
-    pub fn evaluate(&self, examples: &[EncodedExample], padding: u16) -> Result<Metrics> {
+    /// Figures of all classifiers together; nothing where there are none.
+    pub fn evaluate(&self, examples: &[EncodedExample], padding: u16) -> Result<Option<Metrics>> {
         let mut all = Vec::new();
-        for teacher in [&self.first].into_iter().chain(&self.others) {
-            let logits = teacher.logits_of_all(examples, padding, None)?.concat();
-            let logits = Tensor::f_from_slice(&logits)?.f_view([-1, teacher.labels.len() as i64])?;
-            all.push(logits.f_log_softmax(-1, Kind::Double)?);
+        for live in &self.live {
+            let logits = live.classifier.logits_of_all(examples, padding, None)?.concat();
+            let columns = live.classifier.labels.len() as i64;
+            let logits = Tensor::f_from_slice(&logits)?.f_view([-1, columns])?.f_to_device(live.device())?;
+            all.push(live.in_order(&logits)?.f_log_softmax(-1, Kind::Double)?);
+        }
+        if all.is_empty() {
+            return Ok(None);
         }
         let flat: Vec<f64> = Vec::try_from(mean_of_probabilities(all)?.f_flatten(0, -1)?)?;
-        let logits: Vec<Vec<f64>> = flat.chunks(self.first.labels.len()).map(<[f64]>::to_vec).collect();
-        Ok(metrics_of(&logits, examples))
+        let logits: Vec<Vec<f64>> = flat.chunks(self.known.len()).map(<[f64]>::to_vec).collect();
+        Ok(Some(metrics_of(&logits, examples)))
     }
 }
 
-/// Of logarithms of probabilities, one tensor a teacher, the logarithms of their mean.
+impl Live {
+    fn device(&self) -> Device {
+        self.classifier.parameters.flat().device()
+    }
+
+    /// `[texts, labels]` of `logits` `[texts, labels of its own]`.
+    fn in_order(&self, logits: &Tensor) -> Result<Tensor> {
+        let Some(columns) = &self.columns else { return Ok(logits.shallow_clone()) };
+        let unknown = logits.f_narrow(1, 0, 1)?.f_full_like(ABSENT)?;
+        Ok(Tensor::f_cat(&[logits, &unknown], 1)?.f_index_select(1, columns)?)
+    }
+}
+
+/// Of logarithms of probabilities, `[texts, labels]` for each teacher, the logarithms of their mean; a teacher that gives a text
+/// minus infinity for all labels has said nothing of it.
 fn mean_of_probabilities(mut all: Vec<Tensor>) -> Result<Tensor> {
-    match (all.pop(), all.len()) {
-        (Some(only), 0) => Ok(only),
-        (Some(last), others) => {
+    match (all.pop(), all.is_empty()) {
+        (Some(only), true) => Ok(only),
+        (Some(last), false) => {
             all.push(last);
-            let sum = Tensor::f_stack(&all, 0)?.f_logsumexp([0_i64].as_slice(), false)?;
-            Ok(sum.f_sub_scalar(((others + 1) as f64).ln())?)
+            let all = Tensor::f_stack(&all, 0)?;
+            let voices = all.f_amax([-1_i64].as_slice(), true)?.f_isfinite()?.f_to_kind(all.kind())?;
+            let voices = voices.f_sum_dim_intlist([0_i64].as_slice(), false, all.kind())?;
+            Ok(all.f_logsumexp([0_i64].as_slice(), false)?.f_sub(&voices.f_log()?)?)
         }
-        (None, _) => unreachable!("there is a first teacher"),
+        (None, _) => {
+            Err(Error::field(Path::new("teacher"), "answers", "none", "a folder, or answers in files"))
+        }
     }
 }
 
@@ -104,15 +183,15 @@ mod tests {
     fn probabilities_are_averaged_not_logits() {
         let rows = [[0.9_f64, 0.1], [0.5, 0.5], [0.1, 0.9]];
         let all = rows.map(|row| Tensor::from_slice(&row).log().view([1, 2]));
-        let mean: Vec<f64> = Vec::try_from(
-            mean_of_probabilities(all[..2].iter().map(Tensor::shallow_clone).collect())
-                .unwrap()
-                .exp()
-                .view(2),
-        )
-        .unwrap();
-        assert!((mean[0] - 0.7).abs() < 1e-12 && (mean[1] - 0.3).abs() < 1e-12, "{mean:?}");
-        let one = mean_of_probabilities(vec![all[0].shallow_clone()]).unwrap();
-        assert_eq!(one, all[0]);
+        let mean = |of: &[Tensor]| -> Vec<f64> {
+            let mean = mean_of_probabilities(of.iter().map(Tensor::shallow_clone).collect()).unwrap();
+            Vec::try_from(mean.exp().view(2)).unwrap()
+        };
+        let found = mean(&all[..2]);
+        assert!((found[0] - 0.7).abs() < 1e-12 && (found[1] - 0.3).abs() < 1e-12, "{found:?}");
+        assert!((mean(&all[..1])[0] - 0.9).abs() < 1e-12);
+        let silent = Tensor::from_slice(&[f64::NEG_INFINITY; 2]).view([1, 2]);
+        let found = mean(&[all[0].shallow_clone(), silent, all[1].shallow_clone()]);
+        assert!((found[0] - 0.7).abs() < 1e-12, "{found:?}");
     }
 }

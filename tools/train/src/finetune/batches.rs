@@ -2,6 +2,7 @@
 
 use crate::classification::EncodedExample;
 use crate::random::{Purpose, Stream};
+use crate::texts::{Part, order_of_epoch};
 
 /// Batches among which texts are sorted by length.
 const SORTED_TOGETHER: usize = 50;
@@ -9,19 +10,18 @@ const SORTED_TOGETHER: usize = 50;
 /// Indices of the examples of every batch of `epoch`.
 pub fn batches_of_epoch(
     examples: &[EncodedExample],
+    parts: &[Part],
     batch_size: usize,
     seed: u64,
     epoch: u64,
 ) -> Vec<Vec<usize>> {
-    let mut random = Stream::new(seed, Purpose::Order, epoch);
-    let mut order: Vec<usize> = (0..examples.len()).collect();
-    random.shuffle(&mut order);
+    let mut order = order_of_epoch(parts, seed, epoch);
     let mut batches = Vec::new();
-    for together in order.chunks_mut(batch_size * SORTED_TOGETHER) {
-        together.sort_by_key(|&index| examples[index].ids.len());
+    for together in order.chunks_mut(batch_size.saturating_mul(SORTED_TOGETHER)) {
+        together.sort_by_key(|&index| examples[index].longest());
         batches.extend(together.chunks(batch_size).map(<[usize]>::to_vec));
     }
-    random.shuffle(&mut batches);
+    Stream::new(seed, Purpose::Batches, epoch).shuffle(&mut batches);
     batches
 }
 
@@ -32,8 +32,9 @@ mod tests {
     #[test]
     fn every_example_once_in_batches_of_like_length() {
         let examples: Vec<EncodedExample> =
-            (0..1000).map(|index| EncodedExample { ids: vec![0; 1 + index % 97], label: 0 }).collect();
-        let batches = batches_of_epoch(&examples, 8, 3, 0);
+            (0..1000).map(|index| EncodedExample::new(vec![0; 1 + index % 97], 0)).collect();
+        let parts = [Part { texts: 0..1000, share: 1.0 }];
+        let batches = batches_of_epoch(&examples, &parts, 8, 3, 0);
         assert_eq!(batches.len(), 125);
         let mut all: Vec<usize> = batches.concat();
         all.sort_unstable();
@@ -43,6 +44,6 @@ mod tests {
             lengths.clone().max().unwrap() - lengths.min().unwrap()
         };
         assert!(batches.iter().map(spread).sum::<usize>() < 8 * batches.len());
-        assert_ne!(batches, batches_of_epoch(&examples, 8, 3, 1));
+        assert_ne!(batches, batches_of_epoch(&examples, &parts, 8, 3, 1));
     }
 }

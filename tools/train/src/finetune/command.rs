@@ -8,12 +8,13 @@ use serde::Serialize;
 use super::objective::HardLabels;
 use super::settings::{Data, FinetuneSettings};
 use super::trial::{METRICS, MODEL, Outcome, Task, Trial};
-use crate::classification::{EncodedExample, encode, tokenizer_of};
-use crate::data::{Source, WordPieceTokenizer};
+use crate::classification::{EncodedExample, tokenizer_of};
+use crate::data::WordPieceTokenizer;
 use crate::error::{Error, Result};
 use crate::metrics::median;
 use crate::model::folder::{CONFIG, Folder};
-use crate::run::{Waiting, draw_curves, load_settings};
+use crate::run::{draw_curves, load_settings};
+use crate::texts::{Reading, Texts, read_texts, read_whole};
 
 const SUMMARY: &str = "summary.json";
 const CURVES: [&str; 4] = ["loss", "dev_accuracy", "dev_loss", "dev_calibration_error"];
@@ -46,9 +47,8 @@ pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<
         return Err(Error::field(&folder.file(CONFIG), "training.freeze_layers", found, expected));
     }
     let tokenizer = tokenizer_of(&folder)?;
-    let train = read_examples(&settings.data, &settings.data.train, &folder, &tokenizer)?;
-    let dev = read_examples(&settings.data, &settings.data.dev, &folder, &tokenizer)?;
-    let objective = HardLabels::new(&settings.training, &train, settings.data.labels.len(), device)?;
+    let (train, dev) = read_data(&settings.data, &folder, &tokenizer)?;
+    let objective = HardLabels::new(&settings.training, &train.examples, settings.data.labels.len(), device)?;
     let objective = Box::new(objective);
     let task = Task { command: "finetune", settings, objective, folder, tokenizer, train, dev, device };
     let mut trials = Vec::new();
@@ -60,20 +60,23 @@ pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<
     summarize(trials, output)
 }
 
-/// The texts of `sources` as ids, cut to the length that `data` says and `folder` takes.
-pub fn read_examples(
+/// What is learnt from and what decides, cut to the length that `data` says and `folder` takes.
+pub fn read_data(
     data: &Data,
-    sources: &[Source],
     folder: &Folder,
     tokenizer: &WordPieceTokenizer,
-) -> Result<Vec<EncodedExample>> {
-    let longest = data.max_length.min(folder.config.longest_input() as usize);
-    let mut examples = Vec::new();
-    for source in sources {
-        let _waiting = Waiting::new(format!("reading {}", source.path.display()));
-        examples.extend(encode(&source.read(&data.labels)?, tokenizer, longest)?);
-    }
-    Ok(examples)
+) -> Result<(Texts, Vec<EncodedExample>)> {
+    let reading = Reading {
+        labels: &data.labels,
+        tokenizer,
+        longest: data.max_length.min(folder.config.longest_input() as usize),
+        labelled: true,
+        kept_back: data.dev_share,
+    };
+    let mut train = read_texts(&data.train, &reading)?;
+    let mut dev = std::mem::take(&mut train.kept_back);
+    dev.extend(read_whole(&data.dev, &reading)?);
+    Ok((train, dev))
 }
 
 fn summarize(trials: Vec<Outcome>, output: &Path) -> Result<Summary> {

@@ -6,7 +6,7 @@ mod objective;
 mod settings;
 mod trial;
 
-pub use command::{Summary, finetune, read_examples};
+pub use command::{Summary, finetune, read_data};
 pub use objective::{HardLabels, Objective};
 pub use settings::{ClassWeights, Data, FinetuneSettings, Model, Run, Training};
 pub use trial::{METRICS, MODEL, Outcome, Task, Trial};

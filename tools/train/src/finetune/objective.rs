@@ -2,11 +2,13 @@
 
 use std::fmt::Debug;
 
-use tch::{Device, Reduction, Tensor};
+use tch::{Device, Tensor};
 
 use super::settings::{ClassWeights, Training};
-use crate::classification::{EncodedExample, LabelledBatch, TextClassifier};
+use crate::batch::LabelledBatch;
+use crate::classification::{EncodedExample, TextClassifier};
 use crate::error::Result;
+use crate::losses::{apart, cross_entropy_sum};
 use crate::metrics::Metrics;
 use crate::model::Mode;
 
@@ -23,11 +25,12 @@ pub trait Objective: Debug {
     ) -> Result<Metrics>;
 }
 
-/// Cross-entropy with the labels that the texts have.
+/// Cross-entropy with the labels that the texts have, and the distance between the answers to a text and to its copies.
 #[derive(Debug)]
 pub struct HardLabels {
     weights: Option<Tensor>,
     smoothing: f64,
+    consistency: f64,
 }
 
 impl HardLabels {
@@ -39,27 +42,26 @@ impl HardLabels {
         device: Device,
     ) -> Result<Self> {
         let weights = class_weights(training.class_weights, examples, labels, device)?;
-        Ok(Self { weights, smoothing: training.label_smoothing })
+        Ok(Self { weights, smoothing: training.label_smoothing, consistency: training.consistency })
     }
 
-    /// Mean over the texts, a scalar, of `logits` `[batch, labels]`.
+    /// Mean over the rows, a scalar, of `logits` `[rows, labels]`.
     pub fn cross_entropy(&self, logits: &Tensor, batch: &LabelledBatch) -> Result<Tensor> {
-        let loss = |weights: Option<&Tensor>, reduction| {
-            logits.f_cross_entropy_loss(&batch.labels, weights, reduction, -100, self.smoothing)
-        };
-        match &self.weights {
-            // libtorch's weighted mean is divided by the weights of the batch, in which a label alone would weigh nothing more.
-            Some(weights) => {
-                Ok(loss(Some(weights), Reduction::Sum)?.f_div_scalar(batch.labels.size()[0] as f64)?)
-            }
-            None => Ok(loss(None, Reduction::Mean)?),
-        }
+        // libtorch's weighted mean is divided by the weights of the batch, in which a label alone would weigh nothing more.
+        let sum = cross_entropy_sum(logits, batch, self.weights.as_ref(), self.smoothing)?;
+        Ok(sum.f_div_scalar(batch.labels.size()[0] as f64)?)
+    }
+
+    /// How far the answers to copies are from those to their texts, weighted; a scalar of `logits` `[rows, labels]`.
+    pub fn consistency(&self, logits: &Tensor, batch: &LabelledBatch) -> Result<Tensor> {
+        Ok(apart(logits, batch)?.f_mul_scalar(self.consistency)?)
     }
 }
 
 impl Objective for HardLabels {
     fn loss(&self, classifier: &TextClassifier, batch: &LabelledBatch) -> Result<Tensor> {
-        self.cross_entropy(&classifier.logits(batch, Mode::Train)?, batch)
+        let logits = classifier.logits(batch, Mode::Train)?;
+        Ok(self.cross_entropy(&logits, batch)?.f_add(&self.consistency(&logits, batch)?)?)
     }
 
     fn evaluate(
@@ -98,7 +100,7 @@ mod tests {
     #[test]
     fn rare_labels_weigh_more() {
         let examples: Vec<EncodedExample> =
-            [0, 0, 0, 1].map(|label| EncodedExample { ids: vec![1], label }).to_vec();
+            [0, 0, 0, 1].map(|label| EncodedExample::new(vec![1], label)).to_vec();
         let weights = class_weights(ClassWeights::Balanced, &examples, 2, Device::Cpu).unwrap().unwrap();
         let weights: Vec<f32> = Vec::try_from(weights).unwrap();
         assert!((weights[0] - 2.0 / 3.0).abs() < 1e-6 && (weights[1] - 2.0).abs() < 1e-6, "{weights:?}");

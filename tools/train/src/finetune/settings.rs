@@ -9,6 +9,7 @@ use crate::device::{DeviceChoice, Precision};
 use crate::error::{Error, Result};
 use crate::optimizer;
 use crate::run::{MOST_STEPS, Settings, refuse_repeated};
+use crate::texts::TextSource;
 
 /// The TOML file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,7 +33,7 @@ pub struct FinetuneSettings {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    /// An ELECTRA or BERT folder of the Hugging Face layout.
+    /// An ELECTRA, BERT or MPNet folder of the Hugging Face layout.
     pub folder: PathBuf,
 }
 
@@ -46,9 +47,13 @@ pub struct Data {
     #[serde(default = "defaults::max_length")]
     pub max_length: usize,
     /// What is learnt from.
-    pub train: Vec<Source>,
+    pub train: Vec<TextSource>,
     /// What decides when to stop and which seed is best. Never a test set.
+    #[serde(default)]
     pub dev: Vec<Source>,
+    /// Share of the texts of `train` that is kept back for that instead, chosen by their content.
+    #[serde(default)]
+    pub dev_share: f64,
 }
 
 /// How labels weigh in the loss.
@@ -94,12 +99,27 @@ pub struct Training {
     /// Share of the target that is spread over all labels.
     #[serde(default)]
     pub label_smoothing: f64,
+    /// Weight of the distance between the answers to a text and to its changed copies.
+    #[serde(default)]
+    pub consistency: f64,
+    /// Share of the updates, the last ones, over which the weights are averaged; the mean is what is then looked at on dev and
+    /// kept. 0 for none.
+    #[serde(default)]
+    pub average_share: f64,
     /// One trial each: the seed decides the head's first weights, the order of the texts and dropout.
     #[serde(default = "defaults::seeds")]
     pub seeds: Vec<u64>,
     /// Kind of the numbers that compute.
     #[serde(default)]
     pub precision: Precision,
+}
+
+impl Data {
+    /// Paths in it, to be resolved against the settings' folder.
+    pub fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let train = self.train.iter_mut().flat_map(TextSource::paths);
+        train.chain(self.dev.iter_mut().flat_map(Source::paths))
+    }
 }
 
 impl Training {
@@ -142,7 +162,7 @@ mod defaults {
         4
     }
     pub(super) fn seeds() -> Vec<u64> {
-        vec![1, 2, 3]
+        vec![1]
     }
 }
 
@@ -153,7 +173,6 @@ impl Settings for FinetuneSettings {
         let counts = [
             ("data.labels", self.data.labels.len() as u64, 2, u64::MAX),
             ("data.train", self.data.train.len() as u64, 1, u64::MAX),
-            ("data.dev", self.data.dev.len() as u64, 1, u64::MAX),
             ("data.max_length", self.data.max_length as u64, 3, u64::MAX),
             ("training.epochs", training.epochs, 1, 1 << 20),
             ("training.steps", training.steps.unwrap_or(1), 1, MOST_STEPS),
@@ -177,16 +196,29 @@ impl Settings for FinetuneSettings {
         for (field, found) in [
             ("training.warmup_share", training.warmup_share),
             ("training.label_smoothing", training.label_smoothing),
+            ("training.average_share", training.average_share),
+            ("data.dev_share", self.data.dev_share),
         ] {
             if !(0.0..1.0).contains(&found) {
                 return Err(Error::field(file, field, found.to_string(), "at least 0 and below 1"));
             }
         }
+        if !(0.0..=1e6).contains(&training.consistency) {
+            let found = training.consistency.to_string();
+            return Err(Error::field(file, "training.consistency", found, "0 to 1e6"));
+        }
+        if self.data.dev.is_empty() == (self.data.dev_share == 0.0) {
+            let found = if self.data.dev.is_empty() { "neither" } else { "both" };
+            let expected = "files to choose by, or a share of data.train that is kept back";
+            return Err(Error::field(file, "data.dev and data.dev_share", found, expected));
+        }
+        for source in &self.data.train {
+            source.check(file)?;
+        }
         Ok(())
     }
 
     fn paths(&mut self) -> Vec<&mut PathBuf> {
-        let sources = self.data.train.iter_mut().chain(&mut self.data.dev);
-        sources.map(|source| &mut source.path).chain([&mut self.model.folder]).collect()
+        self.data.paths().chain([&mut self.model.folder]).collect()
     }
 }

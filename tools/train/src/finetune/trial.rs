@@ -10,15 +10,18 @@ use tch::{Device, Kind, Tensor};
 use super::batches::batches_of_epoch;
 use super::objective::Objective;
 use super::settings::FinetuneSettings;
+use crate::batch::LabelledBatch;
 use crate::checkpoint::{Checkpoints, write_folder};
-use crate::classification::{EncodedExample, LabelledBatch, TextClassifier};
+use crate::classification::{EncodedExample, TextClassifier};
 use crate::data::WordPieceTokenizer;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
+use crate::model::Parameters;
 use crate::model::folder::{Folder, Tensors};
-use crate::optimizer::{AdamW, linear_schedule};
+use crate::optimizer::{AdamW, linear_schedule, zero_gradients};
 use crate::random::seed_torch;
 use crate::run::{MetricsLog, Progress, check_weights, load_state, save_state};
+use crate::texts::{Part, Texts};
 
 /// Log of a trial's figures, in its folder.
 pub const METRICS: &str = "metrics.jsonl";
@@ -26,6 +29,7 @@ pub const METRICS: &str = "metrics.jsonl";
 pub const MODEL: &str = "model";
 const CHECKPOINTS: &str = "checkpoints";
 const BEST: &str = "best_parameters";
+const MEAN: &str = "mean_parameters";
 
 /// What all trials share.
 #[derive(Debug)]
@@ -41,7 +45,7 @@ pub struct Task {
     /// Of that folder.
     pub tokenizer: WordPieceTokenizer,
     /// What is learnt from.
-    pub train: Vec<EncodedExample>,
+    pub train: Texts,
     /// What decides.
     pub dev: Vec<EncodedExample>,
     /// Where to compute.
@@ -67,6 +71,9 @@ struct Counters {
     /// Looks at dev since the best one.
     without_improvement: u64,
     finished: bool,
+    /// Updates whose weights are in the mean.
+    #[serde(default)]
+    averaged: u64,
 }
 
 /// A trial under way.
@@ -80,6 +87,8 @@ pub struct Trial<'a> {
     log: MetricsLog,
     counters: Counters,
     best: Tensor,
+    /// Mean of the weights that are trained over the last updates.
+    mean: Option<Tensor>,
     epoch: Option<(u64, Vec<Vec<usize>>)>,
     /// Losses and gradient norms since the last line of the log, on the device.
     unread: Vec<(u64, Tensor)>,
@@ -102,8 +111,13 @@ impl<'a> Trial<'a> {
         classifier.freeze(settings.training.freeze_layers as i64);
         let mut optimizer = AdamW::new(&classifier.parameters, settings.optimizer.clone())?;
         let checkpoints = Checkpoints::new(output.join(CHECKPOINTS));
-        let mut counters = Counters { step: 0, best: None, without_improvement: 0, finished: false };
+        let mut counters =
+            Counters { step: 0, best: None, without_improvement: 0, finished: false, averaged: 0 };
         let mut best = classifier.parameters.flat().f_zeros_like()?;
+        let mut mean = match settings.training.average_share > 0.0 {
+            true => Some(zero_gradients(&classifier.parameters)?),
+            false => None,
+        };
         Self::refuse_ended(&output)?;
         let last = checkpoints.last()?;
         if let Some((_, folder)) = &last {
@@ -112,6 +126,9 @@ impl<'a> Trial<'a> {
             counters = found;
             if let Some(tensor) = tensors.remove(BEST) {
                 best.f_copy_(&tensor)?;
+            }
+            if let (Some(mean), Some(tensor)) = (&mut mean, tensors.remove(MEAN)) {
+                mean.f_copy_(&tensor)?;
             }
         }
         std::fs::create_dir_all(&output).map_err(Error::write(&output))?;
@@ -126,6 +143,7 @@ impl<'a> Trial<'a> {
             log,
             counters,
             best,
+            mean,
             epoch: None,
             unread: Vec::new(),
             tokens: 0,
@@ -136,7 +154,8 @@ impl<'a> Trial<'a> {
     /// Trains until the end or until dev does not improve, and writes the best classifier.
     pub fn train(mut self) -> Result<Outcome> {
         let training = &self.task.settings.training;
-        let per_epoch = self.task.train.len().div_ceil(training.texts_of_update()) as u64;
+        let texts: usize = self.task.train.parts.iter().map(Part::count).sum();
+        let per_epoch = texts.div_ceil(training.texts_of_update()) as u64;
         let steps = training.epochs.saturating_mul(per_epoch).min(training.steps.unwrap_or(u64::MAX));
         let warmup = (steps as f64 * training.warmup_share) as u64;
         let evaluate_every = per_epoch.min(steps).div_ceil(training.evaluations_per_epoch);
@@ -146,6 +165,9 @@ impl<'a> Trial<'a> {
         while !self.counters.finished {
             self.one_step(linear_schedule(self.counters.step + 1, warmup, steps), per_epoch)?;
             let step = self.counters.step;
+            if step > steps - (steps as f64 * training.average_share).ceil() as u64 {
+                self.average()?;
+            }
             progress.step(step);
             let evaluate = step == steps || step.is_multiple_of(evaluate_every);
             if evaluate || step.is_multiple_of(self.task.settings.run.log_every) {
@@ -165,7 +187,8 @@ impl<'a> Trial<'a> {
         let step = self.counters.step;
         let epoch = step / per_epoch;
         if self.epoch.as_ref().is_none_or(|(current, _)| *current != epoch) {
-            let batches = batches_of_epoch(&self.task.train, training.texts_of_update(), self.seed, epoch);
+            let Texts { examples, parts, .. } = &self.task.train;
+            let batches = batches_of_epoch(examples, parts, training.texts_of_update(), self.seed, epoch);
             self.epoch = Some((epoch, batches));
         }
         let indices = match &self.epoch {
@@ -175,12 +198,13 @@ impl<'a> Trial<'a> {
         seed_torch(self.seed, step);
         let parameters = &self.classifier.parameters;
         let mut sums: Option<(Tensor, Tensor)> = None;
+        let rows = |of: &[usize]| of.iter().map(|&it| self.task.train.examples[it].rows()).sum::<usize>();
         for pass in indices.chunks(training.batch_size) {
-            let examples = pass.iter().map(|&index| &self.task.train[index]);
+            let examples = pass.iter().map(|&index| &self.task.train.examples[index]);
             let batch = LabelledBatch::new(examples, self.task.tokenizer.special.pad, self.task.device)?;
             self.tokens += batch.ids.numel() as u64;
             // What one pass over all of them would have as its mean.
-            let share = pass.len() as f64 / indices.len() as f64;
+            let share = rows(pass) as f64 / rows(indices) as f64;
             let loss = self.task.objective.loss(&self.classifier, &batch)?.f_mul_scalar(share)?;
             let gradients = parameters.gradients(&loss)?;
             let loss = loss.f_detach()?;
@@ -194,6 +218,25 @@ impl<'a> Trial<'a> {
         let norm = self.optimizer.step(parameters, &gradients, self.counters.step, rate)?;
         self.unread.push((self.counters.step, Tensor::f_stack(&[loss, norm], 0)?));
         Ok(())
+    }
+
+    /// Adds the weights as they are to their mean.
+    fn average(&mut self) -> Result<()> {
+        let Some(mean) = &mut self.mean else { return Ok(()) };
+        self.counters.averaged += 1;
+        let weights = trained(&self.classifier.parameters)?;
+        let _ = mean.f_lerp_(&weights, 1.0 / self.counters.averaged as f64)?;
+        Ok(())
+    }
+
+    /// Puts the mean in the place of the weights, once there is one; returns what was there.
+    fn take_mean(&self) -> Result<Option<Tensor>> {
+        let Some(mean) = self.mean.as_ref().filter(|_| self.counters.averaged > 0) else { return Ok(None) };
+        let mut weights = trained(&self.classifier.parameters)?;
+        let before = weights.f_clone(&weights.f_empty_like()?)?;
+        weights.f_copy_(mean)?;
+        self.classifier.parameters.refresh()?;
+        Ok(Some(before))
     }
 
     /// Reads the losses since the last line, refuses those that are not finite, and logs their mean.
@@ -225,6 +268,7 @@ impl<'a> Trial<'a> {
 
     fn look_at_dev(&mut self, steps: u64) -> Result<String> {
         let padding = self.task.tokenizer.special.pad;
+        let weights = self.take_mean()?;
         let dev = self.task.objective.evaluate(&self.classifier, &self.task.dev, padding)?;
         let step = self.counters.step;
         self.log.write(&json!({
@@ -252,6 +296,10 @@ impl<'a> Trial<'a> {
         } else {
             self.counters.without_improvement += 1;
         }
+        if let Some(weights) = weights {
+            trained(&self.classifier.parameters)?.f_copy_(&weights)?;
+            self.classifier.parameters.refresh()?;
+        }
         let patience = self.task.settings.training.patience;
         self.counters.finished = step == steps || self.counters.without_improvement >= patience;
         Ok(line)
@@ -260,8 +308,9 @@ impl<'a> Trial<'a> {
     fn write_checkpoint(&self) -> Result<()> {
         check_weights(&self.classifier.parameters, self.counters.step, &self.checkpoints)?;
         self.checkpoints.write(self.counters.step, |folder| {
-            let best = [(BEST.to_owned(), self.best.shallow_clone())].into();
-            save_state(folder, &self.classifier.parameters, &self.optimizer, &self.counters, best)
+            let mut more = Tensors::from([(BEST.to_owned(), self.best.shallow_clone())]);
+            more.extend(self.mean.as_ref().map(|mean| (MEAN.to_owned(), mean.shallow_clone())));
+            save_state(folder, &self.classifier.parameters, &self.optimizer, &self.counters, more)
         })
     }
 
@@ -275,4 +324,10 @@ impl<'a> Trial<'a> {
             None => unreachable!("a trial ends with a look at dev"),
         }
     }
+}
+
+/// The weights that are trained, a view of them.
+fn trained(parameters: &Parameters) -> Result<Tensor> {
+    let range = parameters.trained();
+    Ok(parameters.flat().f_narrow(0, range.start, range.end - range.start)?)
 }

@@ -15,6 +15,7 @@ pub use family::{AttentionNames, Family, SpecialTokens};
 pub use heads::{Classifier, Discriminator, MaskedLanguageModel, output_name};
 pub use int8::{Int8, Part};
 pub use parameters::{Initial, Parameter, Parameters};
+pub(crate) use position_bias::PositionBias;
 
 /// Puts a parameter of the generator into a namespace of its own: both encoders use the names of one ELECTRA model.
 pub const GENERATOR: &str = "generator/";

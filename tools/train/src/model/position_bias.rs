@@ -15,7 +15,7 @@ const EXACT: i64 = DIRECTION / 2;
 
 /// The table `[buckets, heads]`.
 #[derive(Debug)]
-pub(super) struct PositionBias {
+pub(crate) struct PositionBias {
     table: Tensor,
 }
 
@@ -28,9 +28,14 @@ impl PositionBias {
         Self { table: parameters.get(&name(base)) }
     }
 
+    /// Over a table that is no parameter.
+    pub(crate) fn over(table: &Tensor) -> Self {
+        Self { table: table.shallow_clone() }
+    }
+
     /// What is added to the scores of an input of `tokens`: `[1, heads, tokens, tokens]` in `kind`, or
     /// `[batch, heads, tokens, tokens]` with minus infinity where `present` `[batch, 1, 1, tokens]` is false.
-    pub(super) fn of_input(&self, tokens: i64, present: Option<&Tensor>, kind: Kind) -> Result<Tensor> {
+    pub(crate) fn of_input(&self, tokens: i64, present: Option<&Tensor>, kind: Kind) -> Result<Tensor> {
         let device = self.table.device();
         let pairs = (0..tokens).flat_map(|query| (0..tokens).map(move |key| bucket(key - query)));
         let buckets = Tensor::f_from_slice(&pairs.collect::<Vec<i64>>())?.f_view([tokens, tokens])?;

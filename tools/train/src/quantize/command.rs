@@ -8,8 +8,9 @@ use super::objective::Int8Objective;
 use super::report::Report;
 use super::settings::QuantizeSettings;
 use crate::classification::{TextClassifier, labels_of, tokenizer_of};
+use crate::data::{WordPieceTokenizer, piece_map};
 use crate::error::{Error, Result};
-use crate::finetune::{HardLabels, METRICS, MODEL, Task, Trial, read_examples};
+use crate::finetune::{HardLabels, METRICS, MODEL, Task, Trial, read_data};
 use crate::model::folder::{CONFIG, Folder};
 use crate::run::{draw_curves, load_settings};
 
@@ -28,15 +29,14 @@ pub fn quantize(settings: &Path, overrides: &[String], output: &Path) -> Result<
     check_labels(&folder, labels)?;
     let before = TextClassifier::read(&folder, device)?;
     let tokenizer = tokenizer_of(&folder)?;
-    let train = read_examples(&settings.data, &settings.data.train, &folder, &tokenizer)?;
-    let dev = read_examples(&settings.data, &settings.data.dev, &folder, &tokenizer)?;
-    let longest = train.iter().map(|it| it.ids.len()).max().unwrap_or(0);
+    let (train, dev) = read_data(&settings.data, &folder, &tokenizer)?;
+    let longest = train.examples.iter().map(|it| it.ids.len()).max().unwrap_or(0);
     let teacher = match &settings.model.teacher {
-        Some(path) => teacher(path, &folder, labels, longest, device)?,
+        Some(path) => teacher(path, &tokenizer, labels, longest, device)?,
         None => TextClassifier::read(&folder, device)?,
     };
     let of_trial = settings.of_trial();
-    let hard = HardLabels::new(&of_trial.training, &train, labels.len(), device)?;
+    let hard = HardLabels::new(&of_trial.training, &train.examples, labels.len(), device)?;
     let objective =
         Box::new(Int8Objective { teacher, teacher_weight: settings.training.teacher_weight, hard });
     let task =
@@ -51,25 +51,28 @@ pub fn quantize(settings: &Path, overrides: &[String], output: &Path) -> Result<
     Ok(report)
 }
 
-/// The classifier in `path`, which reads the same ids, at least `longest` of them, and gives the same labels.
+/// The classifier in `path`, which reads texts cut by `tokenizer` into at least `longest` pieces, and gives the same labels.
 fn teacher(
     path: &Path,
-    folder: &Folder,
+    tokenizer: &WordPieceTokenizer,
     labels: &[String],
     longest: usize,
     device: Device,
 ) -> Result<TextClassifier> {
     let teacher = Folder::read(path)?;
     check_labels(&teacher, labels)?;
-    teacher.same_vocabulary(folder)?;
-    tokenizer_of(&teacher)?;
+    let numbers = piece_map(tokenizer, &tokenizer_of(&teacher)?)?;
     let positions = teacher.config.longest_input();
     if positions < longest as i64 {
         let expected = format!("at least {longest}, the tokens of the longest text");
         let file = teacher.file(CONFIG);
         return Err(Error::field(&file, "max_position_embeddings", positions.to_string(), expected));
     }
-    TextClassifier::read(&teacher, device)
+    let mut classifier = TextClassifier::read(&teacher, device)?;
+    if let Some(numbers) = numbers {
+        classifier.renumber(&numbers)?;
+    }
+    Ok(classifier)
 }
 
 fn check_labels(folder: &Folder, expected: &[String]) -> Result<()> {

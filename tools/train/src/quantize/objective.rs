@@ -2,7 +2,8 @@
 
 use tch::{Reduction, Tensor};
 
-use crate::classification::{EncodedExample, LabelledBatch, TextClassifier, metrics_of};
+use crate::batch::LabelledBatch;
+use crate::classification::{EncodedExample, TextClassifier, metrics_of};
 use crate::error::Result;
 use crate::finetune::{HardLabels, Objective};
 use crate::metrics::Metrics;
@@ -23,15 +24,17 @@ impl Objective for Int8Objective {
         let logits = classifier.logits_int8(batch, Int8::Everything)?;
         let weight = self.teacher_weight;
         if weight == 0.0 {
-            return self.hard.cross_entropy(&logits, batch);
+            let hard = self.hard.cross_entropy(&logits, batch)?;
+            return Ok(hard.f_add(&self.hard.consistency(&logits, batch)?)?);
         }
-        let taught = tch::no_grad(|| self.teacher.logits(batch, Mode::Evaluate))?;
-        let soft = divergence(&logits, &taught)?;
+        let taught = tch::no_grad(|| self.teacher.logits(&batch.of_texts()?, Mode::Evaluate))?;
+        let soft = divergence(&logits, &batch.spread(&taught)?)?;
+        let soft = soft.f_mul_scalar(weight)?.f_add(&self.hard.consistency(&logits, batch)?)?;
         if weight == 1.0 {
             return Ok(soft);
         }
         let hard = self.hard.cross_entropy(&logits, batch)?;
-        Ok(soft.f_mul_scalar(weight)?.f_add(&hard.f_mul_scalar(1.0 - weight)?)?)
+        Ok(soft.f_add(&hard.f_mul_scalar(1.0 - weight)?)?)
     }
 
     fn evaluate(

@@ -33,7 +33,7 @@ pub struct QuantizeSettings {
 pub struct Model {
     /// An ELECTRA classifier of the Hugging Face layout.
     pub folder: PathBuf,
-    /// A classifier with the same labels and vocabulary whose probabilities are learnt; `folder` itself, in f32, by default.
+    /// A classifier with the same labels and pieces whose probabilities are learnt; `folder` itself, in f32, by default.
     #[serde(default)]
     pub teacher: Option<PathBuf>,
 }
@@ -72,6 +72,9 @@ pub struct Training {
     /// Share of the texts' labels that is spread over all labels.
     #[serde(default)]
     pub label_smoothing: f64,
+    /// See [`finetune::Training::consistency`].
+    #[serde(default)]
+    pub consistency: f64,
     /// Decides the order of the texts.
     #[serde(default = "defaults::seed")]
     pub seed: u64,
@@ -137,6 +140,8 @@ impl QuantizeSettings {
                 freeze_layers: 0,
                 class_weights: training.class_weights,
                 label_smoothing: training.label_smoothing,
+                consistency: training.consistency,
+                average_share: 0.0,
                 seeds: vec![training.seed],
                 precision: Precision::F32,
             },
@@ -168,11 +173,6 @@ impl Settings for QuantizeSettings {
     }
 
     fn paths(&mut self) -> Vec<&mut PathBuf> {
-        let sources = self.data.train.iter_mut().chain(&mut self.data.dev);
-        sources
-            .map(|source| &mut source.path)
-            .chain([&mut self.model.folder])
-            .chain(&mut self.model.teacher)
-            .collect()
+        self.data.paths().chain([&mut self.model.folder]).chain(&mut self.model.teacher).collect()
     }
 }

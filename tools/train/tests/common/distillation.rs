@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use electra_train::random::{Purpose, Stream};
 
-use crate::common::{run, sentence, text, write_language, write_pretrain_settings};
+use crate::common::{run, sentence, text, write_language};
+use crate::pretraining::write_pretrain_settings;
 use crate::task::write_task;
 
 /// A teacher of two layers of 64, unlabelled text, and settings for a student of four layers of 48.

@@ -15,7 +15,7 @@ use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 use self::least_squares::{centred, covariance, least_squares, pivots};
-use self::source::{Computed, Sample, Source};
+use self::source::{Computed, MOST_TYPES, Sample, Source, attend};
 use super::losses::{map_name, pairs};
 use super::settings::Start;
 use crate::classification::{EncodedExample, TextClassifier};
@@ -25,20 +25,21 @@ use crate::model::{Config, Family, Mode};
 use crate::random::seed_torch;
 
 /// Tensors of the student by their Hugging Face names, and the maps of its states to the teacher's; for
-/// [`Start::Embeddings`] the embeddings alone.
+/// [`Start::Embeddings`] the embeddings alone. `numbers` are the teacher's ids of the student's, where those are others.
 pub fn student_tensors(
     start: Start,
     teacher: &TextClassifier,
+    numbers: Option<&[i64]>,
     student: &Config,
     texts: &[EncodedExample],
     padding: u16,
     seed: u64,
 ) -> Result<Tensors> {
     let _guard = tch::no_grad_guard();
-    check(start, &teacher.config, student)?;
+    check(start, &teacher.config, numbers, student)?;
     seed_torch(seed, u64::MAX);
     let sample = Sample::new(texts, padding, seed)?;
-    let source = Source { tensors: teacher.parameters.tensors()?, config: &teacher.config };
+    let source = Source::new(teacher, numbers)?;
     let mut fit = Fit { student, sample, source, tensors: Tensors::new() };
     fit.embeddings()?;
     if start == Start::Teacher {
@@ -71,18 +72,20 @@ pub fn fitted_maps(
     Ok(maps)
 }
 
-fn check(start: Start, config: &Config, student: &Config) -> Result<()> {
+fn check(start: Start, config: &Config, numbers: Option<&[i64]>, student: &Config) -> Result<()> {
     let refuse = |field: &str, found: i64, expected: String| {
         Err(Error::field(Path::new("student.start"), field, found.to_string(), expected))
     };
-    if student.vocab_size != config.vocab_size {
-        let expected = format!("the teacher's, {}", config.vocab_size);
+    let types = if config.type_vocab_size == 0 { MOST_TYPES } else { config.type_vocab_size };
+    let vocabulary = numbers.map_or(config.vocab_size, |numbers| numbers.len() as i64);
+    if student.vocab_size != vocabulary {
+        let expected = format!("the teacher's, {vocabulary}");
         return refuse("model.vocab_size", student.vocab_size, expected);
     }
     for (field, found, most) in [
         ("model.embedding_size", student.embedding_size, config.embedding_size),
-        ("model.max_position_embeddings", student.max_position_embeddings, config.max_position_embeddings),
-        ("model.type_vocab_size", student.type_vocab_size, config.type_vocab_size),
+        ("model.max_position_embeddings", student.max_position_embeddings, config.longest_input()),
+        ("model.type_vocab_size", student.type_vocab_size, types),
     ] {
         if found > most {
             return refuse(field, found, format!("at most the teacher's, {most}"));
@@ -119,7 +122,7 @@ impl Fit<'_> {
     /// The tables are projections on the principal axes of the teacher's words, each as frequent as in the sample and one
     /// occurrence more, so that rare ones count too.
     fn embeddings(&mut self) -> Result<()> {
-        let words = self.source.tensor("embeddings.word_embeddings.weight").f_to_kind(Kind::Double)?;
+        let words = self.source.table("word")?.f_to_kind(Kind::Double)?;
         let ids = self.sample.ids.f_reshape([-1])?.f_index_select(0, &self.sample.rows)?;
         let counts = ids.f_bincount::<Tensor>(None, self.student.vocab_size)?.f_add_scalar(1)?;
         let shares = counts.f_to_kind(Kind::Double)?;
@@ -132,7 +135,7 @@ impl Fit<'_> {
         let axes = vectors.f_narrow(1, all - kept, kept)?.f_to_kind(Kind::Float)?;
         for table in ["word", "position", "token_type"] {
             let name = format!("embeddings.{table}_embeddings.weight");
-            let projected = self.source.tensor(&name).f_matmul(&axes)?;
+            let projected = self.source.table(table)?.f_matmul(&axes)?;
             let rows = match table {
                 "position" => self.student.max_position_embeddings,
                 "token_type" => self.student.type_vocab_size,
@@ -252,7 +255,8 @@ impl Fit<'_> {
             self.set(&format!("{name}.attention.self.{kind}.weight"), weight);
             self.set(&format!("{name}.attention.self.{kind}.bias"), bias);
         }
-        let context = self.sample.attend(&computed_here[0], &computed_here[1], &computed_here[2], count)?;
+        let [query, key, value] = &computed_here[..] else { unreachable!("one for each of the three") };
+        let context = attend(query, key, value, count, &self.sample.mask)?;
         let written =
             self.linear(&format!("{name}.attention.output.dense"), &context, &before.f_sub(states)?)?;
         self.norm(&format!("{name}.attention.output.LayerNorm"), &states.f_add(&written)?, after)

@@ -3,16 +3,19 @@
 use tch::{Device, Kind, Tensor};
 
 use super::least_squares::centred;
-use crate::classification::{EncodedExample, LabelledBatch};
+use crate::batch::LabelledBatch;
+use crate::classification::{EncodedExample, TextClassifier};
 use crate::error::{Error, Result};
 use crate::model::folder::Tensors;
-use crate::model::{Config, Family};
+use crate::model::{Config, Family, PositionBias};
 use crate::random::{Purpose, Stream};
 
 /// Tokens of the sample, at most.
 const SAMPLE_TOKENS: usize = 32_000;
 /// Texts of the sample are cut to so many tokens: they are computed in one batch, which padding must not fill.
 const SAMPLE_LENGTH: usize = 32;
+/// Token types that a student of a teacher without any may have; theirs begin as zeros.
+pub(super) const MOST_TYPES: i64 = 255;
 /// Shorter texts are passed over while there are enough others.
 const SAMPLE_SHORTEST: usize = 20;
 /// Texts over which matrices are fitted.
@@ -35,7 +38,7 @@ impl Sample {
         let mut chosen = Vec::new();
         let mut tokens = 0;
         for index in order {
-            let mut text = texts[index].clone();
+            let mut text = EncodedExample::new(texts[index].ids.clone(), texts[index].label);
             text.ids.truncate(SAMPLE_LENGTH);
             tokens += text.ids.len();
             chosen.push(text);
@@ -60,11 +63,8 @@ impl Sample {
     /// The same texts for a classifier on `device`.
     pub(super) fn batch(&self, device: Device) -> Result<LabelledBatch> {
         let shape = self.ids.size();
-        Ok(LabelledBatch {
-            ids: self.ids.f_to_device(device)?,
-            present: Some(self.mask.f_view(&shape[..])?.f_eq(0.0)?.f_to_device(device)?),
-            labels: Tensor::f_full([shape[0]], LabelledBatch::NO_LABEL, (Kind::Int64, device))?,
-        })
+        let present = self.mask.f_view(&shape[..])?.f_eq(0.0)?.f_to_device(device)?;
+        LabelledBatch::unlabelled(self.ids.f_to_device(device)?, Some(present))
     }
 
     /// `[tokens, width]` of `[texts, tokens, width]`, without padding.
@@ -78,31 +78,32 @@ impl Sample {
         let width = states.size()[2];
         Ok(states.f_reshape([-1, width])?.f_index_select(0, &self.first)?)
     }
+}
 
-    /// Contexts `[texts, tokens, heads · width]` of queries, keys and values of that shape.
-    pub(super) fn attend(&self, query: &Tensor, key: &Tensor, value: &Tensor, heads: i64) -> Result<Tensor> {
-        let shape = query.size();
-        let split = |it: &Tensor| {
-            Ok::<_, Error>(it.f_reshape([shape[0], shape[1], heads, shape[2] / heads])?.f_transpose(1, 2)?)
-        };
-        let context = Tensor::f_scaled_dot_product_attention(
-            &split(query)?,
-            &split(key)?,
-            &split(value)?,
-            Some(&self.mask),
-            0.0,
-            false,
-            None,
-            false,
-        )?;
-        Ok(context.f_transpose(1, 2)?.f_reshape(&shape[..])?)
-    }
+/// Contexts `[texts, tokens, heads · width]` of queries, keys and values of that shape; `mask` is added to the scores.
+pub(super) fn attend(
+    query: &Tensor,
+    key: &Tensor,
+    value: &Tensor,
+    heads: i64,
+    mask: &Tensor,
+) -> Result<Tensor> {
+    let shape = query.size();
+    let split = |it: &Tensor| {
+        Ok::<_, Error>(it.f_reshape([shape[0], shape[1], heads, shape[2] / heads])?.f_transpose(1, 2)?)
+    };
+    let (query, key, value) = (split(query)?, split(key)?, split(value)?);
+    let context =
+        Tensor::f_scaled_dot_product_attention(&query, &key, &value, Some(mask), 0.0, false, None, false)?;
+    Ok(context.f_transpose(1, 2)?.f_reshape(&shape[..])?)
 }
 
 /// The teacher's weights.
 pub(super) struct Source<'a> {
-    pub(super) tensors: Tensors,
+    tensors: Tensors,
     pub(super) config: &'a Config,
+    /// Its ids of the student's, where those are others.
+    numbers: Option<Tensor>,
 }
 
 /// What one layer of the teacher computes, `[texts, tokens, ..]` each.
@@ -119,7 +120,39 @@ pub(super) struct Computed {
     pub(super) output: (Tensor, Tensor),
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    pub(super) fn new(teacher: &'a TextClassifier, numbers: Option<&[i64]>) -> Result<Self> {
+        let numbers = numbers.map(Tensor::f_from_slice).transpose()?;
+        Ok(Self { tensors: teacher.parameters.tensors()?, config: &teacher.config, numbers })
+    }
+
+    /// The rows of an embedding table as the student counts them: words by its ids, positions from 0. A model without token
+    /// types has as many as are asked for, of zeros.
+    pub(super) fn table(&self, table: &str) -> Result<Tensor> {
+        let name = format!("embeddings.{table}_embeddings.weight");
+        match (table, &self.numbers) {
+            ("word", Some(numbers)) => Ok(self.tensor(&name).f_index_select(0, numbers)?),
+            ("position", _) => Ok(self.tensor(&name).f_narrow(
+                0,
+                self.config.family.first_position(),
+                self.config.longest_input(),
+            )?),
+            ("token_type", _) if self.config.type_vocab_size == 0 => {
+                Ok(Tensor::f_zeros([MOST_TYPES, self.config.embedding_size], (Kind::Float, Device::Cpu))?)
+            }
+            _ => Ok(self.tensor(&name).shallow_clone()),
+        }
+    }
+
+    /// What is added to the scores of attention: the sample's mask, and the biases of positions where there are any.
+    fn mask(&self, sample: &Sample) -> Result<Tensor> {
+        if !self.config.family.has_position_bias() {
+            return Ok(sample.mask.shallow_clone());
+        }
+        let bias = PositionBias::over(self.tensor("encoder.relative_attention_bias.weight"));
+        Ok(bias.of_input(sample.ids.size()[1], None, Kind::Float)?.f_add(&sample.mask)?)
+    }
+
     /// A tensor of the encoder.
     pub(super) fn tensor(&self, name: &str) -> &Tensor {
         &self.tensors[&format!("{}.{name}", self.config.family.prefix())]
@@ -154,10 +187,9 @@ impl Source<'_> {
 
     /// Sum of the three embeddings, before LayerNorm.
     pub(super) fn embedded(&self, ids: &Tensor) -> Result<Tensor> {
-        let words = self.tensor("embeddings.word_embeddings.weight");
-        let positions = self.tensor("embeddings.position_embeddings.weight");
-        let types = self.tensor("embeddings.token_type_embeddings.weight");
-        let words = Tensor::f_embedding(words, ids, -1, false, false)?;
+        let (words, positions, types) =
+            (self.table("word")?, self.table("position")?, self.table("token_type")?);
+        let words = Tensor::f_embedding(&words, ids, -1, false, false)?;
         Ok(words.f_add(&positions.f_narrow(0, 0, ids.size()[1])?)?.f_add(&types.f_narrow(0, 0, 1)?)?)
     }
 
@@ -172,12 +204,13 @@ impl Source<'_> {
 
     pub(super) fn layer(&self, states: &Tensor, index: i64, sample: &Sample) -> Result<Computed> {
         let name = |part: &str| format!("encoder.layer.{index}.{part}");
-        let query = self.linear(states, &name("attention.self.query"))?;
-        let key = self.linear(states, &name("attention.self.key"))?;
-        let value = self.linear(states, &name("attention.self.value"))?;
-        let context = sample.attend(&query, &key, &value, self.config.num_attention_heads)?;
-        let sum = states.f_add(&self.linear(&context, &name("attention.output.dense"))?)?;
-        let attended = self.norm(&sum, &name("attention.output.LayerNorm"))?;
+        let names = self.config.family.attention_names();
+        let [query, key, value] = names.query_key_value.map(|part| self.linear(states, &name(part)));
+        let (query, key, value) = (query?, key?, value?);
+        let heads = self.config.num_attention_heads;
+        let context = attend(&query, &key, &value, heads, &self.mask(sample)?)?;
+        let sum = states.f_add(&self.linear(&context, &name(names.output))?)?;
+        let attended = self.norm(&sum, &name(names.norm))?;
         let wide = self.linear(&attended, &name("intermediate.dense"))?;
         let narrow = self.linear(&wide.f_gelu("none")?, &name("output.dense"))?;
         let last = attended.f_add(&narrow)?;
@@ -194,7 +227,8 @@ impl Source<'_> {
     ) -> Result<Vec<i64>> {
         let heads = self.config.num_attention_heads;
         let width = self.config.hidden_size / heads;
-        let weight = self.tensor(&format!("encoder.layer.{index}.attention.output.dense.weight"));
+        let output = self.config.family.attention_names().output;
+        let weight = self.tensor(&format!("encoder.layer.{index}.{output}.weight"));
         let context = sample.rows_of(&computed.context)?;
         let mut weights = Vec::new();
         for head in 0..heads {

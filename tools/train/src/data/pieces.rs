@@ -1,0 +1,97 @@
+//! The same pieces under other numbers: MPNet counts them from 4, after special tokens of its own.
+
+use std::collections::HashMap;
+
+use super::{WordPieceTokenizer, read_vocabulary};
+use crate::error::{Error, Result};
+
+/// The pieces of a vocabulary by their numbers.
+#[derive(Debug)]
+pub struct Pieces(Vec<String>);
+
+impl Pieces {
+    /// Those of `tokenizer`.
+    pub fn of(tokenizer: &WordPieceTokenizer) -> Result<Self> {
+        let bytes = read_vocabulary(tokenizer.file())?;
+        let text = String::from_utf8_lossy(&bytes);
+        Ok(Self(text.lines().map(|line| line.trim_end().to_owned()).collect()))
+    }
+
+    /// In the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+/// For each number of `from`, the number of the same piece in `to`; special tokens by what they are for. Nothing where all are
+/// the same. Refuses vocabularies that cut a text into other pieces.
+pub fn piece_map(from: &WordPieceTokenizer, to: &WordPieceTokenizer) -> Result<Option<Vec<i64>>> {
+    let (pieces, others) = (Pieces::of(from)?, Pieces::of(to)?);
+    let special = |of: &WordPieceTokenizer| {
+        let it = of.special;
+        [it.pad, it.cls, it.sep, it.mask].map(usize::from)
+    };
+    let (special_from, special_to) = (special(from), special(to));
+    let numbers: HashMap<&str, usize> = others.iter().enumerate().map(|(id, piece)| (piece, id)).collect();
+    let known: HashMap<&str, usize> = pieces.iter().enumerate().map(|(id, piece)| (piece, id)).collect();
+    let refuse = |of: &WordPieceTokenizer, id: usize, piece: &str, other: &WordPieceTokenizer| {
+        let expected = format!("a piece of {}, for both to cut texts alike", other.file().display());
+        Err(Error::field(of.file(), format!("line {}", id + 1), piece, expected))
+    };
+    for (id, piece) in others.iter().enumerate() {
+        // What begins so is never one word of a text: a word has one sign if that is a bracket.
+        let unreachable = piece.len() > 1 && piece.starts_with(['<', '[']);
+        if !known.contains_key(piece) && !unreachable {
+            return refuse(to, id, piece, from);
+        }
+    }
+    let mut map = Vec::with_capacity(pieces.0.len());
+    for (id, piece) in pieces.iter().enumerate() {
+        let number = match special_from.iter().position(|&it| it == id) {
+            Some(role) => special_to[role],
+            None => match numbers.get(piece) {
+                Some(&number) => number,
+                None => return refuse(from, id, piece, to),
+            },
+        };
+        map.push(number as i64);
+    }
+    let same = map.iter().enumerate().all(|(id, &number)| id as i64 == number);
+    Ok((!same).then_some(map))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::model::Family;
+
+    fn tokenizer(root: &Path, name: &str, family: Family, pieces: &str) -> WordPieceTokenizer {
+        let file = root.join(name);
+        std::fs::write(&file, pieces.replace(' ', "\n")).unwrap();
+        WordPieceTokenizer::read_for(family, &file).unwrap()
+    }
+
+    #[test]
+    fn pieces_keep_their_meaning() {
+        let root = tempfile::tempdir().unwrap();
+        let new = |name: &str, family, pieces: &str| tokenizer(root.path(), name, family, pieces);
+        let bert = new("bert", Family::Bert, "[PAD] [UNK] [CLS] [SEP] [MASK] a ##b <");
+        assert_eq!(piece_map(&bert, &bert).unwrap(), None);
+        let mpnet =
+            new("mpnet", Family::Mpnet, "<s> <pad> </s> <unk> [PAD] [UNK] [CLS] [SEP] [MASK] a ##b < <mask>");
+        assert_eq!(piece_map(&bert, &mpnet).unwrap(), Some(vec![1, 5, 0, 2, 12, 9, 10, 11]));
+        let more = new("more", Family::Bert, "[PAD] [UNK] [CLS] [SEP] [MASK] a ##b < c");
+        let error = piece_map(&bert, &more).unwrap_err().to_string();
+        assert!(
+            error.contains("more: line 9: found c, expected a piece of") && error.contains("/bert, "),
+            "{error}"
+        );
+        let error = piece_map(&more, &mpnet).unwrap_err().to_string();
+        assert!(
+            error.contains("more: line 9: found c, expected a piece of") && error.contains("/mpnet, "),
+            "{error}"
+        );
+    }
+}

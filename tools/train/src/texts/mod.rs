@@ -1,0 +1,9 @@
+//! Texts to learn from: files, their parts, changed copies of them, and which of them an epoch has.
+
+mod augment;
+mod order;
+mod source;
+
+pub use augment::{Augment, Kind};
+pub use order::{Part, order_of_epoch};
+pub use source::{Parts, Reading, TextSource, Texts, read_texts, read_whole};

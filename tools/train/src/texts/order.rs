@@ -1,0 +1,36 @@
+//! Which texts an epoch has, in random order.
+
+use std::ops::Range;
+
+use crate::random::{Purpose, Stream};
+
+/// Texts of one source, and which share of them an epoch has.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Indices of the texts.
+    pub texts: Range<usize>,
+    /// Of them, in an epoch.
+    pub share: f64,
+}
+
+impl Part {
+    /// Number of texts in an epoch.
+    pub fn count(&self) -> usize {
+        ((self.texts.len() as f64 * self.share).ceil() as usize).min(self.texts.len())
+    }
+}
+
+/// Indices of the texts of `epoch`: the share of each part, others in each epoch, in an order that follows from the seed.
+pub fn order_of_epoch(parts: &[Part], seed: u64, epoch: u64) -> Vec<usize> {
+    let mut random = Stream::new(seed, Purpose::Order, epoch);
+    let mut order = Vec::new();
+    for part in parts {
+        let mut texts: Vec<usize> = part.texts.clone().collect();
+        if part.count() < texts.len() {
+            random.choose(&mut texts, part.count());
+        }
+        order.extend(&texts[..part.count()]);
+    }
+    random.shuffle(&mut order);
+    order
+}

@@ -1,0 +1,387 @@
+//! Files of labelled and unlabelled texts, whole or in parts.
+
+use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::augment::Augment;
+use super::order::Part;
+use crate::classification::{EncodedExample, UNLABELLED, encode};
+use crate::data::{Source, WordPieceTokenizer, open_text};
+use crate::error::{Error, Result};
+use crate::random::{Purpose, Stream};
+use crate::run::Waiting;
+
+/// Parts of a long text that are shorter than this, in tokens, are left out.
+const SHORTEST_PART: usize = 6;
+
+/// What becomes of texts longer than one input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Parts {
+    /// Their beginning counts, the rest is cut off.
+    #[default]
+    Whole,
+    /// Pieces of as many tokens as an input takes, each with the text's label.
+    Windows,
+    /// Sentences (Unicode's UAX 29), each with the text's label.
+    Sentences,
+}
+
+/// A file of texts: `.txt` with one a line, or `.tsv`, `.csv`, `.jsonl`; `.zst` after it or not.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextSource {
+    /// The file.
+    pub path: PathBuf,
+    /// Column or key of the text.
+    #[serde(default = "text_field")]
+    pub text: String,
+    /// Column or key of the label. Without it the texts have none in `distil` and `label`; in `finetune` and `quantize`, which
+    /// need labels, it is `label`.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// See [`Source::labels`].
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// See [`Source::skip`].
+    #[serde(default)]
+    pub skip: Vec<String>,
+    /// See [`Source::only`].
+    #[serde(default)]
+    pub only: BTreeMap<String, String>,
+    /// See [`Source::knows`].
+    #[serde(default)]
+    pub knows: Vec<String>,
+    /// See [`Source::leave_out`].
+    #[serde(default)]
+    pub leave_out: Option<PathBuf>,
+    /// What becomes of long texts.
+    #[serde(default)]
+    pub parts: Parts,
+    /// Share of the parts that is seen in an epoch, others in each.
+    #[serde(default = "whole")]
+    pub share: f64,
+    /// Changed copies of the texts, which keep their labels.
+    #[serde(default)]
+    pub augment: Option<Augment>,
+}
+
+/// How texts are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading<'a> {
+    /// Names of the labels, in the order of their numbers.
+    pub labels: &'a [String],
+    /// Gives the ids.
+    pub tokenizer: &'a WordPieceTokenizer,
+    /// Texts, or their parts, are cut to so many tokens.
+    pub longest: usize,
+    /// Whether texts without a label are refused.
+    pub labelled: bool,
+    /// Share of the texts that is kept back to choose by.
+    pub kept_back: f64,
+}
+
+/// What was read of several sources.
+#[derive(Debug, Default)]
+pub struct Texts {
+    /// All texts, one source after the other.
+    pub examples: Vec<EncodedExample>,
+    /// Which of them are whose.
+    pub parts: Vec<Part>,
+    /// What was kept back, without copies.
+    pub kept_back: Vec<EncodedExample>,
+}
+
+/// Reads `sources`, tokenized on all cores.
+pub fn read_texts(sources: &[TextSource], reading: &Reading) -> Result<Texts> {
+    let mut texts = Texts::default();
+    for source in sources {
+        let _waiting = Waiting::new(format!("reading {}", source.path.display()));
+        let start = texts.examples.len();
+        let (examples, kept_back) = source.read(reading)?;
+        texts.examples.extend(examples);
+        texts.kept_back.extend(kept_back);
+        texts.parts.push(Part { texts: start..texts.examples.len(), share: source.share });
+    }
+    if texts.examples.is_empty() || (reading.kept_back > 0.0 && texts.kept_back.is_empty()) {
+        let found = format!("{} to learn from and {} kept back", texts.examples.len(), texts.kept_back.len());
+        return Err(Error::field(Path::new("data.dev_share"), "texts", found, "some of both"));
+    }
+    Ok(texts)
+}
+
+/// Labelled texts to choose by, whole and without copies.
+pub fn read_whole(sources: &[Source], reading: &Reading) -> Result<Vec<EncodedExample>> {
+    let mut examples = Vec::new();
+    for source in sources {
+        let _waiting = Waiting::new(format!("reading {}", source.path.display()));
+        let known = source.known(reading.labels)?;
+        examples.extend(encode(
+            &source.read(reading.labels)?,
+            reading.tokenizer,
+            reading.longest,
+            known.as_ref(),
+        )?);
+    }
+    Ok(examples)
+}
+
+fn text_field() -> String {
+    "text".to_owned()
+}
+
+fn whole() -> f64 {
+    1.0
+}
+
+impl TextSource {
+    /// Refuses contradictions; `file` is the settings', for messages.
+    pub fn check(&self, file: &Path) -> Result<()> {
+        if !(self.share > 0.0 && self.share <= 1.0) {
+            let found = self.share.to_string();
+            return Err(Error::field(file, "data.train.share", found, "above 0 and at most 1"));
+        }
+        if self.label.is_some() && self.is_plain_text() {
+            let expected = "no label: a plain text has none";
+            return Err(Error::field(file, "data.train.label", self.path.display().to_string(), expected));
+        }
+        if self.label.is_none() && !(self.labels.is_empty() && self.skip.is_empty()) {
+            let expected = "`label` beside `labels` and `skip`: the column that they speak of";
+            return Err(Error::field(file, "data.train", self.path.display().to_string(), expected));
+        }
+        if self.label.is_none() && self.is_plain_text() && !self.knows.is_empty() {
+            let expected = "no `knows`: texts without labels say nothing of any";
+            return Err(Error::field(file, "data.train.knows", self.knows.join(", "), expected));
+        }
+        if let Some(augment) = &self.augment {
+            augment.check(file)?;
+            if self.parts == Parts::Windows {
+                let expected = "whole or sentences: a changed text has other windows";
+                return Err(Error::field(file, "data.train.parts beside augment", "windows", expected));
+            }
+        }
+        if self.is_plain_text() && (!self.only.is_empty() || self.leave_out.is_some()) {
+            let expected = "no fields: a plain text has none";
+            return Err(Error::field(file, "data.train.only", self.path.display().to_string(), expected));
+        }
+        Ok(())
+    }
+
+    /// Paths in it, to be resolved against the settings' folder.
+    pub fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        [&mut self.path].into_iter().chain(&mut self.leave_out)
+    }
+
+    /// All parts, and of the texts that are kept back.
+    fn read(&self, reading: &Reading) -> Result<(Vec<EncodedExample>, Vec<EncodedExample>)> {
+        let source = self.source(reading.labelled);
+        let known = source.known(reading.labels)?;
+        let (texts, seed) = (self.texts(&source, reading)?, self.augment.as_ref().map_or(1, |it| it.seed));
+        let parts: Vec<(bool, Vec<EncodedExample>)> = texts
+            .par_iter()
+            .enumerate()
+            .map(|(number, (text, label))| {
+                let kept_back = is_kept_back(text, reading.kept_back);
+                let mut examples = Vec::new();
+                for (place, (part, ids)) in self.inputs(text, reading)?.into_iter().enumerate() {
+                    let mut example =
+                        EncodedExample { known: known.clone(), ..EncodedExample::new(ids, *label) };
+                    if let Some(augment) = self.augment.as_ref().filter(|_| !kept_back) {
+                        let number =
+                            Stream::new(seed, Purpose::Changes, number as u64).next_u64() ^ place as u64;
+                        augment.copies_of(&part, number, |copy| {
+                            let ids = reading.tokenizer.encode_framed(copy, reading.longest)?;
+                            let differs = ids != example.ids && !example.copies.contains(&ids);
+                            if differs {
+                                example.copies.push(ids);
+                            }
+                            Ok(differs)
+                        })?;
+                    }
+                    examples.push(example);
+                }
+                Ok((kept_back, examples))
+            })
+            .collect::<Result<_>>()?;
+        let (mut examples, mut back) = (Vec::new(), Vec::new());
+        for (kept_back, parts) in parts {
+            if kept_back { back.extend(parts) } else { examples.extend(parts) }
+        }
+        if examples.is_empty() && back.is_empty() {
+            let expected = format!("at least one of {SHORTEST_PART} tokens");
+            return Err(Error::field(&self.path, "parts", "none that are long enough", expected));
+        }
+        Ok((examples, back))
+    }
+
+    /// The same file as a source of whole texts.
+    fn source(&self, labelled: bool) -> Source {
+        let mut source = Source {
+            text: self.text.clone(),
+            labels: self.labels.clone(),
+            skip: self.skip.clone(),
+            only: self.only.clone(),
+            knows: self.knows.clone(),
+            leave_out: self.leave_out.clone(),
+            ..Source::new(self.path.clone())
+        };
+        if let Some(label) = &self.label {
+            source.label.clone_from(label);
+        } else if !labelled {
+            source.label.clear();
+        }
+        source
+    }
+
+    fn texts(&self, source: &Source, reading: &Reading) -> Result<Vec<(String, usize)>> {
+        if self.is_plain_text() {
+            if reading.labelled {
+                let expected = "a table: every text needs a label here";
+                return Err(Error::field(&self.path, "name", "a plain text", expected));
+            }
+            let lines = open_text(&self.path)?.lines();
+            let mut texts = Vec::new();
+            for line in lines {
+                let line = line.map_err(Error::read(&self.path))?;
+                if !line.trim().is_empty() {
+                    texts.push((line, UNLABELLED));
+                }
+            }
+            if texts.is_empty() {
+                return Err(Error::field(&self.path, "lines", "none that count", "at least one"));
+            }
+            return Ok(texts);
+        }
+        if source.label.is_empty() {
+            return Ok(source.read_texts()?.into_iter().map(|text| (text, UNLABELLED)).collect());
+        }
+        Ok(source.read(reading.labels)?.into_iter().map(|it| (it.text, it.label)).collect())
+    }
+
+    fn is_plain_text(&self) -> bool {
+        let name = self.path.to_string_lossy();
+        name.trim_end_matches(".zst").ends_with(".txt")
+    }
+
+    /// The parts of one text with their framed ids; windows are cut from the ids and have no text of their own.
+    fn inputs(&self, text: &str, reading: &Reading) -> Result<Vec<(String, Vec<u16>)>> {
+        let Reading { tokenizer, longest, .. } = *reading;
+        let framed = |it: &str| Ok((it.to_owned(), tokenizer.encode_framed(it, longest)?));
+        match self.parts {
+            Parts::Whole => Ok(vec![framed(text)?]),
+            Parts::Windows => {
+                let mut ids = Vec::new();
+                tokenizer.encode_into(text, &mut ids)?;
+                let special = tokenizer.special;
+                let frame = |piece: &[u16]| {
+                    let mut framed = vec![special.cls];
+                    framed.extend(piece);
+                    framed.push(special.sep);
+                    framed
+                };
+                let pieces = ids.chunks(longest - 2).enumerate();
+                let kept = pieces.filter(|(index, piece)| *index == 0 || piece.len() + 2 >= SHORTEST_PART);
+                Ok(kept.map(|(_, piece)| (String::new(), frame(piece))).collect())
+            }
+            Parts::Sentences => {
+                let sentences = text.split_sentence_bounds().map(str::trim);
+                let mut inputs = sentences.map(framed).collect::<Result<Vec<_>>>()?;
+                inputs.retain(|(_, ids)| ids.len() >= SHORTEST_PART);
+                Ok(inputs)
+            }
+        }
+    }
+}
+
+/// Whether `text` is among the share that is kept back: equal texts are on the same side.
+fn is_kept_back(text: &str, share: f64) -> bool {
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    f64::from(Stream::new(1, Purpose::KeptBack, hash).unit()) < share
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(name: &Path, more: &str) -> TextSource {
+        toml::from_str(&format!("path = {:?}\n{more}", name.to_str().unwrap())).unwrap()
+    }
+
+    #[test]
+    fn parts_of_a_text() {
+        let root = tempfile::tempdir().unwrap();
+        let vocabulary = root.path().join("vocab.txt");
+        let words = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n.\nthe\nfilm\nwas\ngood\nbad\na\nvery\n";
+        std::fs::write(&vocabulary, words).unwrap();
+        let tokenizer = WordPieceTokenizer::read(&vocabulary).unwrap();
+        let names = ["NEGATIVE".to_owned(), "POSITIVE".to_owned()];
+        let file = root.path().join("a.tsv");
+        std::fs::write(&file, "text\tlabel\nThe film was very good. A bad film. The very bad film.\t1\n")
+            .unwrap();
+        let reading = |longest| Reading {
+            labels: &names,
+            tokenizer: &tokenizer,
+            longest,
+            labelled: false,
+            kept_back: 0.0,
+        };
+        let read = |more: &str, longest| source(&file, more).read(&reading(longest)).unwrap().0;
+        let lengths = |parts: &[EncodedExample]| parts.iter().map(|it| it.ids.len()).collect::<Vec<_>>();
+
+        let whole = read("label = \"label\"", 10);
+        assert_eq!((lengths(&whole), whole[0].label), (vec![10], 1));
+        let windows = read("parts = \"windows\"", 10);
+        assert_eq!((lengths(&windows), windows[1].label), (vec![10, 9], UNLABELLED));
+        assert_eq!(windows[0].ids[1..9], whole[0].ids[1..9]);
+        let sentences = read("parts = \"sentences\"\nlabel = \"label\"", 10);
+        assert_eq!(lengths(&sentences), [8, 6, 7]);
+        assert!(sentences.iter().all(|it| it.label == 1 && it.ids[0] == 2 && it.ids.ends_with(&[5, 3])));
+
+        let plain = root.path().join("b.txt");
+        std::fs::write(&plain, "the film was good\n\na bad film\n").unwrap();
+        let parts = source(&plain, "").read(&reading(10)).unwrap().0;
+        assert_eq!((parts.len(), parts[1].label), (2, UNLABELLED));
+        for (more, expected) in [
+            ("label = \"x\"", "data.train.label: found"),
+            ("only = { split = \"train\" }", "data.train.only: found"),
+            ("skip = [\"2\"]", "expected `label` beside `labels` and `skip`"),
+        ] {
+            let error = source(&plain, more).check(Path::new("a.toml")).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        let labelled = Reading { labelled: true, ..reading(10) };
+        let error = source(&plain, "").read(&labelled).unwrap_err().to_string();
+        assert!(error.contains("b.txt: name: found a plain text, expected a table"), "{error}");
+
+        // A copy is one that has other ids: not one in other letters.
+        let copied =
+            read("augment = { kinds = [\"case\", \"punctuation\"], copies = 2 }\nparts = \"sentences\"", 10);
+        assert_eq!(lengths(&copied), [8, 6, 7]);
+        assert!(
+            copied.iter().all(|it| it.copies.len() == 1 && it.copies[0].len() == it.ids.len() - 1),
+            "{copied:?}"
+        );
+        assert_eq!(copied[0].rows(), 2);
+        std::fs::write(&plain, "A film.\n").unwrap();
+        let error = source(&plain, "parts = \"sentences\"").read(&reading(10)).unwrap_err().to_string();
+        assert!(
+            error.contains("b.txt: parts: found none that are long enough, expected at least one of 6"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn equal_texts_are_kept_back_together() {
+        let count = (0..10_000).filter(|number| is_kept_back(&number.to_string(), 0.1)).count();
+        // Six standard deviations of a binomial(10000, 0.1).
+        assert!(count.abs_diff(1000) < 180, "{count}");
+        assert!(!is_kept_back("a", 0.0) && is_kept_back("a", 1.0));
+    }
+}
