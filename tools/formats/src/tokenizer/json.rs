@@ -1,19 +1,18 @@
 //! `tokenizer.json`, as `tokenizers` writes it.
 
-use electra_core::tokenizer::vocabulary::SPECIAL_TOKENS;
 use serde_json::{Value, json};
 
-use super::{UNCASED, check_tokens, ids};
+use super::{Family, UNCASED, check_tokens, ids};
 use crate::error::Error;
 use crate::json::{Document, Object};
 
 /// The tokens in the order of their ids.
-pub(super) fn parse(document: &Document) -> Result<Vec<String>, Error> {
+pub(super) fn parse(document: &Document, family: &Family) -> Result<Vec<String>, Error> {
     let root = document.root();
 
     let model = root.required_object("model")?;
     model.allow("type", &[json!("WordPiece")])?;
-    model.require("unk_token", &json!("[UNK]"))?;
+    model.require("unk_token", &json!(family.unk))?;
     model.require("continuing_subword_prefix", &json!("##"))?;
     model.require("max_input_chars_per_word", &json!(100))?;
 
@@ -27,18 +26,25 @@ pub(super) fn parse(document: &Document) -> Result<Vec<String>, Error> {
     normalizer.allow("strip_accents", &[json!(true)])?;
     root.required_object("pre_tokenizer")?.require("type", &json!("BertPreTokenizer"))?;
     let tokens = tokens_by_id(document, &model.required_object("vocab")?)?;
-    check_tokens(&document.file, &tokens)?;
-    check_post_processor(&root.required_object("post_processor")?, &tokens)?;
-    check_added_tokens(document, &tokens)?;
+    check_tokens(&document.file, family, &tokens)?;
+    check_post_processor(&root.required_object("post_processor")?, family, &tokens)?;
+    check_added_tokens(document, family, &tokens)?;
     Ok(tokens)
 }
 
-/// The template for one text has to be `[CLS] text [SEP]`, with the ids that the vocabulary gives them;
-/// `BertProcessing` is the same by another name.
-fn check_post_processor(post_processor: &Object<'_>, tokens: &[String]) -> Result<(), Error> {
-    post_processor.allow("type", &[json!("TemplateProcessing"), json!("BertProcessing")])?;
-    if post_processor.get("type") == Some(&json!("BertProcessing")) {
-        for (field, token) in [("cls", "[CLS]"), ("sep", "[SEP]")] {
+/// The template for one text has to be `[CLS] text [SEP]`, or what these are called in the family, with
+/// the ids that the vocabulary gives them; there is a shorter form of it with the fields `cls` and `sep`.
+fn check_post_processor(
+    post_processor: &Object<'_>,
+    family: &Family,
+    tokens: &[String],
+) -> Result<(), Error> {
+    let template = json!("TemplateProcessing");
+    let short: Vec<Value> = family.post_processors.iter().map(|name| json!(name)).collect();
+    post_processor.allow("type", &[&[template][..], &short].concat())?;
+    let ends = [("cls", family.cls), ("sep", family.sep)];
+    if post_processor.get("type").is_some_and(|kind| short.contains(kind)) {
+        for (field, token) in ends {
             let expected = json!([token, ids(tokens).get(token)]);
             if post_processor.get(field) != Some(&expected) {
                 return Err(post_processor.refuse(field, expected.to_string()));
@@ -49,30 +55,31 @@ fn check_post_processor(post_processor: &Object<'_>, tokens: &[String]) -> Resul
     let pieces = post_processor.array("single")?.iter();
     let pieces: Vec<_> =
         pieces.map(|piece| (piece.pointer("/SpecialToken/id"), piece.pointer("/Sequence/id"))).collect();
-    let (start, text, end) = (json!("[CLS]"), json!("A"), json!("[SEP]"));
+    let (start, text, end) = (json!(family.cls), json!("A"), json!(family.sep));
     if pieces != [(Some(&start), None), (None, Some(&text)), (Some(&end), None)] {
-        return Err(post_processor.refuse("single", "[CLS], the text and [SEP]"));
+        return Err(post_processor.refuse("single", format!("{}, the text and {}", family.cls, family.sep)));
     }
     let Some(special) = post_processor.object("special_tokens")? else {
-        return Err(post_processor.refuse("special_tokens", "the ids of [CLS] and [SEP]"));
+        let expected = format!("the ids of {} and {}", family.cls, family.sep);
+        return Err(post_processor.refuse("special_tokens", expected));
     };
-    for token in ["[CLS]", "[SEP]"] {
+    for (_, token) in ends {
         let expected = json!([ids(tokens).get(token)]);
         special.required_object(token)?.require("ids", &expected)?;
     }
     Ok(())
 }
 
-/// The runtime finds exactly the five special tokens in raw text, as plain substrings.
-fn check_added_tokens(document: &Document, tokens: &[String]) -> Result<(), Error> {
+/// Besides special tokens, nothing may be found in raw text before it is cut into words.
+fn check_added_tokens(document: &Document, family: &Family, tokens: &[String]) -> Result<(), Error> {
     let added = document.root().array("added_tokens")?;
     for (index, token) in added.iter().enumerate() {
         let refuse = |name: &str, found: String, expected: &str| {
             Err(Error::field(&document.file, format!("added_tokens[{index}].{name}"), found, expected))
         };
         let content = token.get("content").and_then(Value::as_str).unwrap_or("");
-        if !SPECIAL_TOKENS.contains(&content) {
-            return refuse("content", format!("{content:?}"), &none_besides_special());
+        if !family.added.contains(&content) {
+            return refuse("content", format!("{content:?}"), &family.none_besides_added());
         }
         if let Some(id) = token.get("id") {
             let expected = json!(ids(tokens).get(content));
@@ -84,21 +91,18 @@ fn check_added_tokens(document: &Document, tokens: &[String]) -> Result<(), Erro
         for flag in ["single_word", "lstrip", "rstrip", "normalized"] {
             match token.get(flag) {
                 None | Some(Value::Bool(false)) => {}
+                Some(Value::Bool(true)) if family.added_flags => {}
                 Some(other) => return refuse(flag, other.to_string(), "false"),
             }
         }
     }
-    for special in SPECIAL_TOKENS {
+    for special in family.special() {
         if !added.iter().any(|token| token.get("content").and_then(Value::as_str) == Some(special)) {
-            let expected = format!("an entry for each of {}", SPECIAL_TOKENS.join(" "));
+            let expected = format!("an entry for each of {}", family.special().join(" "));
             return Err(Error::field(&document.file, "added_tokens", format!("no {special}"), expected));
         }
     }
     Ok(())
-}
-
-pub(super) fn none_besides_special() -> String {
-    format!("no added tokens besides {}", SPECIAL_TOKENS.join(" "))
 }
 
 /// Inverts the map from token to id, whose ids have to be 0, 1, 2, ... without gaps.

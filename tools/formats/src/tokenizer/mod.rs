@@ -1,9 +1,10 @@
 //! The WordPiece vocabulary of a Hugging Face folder, and the settings that go with it.
 //!
 //! There is one tokenizer: BERT's uncased one with the defaults of `BertNormalizer` of the
-//! `tokenizers` crate. Every file that can ask for another one is looked at, and settings under which
+//! `tokenizers` crate, its special tokens named as by the [`Family`]. Every file that can ask for another one is looked at, and settings under which
 //! a text would be split in another way are refused instead of being ignored.
 
+mod family;
 mod json;
 mod lines;
 mod settings;
@@ -11,12 +12,13 @@ mod settings;
 use std::collections::HashMap;
 use std::path::Path;
 
-use electra_core::tokenizer::vocabulary::{MAX_TOKENS, SPECIAL_TOKENS};
+use electra_core::tokenizer::vocabulary::MAX_TOKENS;
 
 use crate::error::Error;
 use crate::file::read_text;
 use crate::json::Document;
 
+pub use family::{BERT, Family, MPNET};
 pub use lines::{tokens_of_text, write};
 
 const UNCASED: &str = "true: only uncased tokenizers work";
@@ -34,23 +36,23 @@ const TOKENIZER: &str = "tokenizer.json";
 /// # Errors
 ///
 /// A folder without a vocabulary, one that is damaged, and settings of another tokenizer.
-pub fn read_folder(folder: &Path) -> Result<Vec<String>, Error> {
+pub fn read_folder(folder: &Path, family: &Family) -> Result<Vec<String>, Error> {
     let json_file = folder.join(TOKENIZER);
     let text_file = folder.join(VOCABULARY);
     let vocabulary = match (json_file.exists(), text_file.exists()) {
         (true, true) => {
-            let vocabulary = read_vocabulary(&json_file)?;
-            check_same(&text_file, &read_vocabulary(&text_file)?, &vocabulary)?;
+            let vocabulary = read_vocabulary(&json_file, family)?;
+            check_same(&text_file, &read_vocabulary(&text_file, family)?, &vocabulary)?;
             vocabulary
         }
-        (true, false) => read_vocabulary(&json_file)?,
-        (false, true) => read_vocabulary(&text_file)?,
+        (true, false) => read_vocabulary(&json_file, family)?,
+        (false, true) => read_vocabulary(&text_file, family)?,
         (false, false) => {
             let expected = "one of the two: they hold the vocabulary";
             return Err(Error::field(folder, "folder", "neither vocab.txt nor tokenizer.json", expected));
         }
     };
-    settings::check_beside(folder, &vocabulary)?;
+    settings::check_beside(folder, family, &vocabulary)?;
     Ok(vocabulary)
 }
 
@@ -64,25 +66,31 @@ pub fn has_vocabulary(folder: &Path) -> bool {
 /// # Errors
 ///
 /// Settings of another tokenizer.
-pub fn check_settings(folder: &Path, vocabulary: &[String]) -> Result<(), Error> {
+pub fn check_settings(folder: &Path, family: &Family, vocabulary: &[String]) -> Result<(), Error> {
     let tokenizer = folder.join(TOKENIZER);
     if tokenizer.exists() {
         // What it says of the tokenizer counts, not its vocabulary.
-        json::parse(&Document::read(tokenizer)?)?;
+        json::parse(&Document::read(tokenizer)?, family)?;
     }
-    settings::check_beside(folder, vocabulary)
+    settings::check_beside(folder, family, vocabulary)
 }
 
 /// Reads one vocabulary, in the format of `tokenizers` if the name ends in `.json`, one token per line
-/// otherwise, and checks the settings that lie beside it as [`read_folder`] does.
+/// otherwise, and checks the settings that lie beside it.
+///
+/// A file with one of the two usual names stands for its folder, see [`read_folder`].
 ///
 /// # Errors
 ///
 /// A file that is damaged, and settings of another tokenizer.
-pub fn read_file(file: &Path) -> Result<Vec<String>, Error> {
-    let vocabulary = read_vocabulary(file)?;
+pub fn read_file(file: &Path, family: &Family) -> Result<Vec<String>, Error> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    check_settings(folder, &vocabulary)?;
+    let usual = [VOCABULARY, TOKENIZER].iter().any(|name| file.file_name().is_some_and(|it| it == *name));
+    if usual && file.exists() {
+        return read_folder(folder, family);
+    }
+    let vocabulary = read_vocabulary(file, family)?;
+    check_settings(folder, family, &vocabulary)?;
     Ok(vocabulary)
 }
 
@@ -91,8 +99,8 @@ pub fn read_file(file: &Path) -> Result<Vec<String>, Error> {
 /// # Errors
 ///
 /// Text that is damaged or that describes another tokenizer.
-pub fn parse_json(file: &Path, text: &str) -> Result<Vec<String>, Error> {
-    json::parse(&Document::parse(file.to_path_buf(), text)?)
+pub fn parse_json(file: &Path, text: &str, family: &Family) -> Result<Vec<String>, Error> {
+    json::parse(&Document::parse(file.to_path_buf(), text)?, family)
 }
 
 /// Ids by token; of equal tokens the last one counts.
@@ -100,13 +108,13 @@ pub fn ids(vocabulary: &[String]) -> HashMap<&str, usize> {
     vocabulary.iter().enumerate().map(|(id, token)| (token.as_str(), id)).collect()
 }
 
-fn read_vocabulary(file: &Path) -> Result<Vec<String>, Error> {
+fn read_vocabulary(file: &Path, family: &Family) -> Result<Vec<String>, Error> {
     let text = read_text(file)?;
     if is_json(file) {
-        return parse_json(file, &text);
+        return parse_json(file, &text, family);
     }
     let vocabulary = tokens_of_text(&text);
-    check_tokens(file, &vocabulary)?;
+    check_tokens(file, family, &vocabulary)?;
     Ok(vocabulary)
 }
 
@@ -114,15 +122,15 @@ fn is_json(file: &Path) -> bool {
     file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
 }
 
-fn check_tokens(file: &Path, vocabulary: &[String]) -> Result<(), Error> {
+fn check_tokens(file: &Path, family: &Family, vocabulary: &[String]) -> Result<(), Error> {
     if vocabulary.len() > MAX_TOKENS {
         let found = format!("{} tokens", vocabulary.len());
         return Err(Error::field(file, "vocabulary", found, format!("at most {MAX_TOKENS}")));
     }
-    for special in SPECIAL_TOKENS {
+    for special in family.special() {
         if !vocabulary.iter().any(|token| token == special) {
             let found = format!("no {special} among {} tokens", vocabulary.len());
-            let expected = format!("all of {}", SPECIAL_TOKENS.join(" "));
+            let expected = format!("all of {}", family.special().join(" "));
             return Err(Error::field(file, "vocabulary", found, expected));
         }
     }

@@ -32,7 +32,7 @@ pub fn read(folder: &Path) -> Result<Checkpoint, Error> {
         ));
     }
     let config = config::read(&folder.join("config.json"))?;
-    let vocabulary = tokenizer::read_folder(folder)?;
+    let vocabulary = tokenizer::read_folder(folder, &tokenizer::BERT)?;
     check_vocabulary_fits(folder, &vocabulary, &config)?;
     let tensors = weights::read(folder, &config)?;
     Ok(Checkpoint { config, tensors, vocabulary })

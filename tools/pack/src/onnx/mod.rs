@@ -14,7 +14,7 @@ mod weights;
 use std::path::{Path, PathBuf};
 
 use electra_formats::file::{MAX_WEIGHT_FILE, open};
-use electra_formats::tokenizer;
+use electra_formats::tokenizer::{self, BERT};
 use tract_onnx::prelude::Framework;
 
 use crate::checkpoint::{Checkpoint, Config, check_vocabulary_fits};
@@ -64,14 +64,14 @@ pub fn read(path: &Path, options: &Options) -> Result<Checkpoint, Error> {
         None => (infer::infer(&weights)?, "by the shapes of the other tensors"),
     };
     let (source, vocabulary) = match &options.vocabulary {
-        Some(file) => (file.clone(), tokenizer::read_file(file)?),
+        Some(file) => (file.clone(), tokenizer::read_file(file, &BERT)?),
         None => {
             let folder = folders.iter().find(|it| tokenizer::has_vocabulary(it)).unwrap_or(&folders[0]);
-            (folder.clone(), tokenizer::read_folder(folder)?)
+            (folder.clone(), tokenizer::read_folder(folder, &BERT)?)
         }
     };
     for folder in &folders {
-        tokenizer::check_settings(folder, &vocabulary)?;
+        tokenizer::check_settings(folder, &BERT, &vocabulary)?;
     }
     check_vocabulary_fits(&source, &vocabulary, &config)?;
 
