@@ -307,8 +307,8 @@ pub fn encode(
 /// The tokenizer of a folder, which must not know more tokens than the model.
 pub fn tokenizer_of(folder: &Folder) -> Result<WordPieceTokenizer> {
     let tokenizer = WordPieceTokenizer::read_for(folder.config.family, &folder.vocabulary())?;
-    if tokenizer.size as i64 > folder.config.vocab_size {
-        let found = format!("{} tokens", tokenizer.size);
+    if tokenizer.size() as i64 > folder.config.vocab_size {
+        let found = format!("{} tokens", tokenizer.size());
         let expected = format!("at most vocab_size of config.json, {}", folder.config.vocab_size);
         return Err(Error::field(tokenizer.file(), "lines", found, expected));
     }

@@ -3,8 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Longest piece of a foreign file that a message repeats, in characters.
-const MAX_QUOTED: usize = 120;
+use electra_formats::error::quoted;
 
 /// Why a command stopped.
 #[derive(Debug, thiserror::Error)]
@@ -119,21 +118,20 @@ impl Error {
     }
 }
 
-/// Text from a foreign file made fit for a message of one line: control characters escaped, the end cut off.
-fn quoted(text: &str) -> String {
-    let mut result = String::new();
-    for (count, character) in text.chars().enumerate() {
-        if count == MAX_QUOTED {
-            result.push_str("...");
-            break;
-        }
-        if character.is_control() {
-            result.extend(character.escape_default());
-        } else {
-            result.push(character);
+/// From the readers that the packer has, too.
+impl From<electra_formats::Error> for Error {
+    fn from(error: electra_formats::Error) -> Self {
+        match error {
+            electra_formats::Error::Read { file, source } => Self::Read { file, source },
+            electra_formats::Error::Field { file, field, found, expected } => {
+                Self::Field { file, field, found, expected }
+            }
+            electra_formats::Error::Json { file, source } => {
+                Self::field(&file, "content", format!("no valid JSON ({source})"), "a JSON object")
+            }
+            other => Self::Read { file: PathBuf::new(), source: io::Error::other(other) },
         }
     }
-    result
 }
 
 /// libtorch appends a C++ stack trace to its messages.

@@ -156,6 +156,14 @@ impl std::fmt::Display for Problem {
 /// Rows in the order of the file. An error ends them: the file itself could not be read on.
 pub type Rows = Box<dyn Iterator<Item = Result<Row, Error>> + Send>;
 
+/// A table with all of its columns.
+pub struct Table {
+    /// Their names.
+    pub header: Vec<String>,
+    /// Rows with as many values.
+    pub rows: Rows,
+}
+
 /// Reads the header, if there is one; `name` stands for the file in errors.
 ///
 /// # Errors
@@ -167,18 +175,7 @@ pub fn read(
     mut reader: impl BufRead + Send + 'static,
     options: Options,
 ) -> Result<Rows, Error> {
-    let beginning = reader.fill_buf().map_err(|source| Error::read(&name, source))?;
-    if beginning.is_empty() || beginning == BYTE_ORDER_MARK {
-        return Err(Error::field(&name, "content", "nothing", "at least one text"));
-    }
-    if beginning.starts_with(&[0xff, 0xfe]) || beginning.starts_with(&[0xfe, 0xff]) {
-        let expected = "UTF-8; `iconv -f UTF-16 -t UTF-8` converts it";
-        return Err(Error::field(&name, "content", "text in UTF-16", expected));
-    }
-    let marked = beginning.starts_with(BYTE_ORDER_MARK);
-    if marked {
-        reader.consume(BYTE_ORDER_MARK.len());
-    }
+    begin(&name, &mut reader)?;
     match options.format {
         Format::Txt => Ok(lines::rows(name, reader, |text| Some(Ok(vec![text])))),
         Format::Jsonl => {
@@ -190,6 +187,37 @@ pub fn read(
         }
         Format::Csv | Format::Tsv => table::rows(name, reader, options),
     }
+}
+
+/// Reads the header of a `.csv` or a `.tsv`; `name` stands for the file in errors.
+///
+/// # Errors
+///
+/// Those of [`read`].
+pub fn read_table(
+    name: PathBuf,
+    mut reader: impl BufRead + Send + 'static,
+    format: Format,
+    delimiter: Option<u8>,
+) -> Result<Table, Error> {
+    begin(&name, &mut reader)?;
+    table::whole(name, reader, format, delimiter)
+}
+
+/// Looks at the first bytes, and skips a byte order mark.
+fn begin(name: &Path, reader: &mut impl BufRead) -> Result<(), Error> {
+    let beginning = reader.fill_buf().map_err(|source| Error::read(name, source))?;
+    if beginning.is_empty() || beginning == BYTE_ORDER_MARK {
+        return Err(Error::field(name, "content", "nothing", "at least one text"));
+    }
+    if beginning.starts_with(&[0xff, 0xfe]) || beginning.starts_with(&[0xfe, 0xff]) {
+        let expected = "UTF-8; `iconv -f UTF-16 -t UTF-8` converts it";
+        return Err(Error::field(name, "content", "text in UTF-16", expected));
+    }
+    if beginning.starts_with(BYTE_ORDER_MARK) {
+        reader.consume(BYTE_ORDER_MARK.len());
+    }
+    Ok(())
 }
 
 /// The text in `bytes`.

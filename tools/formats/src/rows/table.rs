@@ -5,11 +5,11 @@
 //! given to its parser, `csv-core`, one by one.
 
 use std::io::{self, BufRead};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use csv_core::ReadRecordResult;
 
-use super::{Field, Format, MAX_RECORD, Options, Problem, Row, Rows, utf8};
+use super::{Field, Format, MAX_RECORD, Options, Problem, Row, Rows, Table, utf8};
 use crate::error::{Error, quoted};
 
 /// Delimiters that tables have besides the comma, in the order in which they are suspected.
@@ -21,18 +21,7 @@ pub(super) fn rows(
     reader: impl BufRead + Send + 'static,
     options: Options,
 ) -> Result<Rows, Error> {
-    let quoting = options.format == Format::Csv;
-    let delimiter = options.delimiter.unwrap_or(if quoting { b',' } else { b'\t' });
-    let mut records = Records::new(reader, delimiter, quoting);
-    let header = match records.next() {
-        None => return Err(Error::field(&name, "line 1", "no header", "the names of the columns")),
-        Some(Err(source)) => return Err(Error::read(&name, source)),
-        Some(Ok((line, record))) => {
-            let header =
-                record.and_then(|record| record.iter().map(|it| utf8(it)).collect::<Result<Vec<_>, _>>());
-            header.map_err(|problem| problem.in_file(&name, line))?
-        }
-    };
+    let (header, records) = open(&name, reader, options.format, options.delimiter)?;
     let columns = options
         .fields
         .iter()
@@ -43,8 +32,49 @@ pub(super) fn rows(
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let names: Vec<String> = columns.iter().map(|&column| header[column].clone()).collect();
-    Ok(Box::new(std::iter::from_fn(move || {
+    Ok(select(name, header, records, columns))
+}
+
+/// Reads the header; the rows have the values of all columns.
+pub(super) fn whole(
+    name: PathBuf,
+    reader: impl BufRead + Send + 'static,
+    format: Format,
+    delimiter: Option<u8>,
+) -> Result<Table, Error> {
+    let (header, records) = open(&name, reader, format, delimiter)?;
+    let columns = (0..header.len()).collect();
+    Ok(Table { rows: select(name, header.clone(), records, columns), header })
+}
+
+fn open<R: BufRead>(
+    name: &Path,
+    reader: R,
+    format: Format,
+    delimiter: Option<u8>,
+) -> Result<(Vec<String>, Records<R>), Error> {
+    let quoting = format == Format::Csv;
+    let delimiter = delimiter.unwrap_or(if quoting { b',' } else { b'\t' });
+    let mut records = Records::new(reader, delimiter, quoting);
+    match records.next() {
+        None => Err(Error::field(name, "line 1", "no header", "the names of the columns")),
+        Some(Err(source)) => Err(Error::read(name, source)),
+        Some(Ok((line, record))) => {
+            let header =
+                record.and_then(|record| record.iter().map(|it| utf8(it)).collect::<Result<Vec<_>, _>>());
+            Ok((header.map_err(|problem| problem.in_file(name, line))?, records))
+        }
+    }
+}
+
+/// The values of `columns` of each row.
+fn select(
+    name: PathBuf,
+    header: Vec<String>,
+    mut records: Records<impl BufRead + Send + 'static>,
+    columns: Vec<usize>,
+) -> Rows {
+    Box::new(std::iter::from_fn(move || {
         let (line, record) = match records.next()? {
             Ok(next) => next,
             Err(source) => return Some(Err(Error::read(&name, source))),
@@ -55,14 +85,14 @@ pub(super) fn rows(
                     if record.len() == 1 { "1 field".into() } else { format!("{} fields", record.len()) };
                 return Err(Problem::new(found, format!("{}, as in the header", header.len())));
             }
-            let cell = |(&column, name): (&usize, &String)| {
+            let cell = |&column: &usize| {
                 let value = utf8(record.get(column).map_or(&[][..], Vec::as_slice));
-                value.map_err(|problem| Problem { field: Some(quoted(name)), ..problem })
+                value.map_err(|problem| Problem { field: Some(quoted(&header[column])), ..problem })
             };
-            columns.iter().zip(&names).map(cell).collect()
+            columns.iter().map(cell).collect()
         });
         Some(Ok(Row { line, values }))
-    })))
+    }))
 }
 
 /// The column of `field`, or what was found instead.

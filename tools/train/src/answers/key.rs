@@ -1,6 +1,6 @@
 //! Names for texts that say which pieces they consist of, whatever number a vocabulary gives a piece.
 
-use crate::data::{Pieces, WordPieceTokenizer};
+use crate::data::WordPieceTokenizer;
 use crate::error::Result;
 
 /// A number for each piece, which follows from its letters.
@@ -10,7 +10,7 @@ pub struct Keys(Vec<u64>);
 impl Keys {
     /// For texts cut by `tokenizer`.
     pub fn of(tokenizer: &WordPieceTokenizer) -> Result<Self> {
-        Ok(Self(Pieces::of(tokenizer)?.iter().map(|piece| checksum(piece.as_bytes())).collect()))
+        Ok(Self(tokenizer.pieces.iter().map(|piece| checksum(piece.as_bytes())).collect()))
     }
 
     /// The name of a text by its framed ids; `[CLS]` and `[SEP]`, which every text has, do not count. Of ten million texts two

@@ -55,7 +55,7 @@ impl IdCache<'_> {
         if !file.exists() {
             self.make(&file)?;
         }
-        IdFile::map(&file, self.tokenizer.size)
+        IdFile::map(&file, self.tokenizer.size())
     }
 
     /// Writes the cache under another name and renames it. Who wants the same one meanwhile waits for it.

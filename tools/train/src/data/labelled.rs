@@ -1,12 +1,12 @@
 //! Labelled texts in `.tsv`, `.csv` and `.jsonl` files, each also with `.zst` after it.
 
 use std::collections::BTreeMap;
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use electra_formats::labels::{Kind, Labels};
+use electra_formats::rows;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::leave_out::LeaveOut;
 use super::open_text;
@@ -24,6 +24,12 @@ pub struct Source {
     /// Column or key of the label.
     #[serde(default = "label_field")]
     pub label: String,
+    /// What stands between the fields of a table instead of a comma or a tab.
+    #[serde(default)]
+    pub delimiter: Option<String>,
+    /// What the label's field holds; without it, what more of the rows fit.
+    #[serde(default)]
+    pub label_as: Option<LabelAs>,
     /// What a value of the label's field means, where it is neither a label's name nor its number.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -40,6 +46,16 @@ pub struct Source {
     /// A table whose rows are left out: those that agree with one of its lines in all of its columns.
     #[serde(default)]
     pub leave_out: Option<PathBuf>,
+}
+
+/// What a field of labels holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LabelAs {
+    /// Names of labels.
+    Name,
+    /// Numbers of labels, from 0.
+    Index,
 }
 
 fn text_field() -> String {
@@ -73,6 +89,8 @@ impl Source {
             path,
             text: text_field(),
             label: label_field(),
+            delimiter: None,
+            label_as: None,
             labels: BTreeMap::new(),
             skip: Vec::new(),
             only: BTreeMap::new(),
@@ -84,7 +102,9 @@ impl Source {
     /// All rows; `names` are the labels in the order of their numbers.
     pub fn read(&self, names: &[String]) -> Result<Vec<Example>> {
         let rows = self.rows(true)?;
-        rows.into_iter().map(|row| self.example(row, names)).collect()
+        let labels = Labels::new(names);
+        let kind = self.kind(&rows, &labels);
+        rows.into_iter().map(|row| self.example(row, &labels, kind)).collect()
     }
 
     /// Paths in it, to be resolved against the settings' folder.
@@ -113,143 +133,113 @@ impl Source {
         Ok(self.rows(false)?.into_iter().map(|row| row.text).collect())
     }
 
+    /// Rows that count, with their labels as they stand in the file, or none where `labelled` is not set.
     fn rows(&self, labelled: bool) -> Result<Vec<Row>> {
-        let input = open_text(&self.path)?;
-        let name =
-            self.path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-        let rows = match Path::new(name.trim_end_matches(".zst")).extension().and_then(|it| it.to_str()) {
-            Some("tsv") => self.read_table(input, b'\t', false, labelled),
-            Some("csv") => self.read_table(input, b',', true, labelled),
-            Some("jsonl") => self.read_json_lines(input, labelled),
-            _ => Err(self.refuse("name".to_owned(), &name, ".tsv, .csv or .jsonl, and .zst after it or not")),
-        }?;
+        let left_out = self.leave_out.as_deref().map(LeaveOut::read).transpose()?;
+        let field = |name: &str, setting: &str, numbers: bool| {
+            let hint = format!("`{setting}` names another");
+            rows::Field { names: vec![name.to_owned()], hint, numbers }
+        };
+        let mut fields = vec![field(&self.text, "text", false)];
+        fields.extend(labelled.then(|| field(&self.label, "label", true)));
+        fields.extend(self.only.keys().map(|name| field(name, "only", true)));
+        let conditions = fields.len();
+        fields.extend(left_out.iter().flat_map(|it| &it.columns).map(|name| field(name, "leave_out", true)));
+        let options = rows::Options {
+            format: self.format()?,
+            delimiter: self.delimiter()?,
+            delimiter_hint: "`delimiter` names it".to_owned(),
+            fields,
+        };
+        let mut rows = Vec::new();
+        for row in rows::read(self.path.clone(), open_text(&self.path)?, options)? {
+            let rows::Row { line, values } = row?;
+            let values = values.map_err(|problem| problem.in_file(&self.path, line))?;
+            let only = values[conditions - self.only.len()..conditions].iter();
+            let counts = only.eq(self.only.values())
+                && left_out.as_ref().is_none_or(|it| !it.rows.contains(&values[conditions..]));
+            if counts {
+                let mut values = values.into_iter();
+                let text = values.next().unwrap_or_default();
+                let label = if labelled { values.next().unwrap_or_default() } else { String::new() };
+                if !self.skip.contains(&label) {
+                    rows.push(Row { text, label, line });
+                }
+            }
+        }
         if rows.is_empty() {
             return Err(self.refuse("rows".to_owned(), "none that count", "at least one"));
         }
         Ok(rows)
     }
 
-    fn read_table(
-        &self,
-        input: Box<dyn BufRead + Send>,
-        delimiter: u8,
-        quoting: bool,
-        labelled: bool,
-    ) -> Result<Vec<Row>> {
-        let mut reader =
-            csv::ReaderBuilder::new().delimiter(delimiter).quoting(quoting).flexible(true).from_reader(input);
-        let refuse = |error: csv::Error| match error.into_kind() {
-            csv::ErrorKind::Io(source) => Error::Read { file: self.path.clone(), source },
-            csv::ErrorKind::Utf8 { pos, err } => {
-                let line = pos.map_or(1, |it| it.line());
-                self.refuse(format!("line {line}"), &err.to_string(), "text in UTF-8")
+    fn format(&self) -> Result<rows::Format> {
+        let name = self.path.to_string_lossy().into_owned();
+        match rows::Format::of_name(Path::new(name.trim_end_matches(".zst")))? {
+            rows::Format::Txt => {
+                let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+                let expected = ".tsv, .csv or .jsonl, and .zst after it or not";
+                Err(self.refuse("name".to_owned(), &name, expected))
             }
-            other => self.refuse("content".to_owned(), &format!("{other:?}"), "a table in UTF-8"),
-        };
-        let header = reader.headers().map_err(refuse)?.clone();
-        let column = |wanted: &str| {
-            header.iter().position(|name| name == wanted).ok_or_else(|| {
-                let columns: Vec<&str> = header.iter().collect();
-                let found = format!("the columns {}", columns.join(", "));
-                self.refuse("line 1".to_owned(), &found, &format!("a column {wanted}"))
-            })
-        };
-        let text = column(&self.text)?;
-        let label = if labelled { Some(column(&self.label)?) } else { None };
-        let conditions = self
-            .only
-            .iter()
-            .map(|(name, value)| Ok((column(name)?, value.as_str())))
-            .collect::<Result<Vec<_>>>()?;
-        let left_out = self.leave_out.as_deref().map(LeaveOut::read).transpose()?;
-        let columns = left_out.iter().flat_map(|it| &it.columns).map(|it| column(it));
-        let columns = columns.collect::<Result<Vec<_>>>()?;
-        let is_left_out = |record: &csv::StringRecord| {
-            let of = || columns.iter().map(|&column| record[column].to_owned()).collect::<Vec<String>>();
-            left_out.as_ref().is_some_and(|it| it.rows.contains(&of()))
-        };
-        let mut rows = Vec::new();
-        for record in reader.records() {
-            let record = record.map_err(refuse)?;
-            let line = record.position().map_or(0, csv::Position::line);
-            if record.len() != header.len() {
-                let found = format!("{} fields", record.len());
-                return Err(self.refuse(
-                    format!("line {line}"),
-                    &found,
-                    &format!("{} as in line 1", header.len()),
-                ));
-            }
-            if conditions.iter().all(|&(column, value)| &record[column] == value) && !is_left_out(&record) {
-                let label = label.map_or("", |label| &record[label]).to_owned();
-                rows.extend(self.row(record[text].to_owned(), label, line));
-            }
+            format => Ok(format),
         }
-        Ok(rows)
     }
 
-    fn read_json_lines(&self, input: Box<dyn BufRead + Send>, labelled: bool) -> Result<Vec<Row>> {
-        let left_out = self.leave_out.as_deref().map(LeaveOut::read).transpose()?;
-        let mut rows = Vec::new();
-        for (line, content) in (1..).zip(input.split(b'\n')) {
-            let content = content.map_err(Error::read(&self.path))?;
-            let content = std::str::from_utf8(&content)
-                .map_err(|error| self.refuse(format!("line {line}"), &error.to_string(), "text in UTF-8"))?;
-            // A mark of the byte order, which editors on Windows put before the first line.
-            let content = content.strip_prefix('\u{feff}').filter(|_| line == 1).unwrap_or(content);
-            if content.trim().is_empty() {
-                continue;
+    fn delimiter(&self) -> Result<Option<u8>> {
+        match self.delimiter.as_deref().map(str::as_bytes) {
+            None => Ok(None),
+            Some([byte]) if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n') => Ok(Some(*byte)),
+            Some(_) => {
+                let found = format!("{:?}", self.delimiter.as_deref().unwrap_or_default());
+                Err(self.refuse("delimiter".to_owned(), &found, "one ASCII character"))
             }
-            let object: Value = serde_json::from_str(content).map_err(|error| {
-                self.refuse(format!("line {line}"), &format!("no JSON ({error})"), "a JSON object")
-            })?;
-            let field = |name: &str| match object.get(name) {
-                Some(Value::String(text)) => Ok(text.clone()),
-                Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(value.to_string()),
-                other => {
-                    let found = other.map_or("nothing".to_owned(), Value::to_string);
-                    Err(self.refuse(format!("line {line}, {name}"), &found, "a text or a number"))
+        }
+    }
+
+    /// What the label's column holds: names of labels or their numbers, decided by all rows together.
+    fn kind(&self, rows: &[Row], labels: &Labels) -> Kind {
+        let mut values = BTreeMap::new();
+        for row in rows.iter().filter(|row| !self.labels.contains_key(&row.label)) {
+            *values.entry(row.label.as_str()).or_insert(0) += 1;
+        }
+        let reading = labels.reading(values);
+        match self.label_as {
+            Some(LabelAs::Name) => Kind::Name,
+            Some(LabelAs::Index) => Kind::Index,
+            None => {
+                if reading.ambiguous {
+                    eprintln!(
+                        "warning: {}: {} can be names or numbers of labels; names are meant, unless `label_as` is \"index\"",
+                        self.path.display(),
+                        self.label
+                    );
                 }
-            };
-            let mut counts = true;
-            for (name, value) in &self.only {
-                counts &= field(name)? == *value;
-            }
-            if let Some(left_out) = &left_out {
-                let values = left_out.columns.iter().map(|it| field(it)).collect::<Result<Vec<_>>>()?;
-                counts &= !left_out.rows.contains(&values);
-            }
-            if counts {
-                let label = if labelled { field(&self.label)? } else { String::new() };
-                rows.extend(self.row(field(&self.text)?, label, line));
+                reading.kind
             }
         }
-        Ok(rows)
     }
 
-    /// None for a row that is to be skipped.
-    fn row(&self, text: String, label: String, line: u64) -> Option<Row> {
-        (!self.skip.contains(&label)).then_some(Row { text, label, line })
-    }
-
-    fn example(&self, row: Row, names: &[String]) -> Result<Example> {
+    fn example(&self, row: Row, labels: &Labels, kind: Kind) -> Result<Example> {
         let value = row.label.as_str();
-        let name = self.labels.get(value).map_or(value, String::as_str);
-        let number = name.parse().ok().filter(|&number: &usize| number < names.len());
-        match names.iter().position(|it| it == name).or(number) {
-            Some(label) if !self.knows.is_empty() && !self.knows.contains(&names[label]) => {
+        let meant = self.labels.get(value);
+        let label = match meant {
+            // A setting may name a label or its number, whatever the column holds.
+            Some(name) => labels.label(name, Kind::Name).or_else(|| labels.label(name, Kind::Index)),
+            None => labels.label(value, kind),
+        };
+        let field = format!("line {}, {}", row.line, self.label);
+        match label {
+            Some(label) if !self.knows.is_empty() && !self.knows.contains(&labels.names()[label]) => {
                 let expected = format!("one that `knows` names: {}", self.knows.join(", "));
-                Err(self.refuse(format!("line {}, {}", row.line, self.label), &names[label], &expected))
+                Err(self.refuse(field, &labels.names()[label], &expected))
             }
             Some(label) => Ok(Example { text: row.text, label }),
             None => {
-                let expected = format!("one of {} or its number from 0", names.join(", "));
-                let found = if name == value {
-                    value.to_owned()
-                } else {
-                    format!("{value}, which is to mean {name}")
+                let found = match meant {
+                    None => value.to_owned(),
+                    Some(name) => format!("{value}, which is to mean {name}"),
                 };
-                Err(self.refuse(format!("line {}, {}", row.line, self.label), &found, &expected))
+                Err(self.refuse(field, &found, &labels.expected(kind)))
             }
         }
     }
@@ -287,7 +277,7 @@ mod tests {
     #[test]
     fn every_format_gives_the_same_rows() {
         let expected = vec![("it 's \"fine\"".to_owned(), 1), ("no".to_owned(), 0)];
-        let tsv = "text\tlabel\nit 's \"fine\"\t1\nno\tNEGATIVE\n";
+        let tsv = "text\tlabel\nit 's \"fine\"\tpositive\nno\tNEGATIVE\n";
         let csv = "label,text\n1,\"it 's \"\"fine\"\"\"\n0,no\n";
         let json =
             "{\"text\": \"it 's \\\"fine\\\"\", \"label\": 1}\n\n{\"text\": \"no\", \"label\": \"0\"}\n";
@@ -309,6 +299,22 @@ mod tests {
             source.only = [("split".to_owned(), "train".to_owned())].into();
         });
         assert_eq!(rows.unwrap(), [("a".to_owned(), 0), ("d".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn a_column_of_labels_is_read_as_names_or_as_numbers() {
+        let names = ["1", "2", "3"].map(str::to_owned);
+        let read = |rows: &str, label_as: Option<LabelAs>| {
+            let root = tempfile::tempdir().unwrap();
+            let path = root.path().join("a.csv");
+            fs::write(&path, format!("text;label\n{rows}")).unwrap();
+            let source = Source { delimiter: Some(";".to_owned()), label_as, ..Source::new(path) };
+            source.read(&names).unwrap().into_iter().map(|it| it.label).collect::<Vec<_>>()
+        };
+        assert_eq!(read("a;0\na;1\na;2\n", None), [0, 1, 2]);
+        assert_eq!(read("a;1\na; 2\na;3\n", None), [0, 1, 2]);
+        assert_eq!(read("a;1\na;2\n", None), [0, 1]);
+        assert_eq!(read("a;1\na;2\n", Some(LabelAs::Index)), [1, 2]);
     }
 
     /// Reviews of other ratings share numbers.
@@ -359,16 +365,18 @@ mod tests {
             (
                 "a.tsv",
                 "sentence\tlabel\nx\t1\n",
-                "line 1: found the columns sentence, label, expected a column text",
+                "line 1: found the columns sentence, label, expected a column text; `text` names another",
             ),
-            ("a.tsv", "text\tlabel\nx\t1\ny\n", "line 3: found 1 fields, expected 2 as in line 1"),
+            ("a.tsv", "text\tlabel\nx\t1\ny\n", "line 3: found 1 field, expected 2, as in the header"),
+            ("a.tsv", "text\tlabel\nx\t7\n", "line 2, label: found 7, expected one of NEGATIVE, POSITIVE"),
+            ("a.jsonl", "{\"label\": 1}\n", "line 1: found no such field, expected a field text"),
+            ("a.jsonl", "{\n", "line 1: found no valid JSON"),
             (
-                "a.tsv",
-                "text\tlabel\nx\t7\n",
-                "line 2, label: found 7, expected one of NEGATIVE, POSITIVE or its number",
+                "a.csv",
+                "text,label\n\"Great,1\n\"Bad,0\n",
+                "line 2: found text behind a closing quote, expected the delimiter or the end of the line",
             ),
-            ("a.jsonl", "{\"label\": 1}\n", "line 1, text: found nothing, expected a text or a number"),
-            ("a.jsonl", "{\n", "line 1: found no JSON"),
+            ("a.csv", "text,label\r\nx,1\r\n\r\ny,2\r\n", "line 4, label: found 2, expected 0 to 1"),
             ("a.txt", "x\n", "name: found a.txt, expected .tsv, .csv or .jsonl"),
             ("a.tsv", "text\tlabel\n", "rows: found none that count, expected at least one"),
         ];
@@ -377,8 +385,8 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         }
         let cases: [(&str, &[u8], &str); 2] = [
-            ("a.tsv", b"text\tlabel\nx\t1\n\xff\t0\n", "line 3: found invalid utf-8"),
-            ("a.jsonl", b"{\"text\": \"x\", \"label\": 1}\n\xff\n", "line 2: found invalid utf-8"),
+            ("a.tsv", b"text\tlabel\nx\t1\n\xff\t0\n", "line 3, text: found the byte 0xff"),
+            ("a.jsonl", b"{\"text\": \"x\", \"label\": 1}\n\xff\n", "line 2: found the byte 0xff"),
         ];
         for (name, content, expected) in cases {
             let error = read(name, content, |_| {}).unwrap_err().to_string();

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use electra_formats::rows::{Format, Table, read_table};
+
 use super::open_text;
 use crate::error::{Error, Result};
 
@@ -17,14 +19,13 @@ pub(super) struct LeaveOut {
 
 impl LeaveOut {
     pub(super) fn read(file: &Path) -> Result<Self> {
-        let mut reader =
-            csv::ReaderBuilder::new().delimiter(b'\t').quoting(false).from_reader(open_text(file)?);
-        let refuse = |error: csv::Error| {
-            Error::field(file, "content", error.to_string(), "a tab-separated table in UTF-8 with a header")
-        };
-        let columns = reader.headers().map_err(refuse)?.iter().map(str::to_owned).collect();
-        let rows = reader.records().map(|it| Ok(it.map_err(refuse)?.iter().map(str::to_owned).collect()));
-        let rows = rows.collect::<Result<HashSet<_>>>()?;
+        let Table { header: columns, rows } =
+            read_table(file.to_path_buf(), open_text(file)?, Format::Tsv, None)?;
+        let values = rows.map(|row| {
+            let row = row?;
+            row.values.map_err(|problem| problem.in_file(file, row.line))
+        });
+        let rows = values.collect::<std::result::Result<HashSet<_>, _>>()?;
         if rows.is_empty() {
             return Err(Error::field(file, "rows", "none", "at least one, or no leave_out"));
         }

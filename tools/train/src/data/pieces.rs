@@ -2,38 +2,22 @@
 
 use std::collections::HashMap;
 
-use super::{WordPieceTokenizer, read_vocabulary};
+use super::WordPieceTokenizer;
 use crate::error::{Error, Result};
-
-/// The pieces of a vocabulary by their numbers.
-#[derive(Debug)]
-pub struct Pieces(Vec<String>);
-
-impl Pieces {
-    /// Those of `tokenizer`.
-    pub fn of(tokenizer: &WordPieceTokenizer) -> Result<Self> {
-        let bytes = read_vocabulary(tokenizer.file())?;
-        let text = String::from_utf8_lossy(&bytes);
-        Ok(Self(text.lines().map(|line| line.trim_end().to_owned()).collect()))
-    }
-
-    /// In the order of their numbers.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
-    }
-}
 
 /// For each number of `from`, the number of the same piece in `to`; special tokens by what they are for. Nothing where all are
 /// the same. Refuses vocabularies that cut a text into other pieces.
 pub fn piece_map(from: &WordPieceTokenizer, to: &WordPieceTokenizer) -> Result<Option<Vec<i64>>> {
-    let (pieces, others) = (Pieces::of(from)?, Pieces::of(to)?);
+    let (pieces, others) = (&from.pieces, &to.pieces);
     let special = |of: &WordPieceTokenizer| {
         let it = of.special;
         [it.pad, it.cls, it.sep, it.mask].map(usize::from)
     };
     let (special_from, special_to) = (special(from), special(to));
-    let numbers: HashMap<&str, usize> = others.iter().enumerate().map(|(id, piece)| (piece, id)).collect();
-    let known: HashMap<&str, usize> = pieces.iter().enumerate().map(|(id, piece)| (piece, id)).collect();
+    let numbers: HashMap<&str, usize> =
+        others.iter().enumerate().map(|(id, piece)| (piece.as_str(), id)).collect();
+    let known: HashMap<&str, usize> =
+        pieces.iter().enumerate().map(|(id, piece)| (piece.as_str(), id)).collect();
     let refuse = |of: &WordPieceTokenizer, id: usize, piece: &str, other: &WordPieceTokenizer| {
         let expected = format!("a piece of {}, for both to cut texts alike", other.file().display());
         Err(Error::field(of.file(), format!("line {}", id + 1), piece, expected))
@@ -41,15 +25,15 @@ pub fn piece_map(from: &WordPieceTokenizer, to: &WordPieceTokenizer) -> Result<O
     for (id, piece) in others.iter().enumerate() {
         // What begins so is never one word of a text: a word has one sign if that is a bracket.
         let unreachable = piece.len() > 1 && piece.starts_with(['<', '[']);
-        if !known.contains_key(piece) && !unreachable {
+        if !known.contains_key(piece.as_str()) && !unreachable {
             return refuse(to, id, piece, from);
         }
     }
-    let mut map = Vec::with_capacity(pieces.0.len());
+    let mut map = Vec::with_capacity(pieces.len());
     for (id, piece) in pieces.iter().enumerate() {
         let number = match special_from.iter().position(|&it| it == id) {
             Some(role) => special_to[role],
-            None => match numbers.get(piece) {
+            None => match numbers.get(piece.as_str()) {
                 Some(&number) => number,
                 None => return refuse(from, id, piece, to),
             },

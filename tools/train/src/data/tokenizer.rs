@@ -1,14 +1,14 @@
 //! BERT's uncased WordPiece tokenizer, as the `tokenizers` crate does it; the runtime's own gives the same ids.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use ahash::AHashMap;
+use electra_formats::tokenizer::read_file;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::{Model, Tokenizer};
 
-use super::vocabulary::read_vocabulary;
 use crate::error::{Error, Result};
 use crate::model::Family;
 
@@ -19,8 +19,8 @@ pub struct WordPieceTokenizer {
     tokenizer: Tokenizer,
     /// Ids of the tokens that have a meaning of their own.
     pub special: Special,
-    /// Number of tokens.
-    pub size: usize,
+    /// The pieces by their numbers.
+    pub pieces: Vec<String>,
 }
 
 /// Ids of special tokens.
@@ -44,39 +44,30 @@ impl WordPieceTokenizer {
 
     /// The same with the names that `family` gives its special tokens.
     pub fn read_for(family: Family, file: &Path) -> Result<Self> {
-        let bytes = read_vocabulary(file)?;
+        let pieces = read_file(file, family.tokenizer())?;
         let refuse =
             |reason: &dyn ToString| Error::Tokenizer { file: file.to_path_buf(), reason: reason.to_string() };
-        let vocabulary = WordPiece::read_bytes(&bytes).map_err(|error| refuse(&error))?;
+        // Of equal pieces the last one counts, as in the runtime.
+        let vocabulary: AHashMap<String, u32> = pieces.iter().cloned().zip(0..).collect();
         let model = WordPiece::builder().vocab(vocabulary).build().map_err(|error| refuse(&error))?;
-        let size = model.get_vocab_size();
-        if size > usize::from(u16::MAX) {
-            return Err(Error::field(file, "lines", size.to_string(), "at most 65535"));
-        }
         let id = |token: &str| match model.token_to_id(token) {
             Some(id) => Ok(id as u16),
             None => Err(Error::field(file, token, "no such line", "one: every model needs this token")),
         };
-        let names = family.special_tokens();
+        let names = family.tokenizer();
         let special =
             Special { pad: id(names.pad)?, cls: id(names.cls)?, sep: id(names.sep)?, mask: id(names.mask)? };
-        id("[UNK]")?;
-        let text = String::from_utf8_lossy(&bytes);
-        let mut seen = HashSet::new();
-        for (index, line) in text.lines().enumerate() {
-            // As the crate reads it.
-            let token = line.trim_end();
-            if !seen.insert(token) {
-                let expected = "a token that stands on no line above: the line is the id";
-                return Err(Error::field(file, format!("line {}", index + 1), token, expected));
-            }
-        }
         let mut tokenizer = Tokenizer::new(model);
         tokenizer
             .with_normalizer(Some(BertNormalizer::new(true, true, None, true)))
             .map_err(|error| refuse(&error))?
             .with_pre_tokenizer(Some(BertPreTokenizer));
-        Ok(Self { file: file.to_path_buf(), tokenizer, special, size })
+        Ok(Self { file: file.to_path_buf(), tokenizer, special, pieces })
+    }
+
+    /// Number of pieces.
+    pub fn size(&self) -> usize {
+        self.pieces.len()
     }
 
     /// The file that was read.

@@ -211,8 +211,8 @@ fn new_student(
                 student.parameters.load(&maps, source, |name| Some(name.to_owned()))?;
             }
         }
-        None if config.vocab_size < tokenizer.size as i64 => {
-            let expected = format!("at least the tokens of the vocabulary, {}", tokenizer.size);
+        None if config.vocab_size < tokenizer.size() as i64 => {
+            let expected = format!("at least the tokens of the vocabulary, {}", tokenizer.size());
             return Err(Error::field(source, "vocab_size", config.vocab_size.to_string(), expected));
         }
         None if goes_on || settings.student.start == Start::Random => {}

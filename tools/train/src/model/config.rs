@@ -321,7 +321,16 @@ impl Fields<'_> {
     fn head(&self) -> Result<Head> {
         let architecture = self.get("architectures").and_then(|list| list.get(0)).and_then(Value::as_str);
         Ok(match architecture {
-            Some(name) if name.ends_with("ForSequenceClassification") => Head::Classification(self.labels()?),
+            Some(name) if name.ends_with("ForSequenceClassification") => {
+                // Other kinds have sigmoids, or none, where everything here takes the softmax of the logits.
+                let single = "single_label_classification";
+                match self.text("problem_type")? {
+                    None => {}
+                    Some(kind) if kind == single => {}
+                    Some(other) => return Err(Error::field(self.file, "problem_type", other, single)),
+                }
+                Head::Classification(self.labels()?)
+            }
             Some("ElectraForPreTraining") => Head::ReplacedTokenDetection,
             Some("ElectraForMaskedLM") => Head::MaskedLanguageModel,
             _ => Head::None,

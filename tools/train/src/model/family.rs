@@ -88,13 +88,12 @@ impl Family {
         }
     }
 
-    /// See [`SpecialTokens`]. MPNet's vocabulary has BERT's special tokens too, as pieces that nothing uses.
-    pub fn special_tokens(self) -> SpecialTokens {
+    /// How the tokenizer's files name special tokens. MPNet's vocabulary has BERT's special tokens too, as pieces that
+    /// nothing uses.
+    pub fn tokenizer(self) -> &'static electra_formats::tokenizer::Family {
         match self {
-            Self::Electra | Self::Bert => {
-                SpecialTokens { pad: "[PAD]", cls: "[CLS]", sep: "[SEP]", mask: "[MASK]" }
-            }
-            Self::Mpnet => SpecialTokens { pad: "<pad>", cls: "<s>", sep: "</s>", mask: "<mask>" },
+            Self::Electra | Self::Bert => &electra_formats::tokenizer::BERT,
+            Self::Mpnet => &electra_formats::tokenizer::MPNET,
         }
     }
 }

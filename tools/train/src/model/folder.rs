@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use electra_formats::file::{MAX_WEIGHT_FILE, read_bytes, read_text};
+use electra_formats::tokenizer;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
@@ -12,7 +14,6 @@ use tch::{Device, Kind, Tensor};
 use super::config::{Config, Head};
 use super::parameters::Parameters;
 use crate::checkpoint::{refuse_foreign, write_folder};
-use crate::data::read_vocabulary;
 use crate::error::{Error, Result};
 
 /// Names of the three files.
@@ -42,7 +43,7 @@ impl Folder {
     /// Reads `path`.
     pub fn read(path: &Path) -> Result<Self> {
         let file = path.join(CONFIG);
-        let text = fs::read_to_string(&file).map_err(Error::read(&file))?;
+        let text = read_text(&file)?;
         let document: Value = serde_json::from_str(&text).map_err(|error| {
             Error::field(&file, "content", format!("no valid JSON ({error})"), "a JSON object")
         })?;
@@ -55,6 +56,11 @@ impl Folder {
     pub fn vocabulary(&self) -> PathBuf {
         let (lines, tokenizer) = (self.file(VOCABULARY), self.file(TOKENIZER));
         if !lines.exists() && tokenizer.exists() { tokenizer } else { lines }
+    }
+
+    /// The pieces of its vocabulary, by their numbers.
+    pub fn pieces(&self) -> Result<Vec<String>> {
+        Ok(tokenizer::read_file(&self.vocabulary(), self.config.family.tokenizer())?)
     }
 
     /// A file in it.
@@ -75,12 +81,8 @@ impl Folder {
 
     /// Refuses another vocabulary than that of `expected`: ids mean the same to both only with the same one.
     pub fn same_vocabulary(&self, expected: &Self) -> Result<()> {
-        let read = |file: &Path| {
-            let bytes = read_vocabulary(file)?;
-            Ok::<_, Error>(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect::<Vec<_>>())
-        };
         let (file, as_in) = (self.vocabulary(), expected.vocabulary());
-        let (lines, wanted) = (read(&file)?, read(&as_in)?);
+        let (lines, wanted) = (self.pieces()?, expected.pieces()?);
         let as_in = |what: &str| format!("{what}, as in {}", as_in.display());
         if let Some(line) = (0..lines.len().min(wanted.len())).find(|&it| lines[it] != wanted[it]) {
             let field = format!("line {}", line + 1);
@@ -109,10 +111,9 @@ impl Folder {
             write_tensors(&to.join(WEIGHTS), tensors, kind)?;
             let from = self.file(CONFIG);
             let config = fs::read(&from).map_err(Error::read(&from))?;
-            for (name, bytes) in [(CONFIG, config), (VOCABULARY, read_vocabulary(&self.vocabulary())?)] {
-                fs::write(to.join(name), bytes).map_err(Error::write(&to.join(name)))?;
-            }
-            Ok(())
+            fs::write(to.join(CONFIG), config).map_err(Error::write(&to.join(CONFIG)))?;
+            tokenizer::write(&to.join(VOCABULARY), &self.pieces()?)
+                .map_err(Error::write(&to.join(VOCABULARY)))
         })
     }
 
@@ -161,12 +162,13 @@ pub fn write(path: &Path, config: &Config, head: &Head, tensors: &Tensors, vocab
     fs::write(&file, text).map_err(Error::write(&file))?;
     write_tensors(&path.join(WEIGHTS), tensors, WeightKind::F32)?;
     let file = path.join(VOCABULARY);
-    fs::write(&file, read_vocabulary(vocabulary)?).map_err(Error::write(&file))
+    let pieces = tokenizer::read_file(vocabulary, config.family.tokenizer())?;
+    tokenizer::write(&file, &pieces).map_err(Error::write(&file))
 }
 
 /// Reads a safetensors file into f32 (integers stay as they are); refuses numbers that are not finite.
 pub fn read_tensors(file: &Path) -> Result<Tensors> {
-    parse_tensors(file, &fs::read(file).map_err(Error::read(file))?)
+    parse_tensors(file, &read_bytes(file, MAX_WEIGHT_FILE)?)
 }
 
 /// The same of the bytes of such a file; `file` is for messages.

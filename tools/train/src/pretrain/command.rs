@@ -117,8 +117,8 @@ impl Run {
         processes: Processes,
     ) -> Result<Self> {
         let tokenizer = WordPieceTokenizer::read(&settings.data.vocabulary)?;
-        if tokenizer.size as i64 > settings.model.vocab_size {
-            let found = format!("{} tokens", tokenizer.size);
+        if tokenizer.size() as i64 > settings.model.vocab_size {
+            let found = format!("{} tokens", tokenizer.size());
             let expected = format!("at most model.vocab_size, {}", settings.model.vocab_size);
             return Err(Error::field(&settings.data.vocabulary, "lines", found, expected));
         }

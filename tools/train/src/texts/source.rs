@@ -11,7 +11,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::augment::Augment;
 use super::order::Part;
 use crate::classification::{EncodedExample, UNLABELLED, encode};
-use crate::data::{Source, WordPieceTokenizer, open_text};
+use crate::data::{LabelAs, Source, WordPieceTokenizer, open_text};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 use crate::run::Waiting;
@@ -45,6 +45,12 @@ pub struct TextSource {
     /// need labels, it is `label`.
     #[serde(default)]
     pub label: Option<String>,
+    /// See [`Source::delimiter`].
+    #[serde(default)]
+    pub delimiter: Option<String>,
+    /// See [`Source::label_as`].
+    #[serde(default)]
+    pub label_as: Option<LabelAs>,
     /// See [`Source::labels`].
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -226,6 +232,8 @@ impl TextSource {
             labels: self.labels.clone(),
             skip: self.skip.clone(),
             only: self.only.clone(),
+            delimiter: self.delimiter.clone(),
+            label_as: self.label_as,
             knows: self.knows.clone(),
             leave_out: self.leave_out.clone(),
             ..Source::new(self.path.clone())
