@@ -25,6 +25,7 @@ fn main() -> Result<(), String> {
     let torch = env::var_os("LIBTORCH").map(PathBuf::from);
     let torch =
         torch.ok_or("LIBTORCH is not set; setup prints what to export: eval \"$(tools/train/setup)\"")?;
+    link_path(&torch);
     let mut build = cc::Build::new();
     build.cpp(true).std("c++17").warnings(false).file(SOURCE).include(STAND_INS);
     build.include(torch.join("include")).include(torch.join("include/torch/csrc/api/include"));
@@ -39,6 +40,18 @@ fn main() -> Result<(), String> {
         }
     }
     build.try_compile("electra_distributed").map_err(|error| error.to_string())
+}
+
+/// Lets the executable find libtorch, and libtorch what it needs, without `LD_LIBRARY_PATH`: the old kind of path, which counts
+/// for the libraries of a library, too.
+fn link_path(torch: &Path) {
+    let wheels = torch.parent().map(|wheels| wheels.join("nvidia"));
+    let folders = wheels.and_then(|nvidia| nvidia.read_dir().ok()).into_iter().flatten().flatten();
+    let libraries = folders.map(|folder| folder.path().join("lib")).filter(|folder| folder.is_dir());
+    println!("cargo::rustc-link-arg=-Wl,--disable-new-dtags");
+    for folder in std::iter::once(torch.join("lib")).chain(libraries) {
+        println!("cargo::rustc-link-arg=-Wl,-rpath,{}", folder.display());
+    }
 }
 
 fn has_nccl(wheels: &Path) -> bool {
