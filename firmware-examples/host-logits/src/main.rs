@@ -80,12 +80,14 @@ fn logits(model: &Model<'_>, ids: &[u16], max_tokens: usize) -> Result<Vec<f32>,
 }
 
 fn verdict(model: &Model<'_>, logits: &[f32]) -> Result<String, Box<dyn Error>> {
-    let (best, greatest) = (0..logits.len())
-        .map(|index| (index, logits[index]))
-        .fold((0, f32::NEG_INFINITY), |best, next| if next.1 > best.1 { next } else { best });
-    let sum: f64 = logits.iter().map(|logit| (f64::from(*logit) - f64::from(greatest)).exp()).sum();
+    let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let of = |logit: &f32| (f64::from(*logit) - f64::from(greatest)).exp();
+    let sum: f64 = logits.iter().map(of).sum();
+    let scores: Vec<f32> = logits.iter().map(|logit| (of(logit) / sum) as f32).collect();
+    // Of equal scores the first.
+    let best = (0..scores.len()).rev().max_by(|a, b| scores[*a].total_cmp(&scores[*b])).unwrap_or(0);
     let label = model.labels().nth(best).ok_or("labels: fewer than logits")?;
-    Ok(format!("{label} {:.4}", 1.0 / sum))
+    Ok(format!("{label} {:.4}", scores[best]))
 }
 
 /// The text with brackets around the words of suspicious tokens, given with their bytes.

@@ -2,33 +2,29 @@
 
 use core::fmt;
 
+use electra_core::verdict;
+
 /// The likeliest label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// Index of the label; of equal ones the first.
+    /// Index of the label; of equal scores the first.
     pub label: usize,
     /// Its probability.
     pub score: Score,
 }
 
 impl Verdict {
-    /// Softmax over the logits, as the host's library computes it: in f64, with `libm`'s `exp`.
+    /// Label and score by the rules of the host's library.
     ///
     /// `None` where there are fewer than two logits, or one is not finite.
     #[must_use]
     pub fn new(logits: &[f32]) -> Option<Self> {
-        if logits.len() < 2 || logits.iter().any(|logit| !logit.is_finite()) {
+        if logits.len() < 2 {
             return None;
         }
-        let (mut label, mut greatest) = (0, f32::NEG_INFINITY);
-        for (index, logit) in logits.iter().enumerate() {
-            if *logit > greatest {
-                (label, greatest) = (index, *logit);
-            }
-        }
-        // The greatest logit's own term is 1.
-        let sum: f64 = logits.iter().map(|logit| libm::exp(f64::from(*logit) - f64::from(greatest))).sum();
-        Some(Self { label, score: Score::new(1.0 / sum) })
+        let logits = verdict::finite(logits).ok()?;
+        let (label, score) = verdict::likeliest(verdict::softmax(logits).map(|score| score as f32))?;
+        Some(Self { label, score: Score::new(f64::from(score)) })
     }
 }
 
@@ -75,6 +71,12 @@ mod tests {
     fn equal_logits_share() {
         let verdict = Verdict::new(&[3.0; 4]).unwrap();
         assert_eq!((verdict.label, verdict.score.to_string().as_str()), (0, "0.2500"));
+    }
+
+    #[test]
+    fn scores_that_are_equal_in_f32_are_equal() {
+        let verdict = Verdict::new(&[0.125, f32::from_bits(0.125f32.to_bits() + 1)]).unwrap();
+        assert_eq!((verdict.label, verdict.score.to_string().as_str()), (0, "0.5000"));
     }
 
     #[test]

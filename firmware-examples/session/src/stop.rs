@@ -11,7 +11,7 @@ pub enum Stop {
     Model(ModelError),
     /// The model is for something else: what was expected.
     Head(&'static str),
-    /// The arena is too small, or the model changed under the engine.
+    /// The arena is too small, or a logit is not finite, or the model changed under the engine.
     Run(RunError),
     /// Logits without a verdict.
     Logits,
@@ -34,7 +34,7 @@ impl fmt::Display for Stop {
             Self::Model(error) => write!(f, "model: {error}"),
             Self::Head(expected) => write!(f, "model: no {expected}"),
             Self::Run(error) => write!(f, "{error}"),
-            Self::Logits => f.write_str("logits: not finite, or not as many as labels"),
+            Self::Logits => f.write_str("logits: not finite, or not as many as labels or tokens"),
         }
     }
 }

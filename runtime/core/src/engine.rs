@@ -8,6 +8,7 @@ use crate::config::HeadKind;
 use crate::kernels::Kernels;
 use crate::model::{Model, ModelError};
 use crate::team::{Alone, Team};
+use crate::verdict;
 
 /// Runs a model in an arena that the caller lends.
 ///
@@ -55,13 +56,13 @@ impl<'a, 'm> Engine<'a, 'm> {
     /// Runs one sequence, `[CLS]` and `[SEP]` included, and returns its logits: one a label, or one a token.
     ///
     /// # Errors
-    /// When there are no ids, more than fit, or one beyond the vocabulary.
+    /// When there are no ids, more than fit, or one beyond the vocabulary, or a logit is not finite.
     pub fn run(&mut self, ids: &[u16]) -> Result<&[f32], RunError> {
         let run = self.steps.begin(&[ids], self.max_tokens.into(), self.arena)?;
         for step in self.steps.all() {
             self.steps.run(step, run, self.arena)?;
         }
-        self.steps.logits(run, self.arena)
+        verdict::finite(self.steps.logits(run, self.arena)?)
     }
 }
 
@@ -173,7 +174,8 @@ impl<T: Team> Steps<'_, '_, T> {
         Ok(())
     }
 
-    /// The logits that [`Step::Head`] left in the arena, those of each sequence after those of the one before.
+    /// The logits that [`Step::Head`] left in the arena, those of each sequence after those of the one before. They are
+    /// not checked; [`verdict::finite`] does that for each sequence.
     ///
     /// # Errors
     /// When the arena is not the one that the run began with.
@@ -181,8 +183,8 @@ impl<T: Team> Steps<'_, '_, T> {
         Ok(Workspace::carve(self.model.config(), self.capacity(run), arena)?.logits)
     }
 
-    /// For measurement: the two GEMMs of a layer's feed-forward block for `tokens` rows, without what stands between
-    /// them, over whatever the arena holds. Returns their multiply-accumulates.
+    /// For measurement: the two GEMMs of a layer's feed-forward block as a run of `tokens` tokens computes them, without
+    /// what stands between them, over whatever the arena holds. Returns their multiply-accumulates.
     ///
     /// # Errors
     /// When the arena is too small for a run of so many tokens, or the model has no such layer.
@@ -190,8 +192,9 @@ impl<T: Team> Steps<'_, '_, T> {
         let config = self.model.config();
         let run = Run { tokens, sequences: 1 };
         let Workspace { scratch, .. } = Workspace::carve(config, self.capacity(run), arena)?;
-        blocks::feed_forward::gemms(self.kernels, config, &self.model.layer(layer)?, tokens, scratch)?;
-        Ok(2 * (tokens * config.hidden_size * config.intermediate_size) as u64)
+        let rows = if self.first_only(layer) { run.sequences } else { tokens };
+        blocks::feed_forward::gemms(self.kernels, config, &self.model.layer(layer)?, rows, scratch)?;
+        Ok(2 * (rows * config.hidden_size * config.intermediate_size) as u64)
     }
 
     /// Whether after this layer only the first row of each sequence is read: the last layer of a classifier. That layer
@@ -240,6 +243,11 @@ pub enum RunError {
         /// Ids there are.
         vocab_size: usize,
     },
+    /// A logit is infinite or no number.
+    NotFinite {
+        /// Its index: of a label, or of a token of the sequence.
+        index: usize,
+    },
     /// The arena cannot hold the run.
     Arena(ArenaError),
     /// The model's bytes changed since they were parsed.
@@ -266,6 +274,10 @@ impl fmt::Display for RunError {
             Self::Token { position, id, vocab_size } => {
                 write!(f, "token id {id} at position {position}, expected below {vocab_size}")
             }
+            Self::NotFinite { index } => write!(
+                f,
+                "logit {index} is not finite, expected a finite number: the weights of the model are too large for this text"
+            ),
             Self::Arena(error) => write!(f, "{error}"),
             Self::Model(error) => write!(f, "model: {error}"),
         }

@@ -19,6 +19,7 @@ mod math;
 pub mod model;
 mod team;
 pub mod tokenizer;
+pub mod verdict;
 
 pub use arena::{ALIGNMENT as ARENA_ALIGNMENT, ArenaError, Capacity, Phase, arena_bytes, arena_parts};
 pub use config::{Config, ConfigError, HeadKind};

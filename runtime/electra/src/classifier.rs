@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use electra_core::HeadKind;
+use electra_core::{HeadKind, RunError, verdict};
 
 use crate::engine::{Engine, EngineOptions};
 use crate::error::Error;
@@ -40,7 +40,7 @@ pub struct Classifier {
 /// What a classifier says of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Classification {
-    /// The likeliest label.
+    /// The likeliest label, of equal ones the first: that of the first entry of [`Classification::ranked`].
     pub label: Arc<str>,
     /// Its probability, 0 to 1.
     pub score: f32,
@@ -64,10 +64,11 @@ pub struct LabelScore {
 }
 
 impl Classification {
-    /// Labels and probabilities, the likeliest first.
+    /// Labels and probabilities, the likeliest first, equal ones in the model's order.
     #[must_use]
     pub fn ranked(&self) -> Vec<LabelScore> {
         let mut ranked = self.scores.clone();
+        // A stable sort: the first of equal ones stays the first, as `verdict::likeliest` has it.
         ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
         ranked
     }
@@ -107,7 +108,7 @@ impl Classifier {
     /// probabilities are averaged, each window weighted by the tokens that it adds.
     ///
     /// # Errors
-    /// When the text is longer than 4 GiB.
+    /// When the text is longer than 4 GiB, or its logits are not finite.
     pub fn classify(&mut self, text: &str) -> Result<Classification, Error> {
         // As many answers as texts: one.
         self.classify_all(&[text]).pop().expect("an answer")
@@ -143,7 +144,7 @@ impl Classifier {
         answers
             .map(|(tally, coverage)| match &failure {
                 Some(error) => Err(Error::Engine(error.to_string())),
-                None => Ok(tally.classification(labels, coverage?)),
+                None => tally.classification(labels, coverage?),
             })
             .collect()
     }
@@ -163,40 +164,51 @@ impl Classifier {
 
 /// What the windows of a text have said so far.
 struct Tally {
-    /// Of each label the sum of its probabilities, each times its window's weight.
-    sums: Vec<f64>,
+    /// Of each label the mean of its probabilities, weighted by their windows.
+    means: Vec<f64>,
+    /// Weight of all windows so far.
     total: f64,
+    /// Why a window has no probabilities.
+    failure: Option<RunError>,
 }
 
 impl Tally {
     fn new(labels: usize) -> Self {
-        Self { sums: vec![0.0; labels], total: 0.0 }
+        Self { means: vec![0.0; labels], total: 0.0, failure: None }
     }
 
-    /// Adds `weight` times the softmax of `logits`. `libm` and not the system's `exp`, so that every machine prints the
-    /// same scores.
+    /// Adds a window.
     fn add(&mut self, logits: &[f32], weight: f64) {
-        let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let exponentials = logits.iter().map(|logit| libm::exp(f64::from(logit - greatest)));
-        let sum: f64 = exponentials.clone().sum();
-        for (to, exponential) in self.sums.iter_mut().zip(exponentials) {
-            *to += weight * exponential / sum;
-        }
+        let logits = match verdict::finite(logits) {
+            Ok(logits) => logits,
+            Err(error) => {
+                self.failure.get_or_insert(error);
+                return;
+            }
+        };
         self.total += weight;
+        // 1 for the first window: a text of one window has its softmax to the bit, as on the firmware.
+        let share = weight / self.total;
+        for (mean, probability) in self.means.iter_mut().zip(verdict::softmax(logits)) {
+            *mean += (probability - *mean) * share;
+        }
     }
 
-    fn classification(self, labels: &[Arc<str>], coverage: Coverage) -> Classification {
-        let total = self.total;
+    fn classification(self, labels: &[Arc<str>], coverage: Coverage) -> Result<Classification, Error> {
+        if let Some(error) = self.failure {
+            return Err(error.into());
+        }
         let scores: Vec<_> = labels
             .iter()
-            .zip(self.sums)
-            .map(|(label, sum)| LabelScore { label: label.clone(), score: (sum / total) as f32 })
+            .zip(self.means)
+            .map(|(label, mean)| LabelScore { label: label.clone(), score: mean as f32 })
             .collect();
-        let best = scores.iter().max_by(|a, b| a.score.total_cmp(&b.score));
+        let best = verdict::likeliest(scores.iter().map(|entry| entry.score));
         // `Config::validate` refuses models without labels.
-        let (label, score) = best.map_or((Arc::from(""), 0.0), |best| (best.label.clone(), best.score));
+        let (label, score) =
+            best.map_or((Arc::from(""), 0.0), |(index, score)| (scores[index].label.clone(), score));
         let (tokens, windows, truncated) = (coverage.tokens, coverage.windows, coverage.truncated);
-        Classification { label, score, scores, tokens, windows, truncated }
+        Ok(Classification { label, score, scores, tokens, windows, truncated })
     }
 }
 

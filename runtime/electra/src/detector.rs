@@ -69,7 +69,7 @@ impl Detector {
     /// which it has more context.
     ///
     /// # Errors
-    /// When the text is longer than 4 GiB.
+    /// When the text is longer than 4 GiB, or its logits are not finite.
     pub fn detect(&mut self, text: &str) -> Result<Detection, Error> {
         let Self { engine, windows } = self;
         let file = engine.file().clone();

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use electra_core::verdict;
+
 /// Bins of the calibration error.
 const BINS: usize = 15;
 /// Quantile of the normal distribution for a two-sided 95 % interval.
@@ -17,8 +19,7 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     fn predicted(&self) -> (usize, f32) {
-        let ranked = self.scores.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
-        ranked.unwrap_or((0, 0.0))
+        verdict::likeliest(self.scores.iter().copied()).unwrap_or((0, 0.0))
     }
 }
 

@@ -29,27 +29,30 @@ pub(crate) fn run(args: &DetectArgs) -> Result<(), Failure> {
     let (mut good, mut bad) = (0u64, 0u64);
     for row in rows {
         let row = row?;
-        match &row.content {
-            Ok(content) => {
+        let line = args.input.line_number(row.line);
+        let rendered = row.content.and_then(|content| {
+            let detection = detector.detect(&content.text).map_err(|error| error.to_string())?;
+            Ok(if args.json {
+                render_json(line, &content.text, &detection)
+            } else {
+                render(&content.text, &detection, coloured)
+            })
+        });
+        match rendered {
+            Ok(rendered) => {
                 good += 1;
-                let detection = detector.detect(&content.text)?;
-                let rendered = if args.json {
-                    render_json(args.input.line_number(row.line), &content.text, &detection)
-                } else {
-                    render(&content.text, &detection, coloured)
-                };
                 output.line(&rendered, 1)?;
             }
             Err(problem) => {
                 bad += 1;
-                output.bad_row(&source, row.line, problem);
+                output.bad_row(&source, row.line, &problem);
             }
         }
     }
     output.finish()?;
     match bad {
         0 => Ok(()),
-        _ => Err(Failure::Partly(format!("{bad} of {} rows could not be read", good + bad))),
+        _ => Err(Failure::Partly(format!("{bad} of {} rows could not be judged", good + bad))),
     }
 }
 

@@ -1,0 +1,71 @@
+//! From logits to a label: the rules that the library, the command and the firmware share.
+
+use crate::engine::RunError;
+
+/// The logits of one sequence, if all of them are finite.
+///
+/// # Errors
+/// [`RunError::NotFinite`] with the first that is not: weights of the model overflow on this sequence.
+pub fn finite(logits: &[f32]) -> Result<&[f32], RunError> {
+    match logits.iter().position(|logit| !logit.is_finite()) {
+        Some(index) => Err(RunError::NotFinite { index }),
+        None => Ok(logits),
+    }
+}
+
+/// The probability of each label: softmax over finite logits. In f64 and with `libm`'s `exp`, so that every machine has
+/// the same bits.
+pub fn softmax(logits: &[f32]) -> impl Iterator<Item = f64> {
+    let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exponential = move |logit: &f32| libm::exp(f64::from(*logit) - f64::from(greatest));
+    let sum: f64 = logits.iter().map(exponential).sum();
+    logits.iter().map(move |logit| exponential(logit) / sum)
+}
+
+/// Index and score of the likeliest label, `None` where there are no labels. Of equal scores the first wins: scores are
+/// compared as they are reported, in f32, whatever the difference of the logits behind them.
+pub fn likeliest(scores: impl IntoIterator<Item = f32>) -> Option<(usize, f32)> {
+    scores.into_iter().enumerate().reduce(|best, next| if next.1 > best.1 { next } else { best })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_finite_is_named() {
+        assert_eq!(finite(&[]), Ok(&[][..]));
+        assert_eq!(finite(&[f32::MAX, f32::MIN, -0.0]), Ok(&[f32::MAX, f32::MIN, -0.0][..]));
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            assert_eq!(finite(&[1.0, bad, bad]), Err(RunError::NotFinite { index: 1 }));
+        }
+    }
+
+    #[test]
+    fn the_first_of_equal_scores_wins() {
+        assert_eq!(likeliest([]), None);
+        assert_eq!(likeliest([0.25; 4]), Some((0, 0.25)));
+        assert_eq!(likeliest([0.1, 0.4, 0.1, 0.4]), Some((1, 0.4)));
+        assert_eq!(likeliest([0.0, -0.0]), Some((0, 0.0)));
+    }
+
+    #[test]
+    fn logits_that_differ_by_less_than_scores_can_tell_are_equal() {
+        let logits = [0.125, f32::from_bits(0.125f32.to_bits() + 1)];
+        let scores: Vec<f32> = softmax(&logits).map(|score| score as f32).collect();
+        assert_eq!(scores, [0.5, 0.5]);
+        assert_eq!(likeliest(scores), Some((0, 0.5)));
+    }
+
+    #[test]
+    fn two_labels_follow_the_logistic_function() {
+        for step in -200..=200 {
+            let difference = step as f32 / 16.0;
+            let scores: Vec<f64> = softmax(&[0.5, 0.5 + difference]).collect();
+            // The softmax of two logits, through another function of the standard library.
+            let second = 0.5 + 0.5 * (f64::from(difference) / 2.0).tanh();
+            assert!((scores[1] - second).abs() < 1e-15 && (scores[0] + second - 1.0).abs() < 1e-15);
+        }
+        assert_eq!(softmax(&[f32::MIN, f32::MAX]).collect::<Vec<_>>(), [0.0, 1.0]);
+    }
+}
