@@ -34,10 +34,10 @@ impl Texts {
     /// Reads a file, or begins to read standard input for '-'.
     ///
     /// # Errors
-    /// When the file cannot be read, is not UTF-8, or has no text.
+    /// When the file cannot be read, is not UTF-8, or has no text, or the system starts no thread.
     pub fn open(path: &Path) -> Result<Self, String> {
         if path == Path::new("-") {
-            return Ok(Self::stream(BufReader::new(io::stdin())));
+            return Self::stream(BufReader::new(io::stdin()));
         }
         let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
         Self::file(&bytes).map_err(|error| format!("{}: {error}", path.display()))
@@ -57,9 +57,9 @@ impl Texts {
 
     /// A thread reads, so that the program can be stopped while nobody writes. A few lines wait here, then the writer
     /// waits.
-    fn stream(mut input: impl BufRead + Send + 'static) -> Self {
+    fn stream(mut input: impl BufRead + Send + 'static) -> Result<Self, String> {
         let (sender, receiver) = sync_channel(16);
-        thread::spawn(move || {
+        let read = move || {
             for number in 1u64.. {
                 let mut line = Vec::new();
                 let read = input.read_until(b'\n', &mut line);
@@ -73,8 +73,10 @@ impl Texts {
                     return;
                 }
             }
-        });
-        Self::Stream(receiver)
+        };
+        let thread = thread::Builder::new().name("texts".to_string()).spawn(read);
+        thread.map_err(|error| format!("no thread could be started: {error}"))?;
+        Ok(Self::Stream(receiver))
     }
 
     /// The next text; of a file, the first one comes after the last one.
@@ -152,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_stream_is_read_once_and_a_bad_line_skipped() {
-        let mut texts = Texts::stream(&b"one\n\n\xff\ntwo"[..]);
+        let mut texts = Texts::stream(&b"one\n\n\xff\ntwo"[..]).expect("a thread");
         assert_eq!(wait_for_next(&mut texts), Next::Text("one".to_string()));
         let bad = "standard input: line 3: byte 0 is not UTF-8, expected text";
         assert_eq!(wait_for_next(&mut texts), Next::Failed(bad.to_string()));

@@ -1,5 +1,6 @@
 //! Rows through a number of workers and out again in input order.
 
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread;
@@ -13,6 +14,9 @@ const ROWS_PER_WORKER: usize = 32;
 /// Calls `work` on `together` rows at a time with one of `workers`, in parallel, and `done` with each result in input order.
 ///
 /// `done` is also told when a batch ends, with `None`, so that output can be flushed.
+///
+/// # Errors
+/// When the system starts no thread, when the input fails, and what `done` says.
 pub(crate) fn run<W: Send, T: Send>(
     workers: &mut [W],
     rows: Rows,
@@ -23,7 +27,7 @@ pub(crate) fn run<W: Send, T: Send>(
     let size = workers.len() * ROWS_PER_WORKER;
     let (sender, receiver) = sync_channel(size);
     // Not joined: it may wait for standard input long after nobody wants the rows any more.
-    thread::spawn(move || rows.map(|row| sender.send(row)).take_while(Result::is_ok).for_each(drop));
+    spawn("reader", move || rows.map(|row| sender.send(row)).take_while(Result::is_ok).for_each(drop))?;
     while let Ok(first) = receiver.recv() {
         let mut batch = Vec::with_capacity(size);
         let mut failure = None;
@@ -37,7 +41,7 @@ pub(crate) fn run<W: Send, T: Send>(
                 }
             }
         }
-        for (row, result) in run_batch(workers, batch, together, &work) {
+        for (row, result) in run_batch(workers, batch, together, &work)? {
             done(Some((row, result)))?;
         }
         done(None)?;
@@ -53,10 +57,10 @@ fn run_batch<W: Send, T: Send>(
     batch: Vec<Row>,
     together: usize,
     work: &(impl Fn(&mut W, &[Row]) -> Vec<T> + Sync),
-) -> Vec<(Row, T)> {
+) -> Result<Vec<(Row, T)>, Failure> {
     if let [worker] = workers {
         let results: Vec<T> = batch.chunks(together).flat_map(|rows| work(worker, rows)).collect();
-        return batch.into_iter().zip(results).collect();
+        return Ok(batch.into_iter().zip(results).collect());
     }
     let next = AtomicUsize::new(0);
     let take = |worker: &mut W| {
@@ -71,19 +75,43 @@ fn run_batch<W: Send, T: Send>(
         }
         results
     };
-    let mut results: Vec<(usize, T)> = thread::scope(|scope| {
-        let threads: Vec<_> = workers.iter_mut().map(|worker| scope.spawn(|| take(worker))).collect();
+    let outcome: Result<Vec<(usize, T)>, Failure> = thread::scope(|scope| {
+        let take = &take;
+        let start = |worker| {
+            let thread = thread::Builder::new().name("worker".to_owned());
+            let started = thread.spawn_scoped(scope, move || take(worker));
+            if started.is_err() {
+                // Nothing is left for those who have started: their results are not wanted any more.
+                next.store(usize::MAX / 2, Ordering::Relaxed);
+            }
+            started
+        };
+        let threads: io::Result<Vec<_>> = workers.iter_mut().map(start).collect();
+        let threads = threads.map_err(|error| not_started(&error))?;
         // A worker's panic goes on in this thread.
-        threads
-            .into_iter()
-            .flat_map(|thread| match thread.join() {
-                Ok(results) => results,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-            .collect()
+        let results = threads.into_iter().flat_map(|thread| match thread.join() {
+            Ok(results) => results,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        Ok(results.collect())
     });
+    let mut results = outcome?;
     results.sort_unstable_by_key(|(index, _)| *index);
-    batch.into_iter().zip(results).map(|(row, (_, result))| (row, result)).collect()
+    Ok(batch.into_iter().zip(results).map(|(row, (_, result))| (row, result)).collect())
+}
+
+/// Starts a thread that nobody waits for.
+///
+/// # Errors
+/// When the system starts none.
+pub(crate) fn spawn(name: &str, task: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(task);
+    thread.map(drop).map_err(|error| not_started(&error))
+}
+
+/// In the words of `electra::Error::Thread`, which says it of threads that share a run.
+fn not_started(error: &io::Error) -> Failure {
+    Failure::run(format_args!("no thread could be started: {error}"))
 }
 
 /// Cores that this process may use.

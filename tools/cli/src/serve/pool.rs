@@ -11,6 +11,7 @@ use super::{Refusal, log};
 use crate::commands::classify::{ROWS_TOGETHER, open_classifiers, render_json};
 use crate::failure::Failure;
 use crate::output::one_line;
+use crate::workers::spawn;
 
 /// Bytes of texts that a worker takes at a time. Packing helps texts of a few tokens; longer ones would only wait for
 /// each other.
@@ -147,11 +148,6 @@ impl Pool {
 
 fn path_of(classifiers: &[Classifier]) -> PathBuf {
     classifiers.first().map(|classifier| classifier.engine().file().path().to_path_buf()).unwrap_or_default()
-}
-
-fn spawn(name: &str, task: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
-    let thread = thread::Builder::new().name(name.to_owned()).spawn(task);
-    thread.map(drop).map_err(|error| Failure::run(format_args!("no thread could be started: {error}")))
 }
 
 fn work(shared: &Shared, index: usize, mut classifier: Classifier) {

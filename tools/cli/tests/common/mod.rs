@@ -1,4 +1,5 @@
 //! Runs the command as a user does.
+#![allow(dead_code, reason = "each file of tests uses a part of it")]
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
