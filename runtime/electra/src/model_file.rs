@@ -1,6 +1,6 @@
 //! A model file and the view over it, in one value that can be shared between engines.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -78,7 +78,8 @@ impl ModelFile {
     /// Maps and verifies a model file; the weights are not copied.
     ///
     /// # Errors
-    /// When the file cannot be opened, or is no intact model file of this version.
+    /// When the file cannot be opened, is no regular file, or is no intact model file of this version. A pipe is refused
+    /// at once, without waiting for its writer.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let map = map(path).map_err(|source| Error::Io { path: path.to_path_buf(), source })?;
@@ -167,15 +168,41 @@ fn named_by_environment() -> Option<PathBuf> {
 
 #[allow(unsafe_code)]
 fn map(path: &Path) -> io::Result<Mmap> {
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_dir() {
-        return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a directory, expected a model file"));
-    }
-    if metadata.len() == 0 {
+    let file = open_regular(path)?;
+    if file.metadata()?.len() == 0 {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "is empty, expected a model file"));
     }
     // SAFETY: the map is read-only and private; that nobody truncates the file meanwhile is what the docs of
     // `ModelFile` ask for, as every user of mapped files must.
     unsafe { Mmap::map(&file) }
+}
+
+/// Opens a file that can be mapped, and nothing else: opening a pipe waits for its writer, and opening a device may move
+/// it. Looked at before it is opened, and again afterwards, since another file may have come to the path meanwhile.
+fn open_regular(path: &Path) -> io::Result<File> {
+    expect_regular(&fs::metadata(path)?)?;
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(libc::O_NONBLOCK);
+    }
+    let file = options.open(path)?;
+    expect_regular(&file.metadata()?)?;
+    Ok(file)
+}
+
+fn expect_regular(metadata: &fs::Metadata) -> io::Result<()> {
+    let found = match metadata.file_type() {
+        found if found.is_file() => return Ok(()),
+        found if found.is_dir() => "a directory",
+        #[cfg(unix)]
+        found if std::os::unix::fs::FileTypeExt::is_fifo(&found) => "a pipe",
+        #[cfg(unix)]
+        found if std::os::unix::fs::FileTypeExt::is_socket(&found) => "a socket",
+        _ => "a device",
+    };
+    let problem = format!("is {found}, expected a model file, which is a regular file");
+    Err(io::Error::new(io::ErrorKind::InvalidInput, problem))
 }

@@ -247,6 +247,18 @@ fn a_reload_takes_a_good_model_and_leaves_a_bad_one() {
         assert!(notice.contains("reload failed") && notice.contains("model.electra"), "{notice}");
         assert_eq!(client.ask(SENTENCE), answer);
     }
+    // What is no file, and would make a reload wait for ever.
+    let fifo = folder.path().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo starts").success());
+    fs::rename(&fifo, &path).expect("renamed");
+    daemon.signal("HUP");
+    daemon.expect_notice("RELOADING=1");
+    let notice = daemon.expect_notice("READY=1");
+    assert!(
+        notice.contains("reload failed") && notice.contains("is a pipe, expected a model file"),
+        "{notice}"
+    );
+    assert_eq!(client.ask(SENTENCE), answer);
     // Another label shows that another model answers.
     put(&relabelled(good));
     daemon.signal("HUP");
@@ -254,7 +266,7 @@ fn a_reload_takes_a_good_model_and_leaves_a_bad_one() {
     daemon.expect_notice("READY=1");
     assert_eq!(client.ask(SENTENCE), answer.replace("POSITIVE", "PLEASANT"));
     let log = daemon.stop();
-    assert_eq!(log.matches("reload failed").count(), 3, "{log}");
+    assert_eq!(log.matches("reload failed").count(), 4, "{log}");
     assert!(log.contains("model.electra, reloaded"), "{log}");
 }
 
