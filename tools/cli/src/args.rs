@@ -8,6 +8,8 @@ use std::path::PathBuf;
 #[cfg(unix)]
 use std::time::Duration;
 
+#[cfg(unix)]
+use clap::ArgGroup;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use electra::EngineKind;
 use electra_core::MAX_WORKERS;
@@ -196,9 +198,10 @@ pub(crate) struct ProfileArgs {
 
 #[cfg(unix)]
 #[derive(Args)]
+#[command(group(ArgGroup::new("listener").args(["socket", "tcp"]).required(true).multiple(true)))]
 pub(crate) struct ServeArgs {
     /// Unix socket to listen on; the umask decides who may connect
-    #[arg(long, value_name = "PATH", required_unless_present = "tcp")]
+    #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
     /// Loopback address to listen on, for instance 127.0.0.1:7070
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_loopback)]
@@ -208,6 +211,9 @@ pub(crate) struct ServeArgs {
     /// Answer with JSON lines
     #[arg(long)]
     pub json: bool,
+    /// Take JSON lines, too: {"id": 7, "text": "..."}; the answers are those of --json with the request's id
+    #[arg(long)]
+    pub json_requests: bool,
     /// Cut long texts; without this they are classified in overlapping windows
     #[arg(long)]
     pub truncate: bool,
@@ -226,8 +232,8 @@ pub(crate) struct ServeArgs {
     /// Time from a request to its answer, after which it is answered 'error deadline'
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
     pub deadline: Duration,
-    /// Time without a whole line, or without an answer being read, after which a client is disconnected
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_seconds)]
+    /// Time without a whole line, or without an answer being read, after which a client is disconnected; 0 for no limit
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_seconds_or_none)]
     pub idle: Duration,
 }
 
@@ -399,6 +405,15 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().filter(|seconds| *seconds > 0.0 && *seconds <= MOST);
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     duration.ok_or_else(|| format!("expected seconds, more than 0 and at most {MOST}"))
+}
+
+/// The same, or 0, which says that there is no limit.
+#[cfg(unix)]
+fn parse_seconds_or_none(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(0.0) => Ok(Duration::ZERO),
+        _ => parse_seconds(text).map_err(|problem| format!("{problem}; or 0 for no limit")),
+    }
 }
 
 /// Opens the model that the command line names, or the default.

@@ -77,7 +77,7 @@ fn classify_rows(classifier: &mut Classifier, rows: &[Row]) -> Vec<Result<Classi
 /// `number` is the line of the input, for joining answers with it.
 fn render(args: &ClassifyArgs, number: Option<u64>, text: &str, classification: &Classification) -> String {
     if args.json {
-        let mut answer = answer(text, classification, args.top_k);
+        let mut answer = render_json(text, classification, args.top_k);
         set_line(&mut answer, number);
         return answer.to_string();
     }
@@ -102,15 +102,6 @@ fn render(args: &ClassifyArgs, number: Option<u64>, text: &str, classification: 
     line
 }
 
-/// One JSON object on one line, with all scores or the first `top_k`.
-pub(crate) fn render_json(
-    text: &str,
-    classification: &Classification,
-    top_k: Option<NonZeroUsize>,
-) -> String {
-    answer(text, classification, top_k).to_string()
-}
-
 /// Names the line of the input in an answer of it.
 pub(crate) fn set_line(answer: &mut Value, line: Option<u64>) {
     if let Some(line) = line {
@@ -118,7 +109,8 @@ pub(crate) fn set_line(answer: &mut Value, line: Option<u64>) {
     }
 }
 
-fn answer(text: &str, classification: &Classification, top_k: Option<NonZeroUsize>) -> Value {
+/// One JSON object, with all scores or the first `top_k`.
+pub(crate) fn render_json(text: &str, classification: &Classification, top_k: Option<NonZeroUsize>) -> Value {
     let ranked = classification.ranked();
     let shown = top_k.map_or(ranked.len(), NonZeroUsize::get);
     let scores: Vec<_> = ranked

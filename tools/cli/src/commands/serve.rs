@@ -5,7 +5,7 @@ use electra::ClassifierOptions;
 use crate::args::ServeArgs;
 use crate::commands::classify::ROWS_TOGETHER;
 use crate::failure::Failure;
-use crate::serve::{Limits, Listener, Loader, Pool, Server, Signals, Systemd};
+use crate::serve::{Limits, Listener, Loader, Pool, Protocol, Server, Signals, Systemd};
 
 pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
     if args.engine.pin {
@@ -23,7 +23,12 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
         workers: args.threads.get(),
     };
     let poll = mio::Poll::new().map_err(|error| Failure::run(format_args!("poll: {error}")))?;
-    let pool = Pool::start(loader, args.queue.get(), args.json, Server::waker(&poll)?)?;
+    let protocol = match (args.json_requests, args.json) {
+        (true, _) => Protocol::JsonRequests,
+        (false, true) => Protocol::JsonAnswers,
+        (false, false) => Protocol::Plain,
+    };
+    let pool = Pool::start(loader, args.queue.get(), protocol, Server::waker(&poll)?)?;
     let mut listeners = Vec::new();
     if let Some(path) = &args.socket {
         listeners.push(Listener::unix(path)?);
@@ -35,7 +40,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
         connections: args.connections.get(),
         line_bytes: args.line_bytes.get(),
         deadline: args.deadline,
-        idle: args.idle,
+        idle: Some(args.idle).filter(|idle| !idle.is_zero()),
     };
-    Server::new(poll, listeners, signals, systemd, pool, limits, args.json)?.run()
+    Server::new(poll, listeners, signals, systemd, pool, limits, protocol)?.run()
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use mio::event::Event;
 
 use super::listener::Stream;
+use super::protocol::Id;
 
 /// Capacity that an idle connection keeps in each direction; more is given back when a long line is done.
 const KEPT_BYTES: usize = 4096;
@@ -29,13 +30,16 @@ pub(crate) struct Connection {
     pub pending: Option<Pending>,
     /// Closes once its output is written.
     pub closing: bool,
-    /// When it last gave a line or took an answer.
-    pub quiet_since: Instant,
+    /// When it last gave a line, got an answer or took a part of one.
+    quiet_since: Instant,
+    /// Rounds in which it was read although it had been quiet for too long.
+    last_rounds: u32,
 }
 
 /// A request under way.
-#[derive(Clone, Copy)]
 pub(crate) struct Pending {
+    /// What its answer repeats.
+    pub id: Id,
     /// Tells its answer from late ones.
     pub serial: u64,
     pub deadline: Instant,
@@ -67,11 +71,16 @@ impl Connection {
             pending: None,
             closing: false,
             quiet_since: now,
+            last_rounds: 0,
         }
     }
 
     pub(crate) fn stream(&mut self) -> &mut dyn Stream {
         &mut *self.stream
+    }
+
+    pub(crate) fn into_stream(self) -> Box<dyn Stream> {
+        self.stream
     }
 
     pub(crate) fn note(&mut self, event: &Event) {
@@ -83,6 +92,40 @@ impl Connection {
     /// Whether nobody is there to read an answer.
     pub(crate) fn is_gone(&self) -> bool {
         self.gone
+    }
+
+    /// Whether the client will notice by itself that the connection is closed: it sends no more, so nothing that it sends
+    /// can be lost.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended || self.gone
+    }
+
+    /// When the client last showed that it is there.
+    pub(crate) fn quiet_since(&self) -> Instant {
+        self.quiet_since
+    }
+
+    pub(crate) fn stirs(&mut self, now: Instant) {
+        self.quiet_since = now;
+        self.last_rounds = 0;
+    }
+
+    /// Whether everything was looked at that a client has sent who has been quiet for too long. A client that sends without
+    /// an end of a line has `most` rounds from then on.
+    pub(crate) fn was_heard_out(&mut self, most: u32) -> bool {
+        self.last_rounds += 1;
+        !self.is_readable() || self.last_rounds > most
+    }
+
+    /// Writes though the poll has not said that the socket takes anything; whether it took something.
+    ///
+    /// # Errors
+    /// When the client is gone.
+    pub(crate) fn insist(&mut self, now: Instant) -> io::Result<bool> {
+        let before = self.output.len();
+        self.writable = true;
+        self.flush(now)?;
+        Ok(self.output.len() < before)
     }
 
     /// Whether a read may give something.
@@ -164,8 +207,9 @@ impl Connection {
         }
     }
 
-    /// Puts a line into the output; [`Connection::flush`] writes it.
-    pub(crate) fn answer(&mut self, line: &str) {
+    /// Puts a line into the output; [`Connection::flush`] writes it. From now on the client has time to read it.
+    pub(crate) fn answer(&mut self, line: &str, now: Instant) {
+        self.stirs(now);
         self.output.extend_from_slice(line.as_bytes());
         self.output.push(b'\n');
     }
@@ -180,7 +224,7 @@ impl Connection {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     self.output.drain(..written);
-                    self.quiet_since = now;
+                    self.stirs(now);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -12,9 +12,25 @@ use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use crate::failure::Failure;
 
 /// A client's end of either kind of socket.
-pub(crate) trait Stream: Read + Write + Source {}
-impl Stream for UnixStream {}
-impl Stream for TcpStream {}
+pub(crate) trait Stream: Read + Write + Source {
+    /// Tells the client that nothing more comes; what it sends can still be read.
+    ///
+    /// # Errors
+    /// When the client is gone.
+    fn end_output(&self) -> io::Result<()>;
+}
+
+impl Stream for UnixStream {
+    fn end_output(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
+
+impl Stream for TcpStream {
+    fn end_output(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
 
 /// A bound socket; a Unix one takes its file with it when it goes.
 pub(crate) enum Listener {

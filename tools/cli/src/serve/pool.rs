@@ -7,8 +7,9 @@ use std::thread;
 
 use electra::{Classification, Classifier, ClassifierOptions, Error};
 
-use super::{Refusal, log};
-use crate::commands::classify::{ROWS_TOGETHER, open_classifiers, render_json};
+use super::log;
+use super::protocol::{Id, Protocol, Refusal};
+use crate::commands::classify::{ROWS_TOGETHER, open_classifiers};
 use crate::failure::Failure;
 use crate::output::one_line;
 use crate::workers::spawn;
@@ -34,6 +35,7 @@ impl Loader {
 /// A text to classify.
 pub(crate) struct Job {
     pub ticket: Ticket,
+    pub id: Id,
     pub text: String,
 }
 
@@ -68,7 +70,7 @@ struct Shared {
     changed: Condvar,
     reports: Mutex<Vec<Report>>,
     waker: mio::Waker,
-    json: bool,
+    protocol: Protocol,
 }
 
 struct State {
@@ -85,7 +87,7 @@ impl Pool {
     pub(crate) fn start(
         loader: Loader,
         most_waiting: usize,
-        json: bool,
+        protocol: Protocol,
         waker: mio::Waker,
     ) -> Result<Self, Failure> {
         let classifiers = loader.load()?;
@@ -93,7 +95,7 @@ impl Pool {
         let fresh = classifiers.iter().map(|_| None).collect();
         let state = Mutex::new(State { jobs: VecDeque::with_capacity(most_waiting.min(1024)), fresh });
         let shared =
-            Arc::new(Shared { state, changed: Condvar::new(), reports: Mutex::default(), waker, json });
+            Arc::new(Shared { state, changed: Condvar::new(), reports: Mutex::default(), waker, protocol });
         for (index, classifier) in classifiers.into_iter().enumerate() {
             let shared = Arc::clone(&shared);
             spawn("worker", move || work(&shared, index, classifier))?;
@@ -161,7 +163,7 @@ fn work(shared: &Shared, index: usize, mut classifier: Classifier) {
                 let reports = jobs
                     .iter()
                     .zip(answers)
-                    .map(|(job, answer)| Report::Answer(job.ticket, guard.0.render(&job.text, answer)));
+                    .map(|(job, answer)| Report::Answer(job.ticket, guard.0.render(job, answer)));
                 guard.0.report(reports);
             }
         }
@@ -196,12 +198,9 @@ impl Shared {
         }
     }
 
-    fn render(&self, text: &str, answer: Result<Classification, Error>) -> Result<String, Refusal> {
+    fn render(&self, job: &Job, answer: Result<Classification, Error>) -> Result<String, Refusal> {
         let answer = answer.map_err(|error| Refusal::Run(one_line(&error.to_string())))?;
-        if self.json {
-            return Ok(render_json(text, &answer, None));
-        }
-        Ok(format!("{}\t{:.4}", one_line(&answer.label), answer.score))
+        Ok(self.protocol.answer(&job.id, &job.text, &answer))
     }
 
     fn report(&self, reports: impl IntoIterator<Item = Report>) {

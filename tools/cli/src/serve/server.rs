@@ -6,24 +6,33 @@ use std::time::{Duration, Instant};
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::connection::{Connection, Line, Pending};
+use super::farewell::Farewells;
 use super::listener::{Listener, Stream};
 use super::pool::{Job, Report, Ticket};
-use super::{Pool, Refusal, Signals, Systemd, log};
+use super::protocol::{Id, Protocol, Refusal, Request};
+use super::{Pool, Signals, Systemd, log};
 use crate::failure::Failure;
 
 const WAKER: Token = Token(0);
 const SIGNALS: Token = Token(1);
 const FIRST_LISTENER: usize = 2;
 const FIRST_CONNECTION: usize = 16;
+const FIRST_FAREWELL: usize = usize::MAX / 2;
 
+/// Events of one poll; if there are as many, there may be more.
+const EVENTS: usize = 256;
 /// Bytes of one read, and reads and clients taken in one round: nobody is kept waiting by one who floods.
 const CHUNK_BYTES: usize = 16 * 1024;
 const CHUNKS_A_ROUND: usize = 4;
 const CLIENTS_A_ROUND: usize = 64;
 /// Time until clients are taken again after the system had no descriptor for one.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
-/// Time for the last answers to be written, after the last deadline.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// Time that a client has to notice that its connection is closed.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// The same when the daemon ends; also the time for the last answers to be written, after the last deadline.
+const LAST_FAREWELL: Duration = Duration::from_secs(1);
+/// Rounds of reading after a timer has run out: eight megabytes, more than lies in a socket.
+const LAST_ROUNDS: u32 = 128;
 
 /// What clients may use.
 #[derive(Clone, Copy)]
@@ -34,8 +43,8 @@ pub(crate) struct Limits {
     pub line_bytes: usize,
     /// From a request to its answer.
     pub deadline: Duration,
-    /// Without a whole line, or without an answer being read.
-    pub idle: Duration,
+    /// Without a whole line, or without an answer being read; `None` for any time.
+    pub idle: Option<Duration>,
 }
 
 /// The daemon.
@@ -51,14 +60,19 @@ pub(crate) struct Server {
     systemd: Systemd,
     pool: Pool,
     limits: Limits,
-    json: bool,
+    protocol: Protocol,
     connections: Vec<Option<Connection>>,
+    farewells: Farewells,
     chunk: Box<[u8]>,
     serial: u64,
     reloading: bool,
     reload_again: bool,
     /// When the daemon ends at the latest, once it was told to.
     end: Option<Instant>,
+    /// Whether everything was looked at that happened before it was told so.
+    end_seen: bool,
+    /// Rounds since the end.
+    last_rounds: u32,
     counts: Counts,
 }
 
@@ -89,7 +103,7 @@ impl Server {
         systemd: Systemd,
         pool: Pool,
         limits: Limits,
-        json: bool,
+        protocol: Protocol,
     ) -> Result<Self, Failure> {
         let mut register = || {
             let registry = poll.registry();
@@ -110,13 +124,16 @@ impl Server {
             systemd,
             pool,
             limits,
-            json,
+            protocol,
             connections: Vec::new(),
+            farewells: Farewells::default(),
             chunk: vec![0; CHUNK_BYTES].into(),
             serial: 0,
             reloading: false,
             reload_again: false,
             end: None,
+            end_seen: false,
+            last_rounds: 0,
             counts: Counts::default(),
         })
     }
@@ -130,41 +147,36 @@ impl Server {
             log(format_args!("listening on {}, model {}", listener.name(), self.pool.model.display()));
         }
         self.systemd.ready(&format!("model {}", self.pool.model.display()));
-        let mut events = Events::with_capacity(256);
+        let mut events = Events::with_capacity(EVENTS);
         let mut again = false;
         loop {
-            let timeout = if again { Some(Duration::ZERO) } else { self.timeout(Instant::now()) };
-            match self.poll.poll(&mut events, timeout) {
-                Err(error) if error.kind() != ErrorKind::Interrupted => return Err(poll_failure(&error)),
-                _ => {}
-            }
-            for event in &events {
-                match event.token() {
-                    WAKER => {}
-                    SIGNALS => self.signals.drain(),
-                    Token(token) if token < FIRST_CONNECTION => {
-                        self.waiting.iter_mut().skip(token - FIRST_LISTENER).take(1).for_each(|w| *w = true);
-                    }
-                    Token(token) => {
-                        if let Some(Some(connection)) = self.connections.get_mut(token - FIRST_CONNECTION) {
-                            connection.note(event);
-                        }
-                    }
-                }
-            }
+            // The process may be held up anywhere. What has happened before this moment is seen by the poll below, so a timer
+            // is judged by it and not by the time at which it is looked at.
+            let seen_until = Instant::now();
+            let timeout = if again { Some(Duration::ZERO) } else { self.timeout(seen_until) };
+            let all_seen = match self.poll.poll(&mut events, timeout) {
+                Ok(()) => events.iter().count() < EVENTS,
+                Err(error) if error.kind() == ErrorKind::Interrupted => false,
+                Err(error) => return Err(poll_failure(&error)),
+            };
+            self.note(&events);
+            self.end_seen = all_seen && self.end.is_some();
             let now = Instant::now();
             if self.heed_signals(now) {
                 break;
             }
-            self.take_reports()?;
-            self.expire(now);
-            again = false;
+            self.take_reports(now)?;
+            again = !all_seen;
             for index in 0..self.connections.len() {
                 again |= self.advance(index, now);
             }
+            if all_seen {
+                again |= self.expire(seen_until, now);
+            }
+            again |= self.farewells.advance(&mut self.chunk, seen_until);
             // After who leaves has made room; new clients have their turn in the next round.
             again |= self.accept(now);
-            if self.end.is_some_and(|end| now >= end || self.connections.iter().all(Option::is_none)) {
+            if self.is_over(seen_until, again) {
                 break;
             }
         }
@@ -173,14 +185,47 @@ impl Server {
         Ok(())
     }
 
+    fn note(&mut self, events: &Events) {
+        for event in events {
+            match event.token() {
+                WAKER => {}
+                SIGNALS => self.signals.drain(),
+                Token(token) if token < FIRST_CONNECTION => {
+                    self.waiting.iter_mut().skip(token - FIRST_LISTENER).take(1).for_each(|w| *w = true);
+                }
+                Token(token) if token >= FIRST_FAREWELL => self.farewells.note(token - FIRST_FAREWELL),
+                Token(token) => {
+                    if let Some(Some(connection)) = self.connections.get_mut(token - FIRST_CONNECTION) {
+                        connection.note(event);
+                    }
+                }
+            }
+        }
+    }
+
     /// Time until something is due.
     fn timeout(&self, now: Instant) -> Option<Duration> {
-        let idle = self.limits.idle;
-        let of_clients = self.connections.iter().flatten().map(|connection| {
-            connection.pending.map_or(connection.quiet_since + idle, |pending| pending.deadline)
-        });
+        let of_clients =
+            self.connections.iter().flatten().filter_map(|connection| match &connection.pending {
+                Some(pending) => Some(pending.deadline),
+                None => self.limits.idle.map(|idle| connection.quiet_since() + idle),
+            });
         let of_listeners = self.waiting.contains(&true).then_some(self.accept_from);
-        of_clients.chain(of_listeners).chain(self.end).min().map(|due| due.saturating_duration_since(now))
+        let due = of_clients.chain(of_listeners).chain(self.farewells.due()).chain(self.end).min();
+        due.map(|due| due.saturating_duration_since(now))
+    }
+
+    /// Whether the daemon was told to end, and everybody has left or the time for it is over.
+    fn is_over(&mut self, seen_until: Instant, again: bool) -> bool {
+        let Some(end) = self.end else { return false };
+        if self.connections.iter().all(Option::is_none) && self.farewells.is_empty() {
+            return true;
+        }
+        if seen_until < end {
+            return false;
+        }
+        self.last_rounds += 1;
+        !again || self.last_rounds > LAST_ROUNDS
     }
 
     /// Whether to end at once.
@@ -198,13 +243,21 @@ impl Server {
         if self.end.is_some() {
             return true;
         }
+        self.end = Some(now + self.limits.deadline + LAST_FAREWELL);
+        self.farewells.hurry(now + LAST_FAREWELL);
+        // Who has connected until now is told, too.
+        self.waiting.fill(true);
+        for _ in 0..LAST_ROUNDS {
+            if !self.accept(now) {
+                break;
+            }
+        }
         // Closed and their files removed, so that a successor can start.
         self.listeners.clear();
         self.waiting.clear();
         self.held = None;
         log("stopping: what waits is answered first");
         self.systemd.stopping();
-        self.end = Some(now + self.limits.deadline + FAREWELL);
         false
     }
 
@@ -233,10 +286,10 @@ impl Server {
         }
     }
 
-    fn take_reports(&mut self) -> Result<(), Failure> {
+    fn take_reports(&mut self, now: Instant) -> Result<(), Failure> {
         for report in self.pool.reports() {
             match report {
-                Report::Answer(ticket, answer) => self.answer(ticket, answer),
+                Report::Answer(ticket, answer) => self.answer(ticket, answer, now),
                 Report::Reload(outcome) => self.reloaded(outcome),
                 Report::Lost => return Err(Failure::run("a thread has panicked, see above")),
             }
@@ -245,48 +298,69 @@ impl Server {
     }
 
     /// Hands an answer to its client, unless the client is gone or was answered at the deadline.
-    fn answer(&mut self, ticket: Ticket, answer: Result<String, Refusal>) {
+    fn answer(&mut self, ticket: Ticket, answer: Result<String, Refusal>, now: Instant) {
         let Some(Some(connection)) = self.connections.get_mut(ticket.connection) else { return };
-        if connection.pending.is_none_or(|pending| pending.serial != ticket.serial) {
+        let Some(pending) = connection.pending.take_if(|pending| pending.serial == ticket.serial) else {
             return;
-        }
-        connection.pending = None;
+        };
         match answer {
             Ok(line) => {
                 self.counts.answers += 1;
-                connection.answer(&line);
+                connection.answer(&line, now);
             }
             Err(refusal) => {
                 self.counts.refusals += 1;
-                connection.answer(&refusal.render(self.json));
+                connection.answer(&self.protocol.refuse(&pending.id, &refusal), now);
             }
         }
     }
 
-    /// Answers requests whose time is over and sends clients away who have been quiet for too long.
-    fn expire(&mut self, now: Instant) {
+    /// Answers requests whose time was over before `seen_until`, and sends clients away who had been quiet for too long by
+    /// then. All that has happened until then was looked at; whether there is more to look at.
+    fn expire(&mut self, seen_until: Instant, now: Instant) -> bool {
+        let mut again = false;
         for index in 0..self.connections.len() {
             let Some(Some(connection)) = self.connections.get_mut(index) else { continue };
-            if let Some(Pending { serial, deadline }) = connection.pending {
-                if deadline <= now {
-                    let ticket = Ticket { connection: index, serial };
-                    self.pool.withdraw(ticket);
-                    self.answer(
-                        ticket,
-                        Err(Refusal::Deadline { seconds: self.limits.deadline.as_secs_f64() }),
-                    );
+            if let Some(Pending { serial, deadline, .. }) = connection.pending {
+                if deadline > seen_until {
+                    continue;
                 }
-            } else if connection.quiet_since + self.limits.idle <= now {
+                let ticket = Ticket { connection: index, serial };
+                self.pool.withdraw(ticket);
+                let refusal = Refusal::Deadline { seconds: self.limits.deadline.as_secs_f64() };
+                self.answer(ticket, Err(refusal), now);
+            } else {
+                let Some(idle) = self.limits.idle else { continue };
+                if connection.quiet_since() + idle > seen_until {
+                    continue;
+                }
                 if connection.has_output() {
-                    self.close(index);
-                } else {
-                    let refusal = Refusal::Idle { seconds: self.limits.idle.as_secs_f64() };
-                    connection.answer(&refusal.render(self.json));
-                    connection.closing = true;
-                    self.counts.refusals += 1;
+                    again |= self.insist(index, now);
+                    continue;
                 }
+                if !connection.was_heard_out(LAST_ROUNDS) {
+                    continue;
+                }
+                let refusal = Refusal::Idle { seconds: idle.as_secs_f64() };
+                connection.answer(&self.protocol.refuse(&Id::Null, &refusal), now);
+                connection.closing = true;
+                self.counts.refusals += 1;
             }
+            again |= self.advance(index, now);
         }
+        again
+    }
+
+    /// Sends a client away that has not read its answers, unless it has just begun to: a poll tells of room in a socket
+    /// only when there is much. Whether it could go on.
+    fn insist(&mut self, index: usize, now: Instant) -> bool {
+        let Some(Some(connection)) = self.connections.get_mut(index) else { return false };
+        match connection.insist(now) {
+            Ok(true) => return self.advance(index, now),
+            Ok(false) => self.part(index, now),
+            Err(_) => drop(self.close(index)),
+        }
+        false
     }
 
     /// Takes clients who wait; whether there were any.
@@ -313,6 +387,8 @@ impl Server {
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => self.waiting[index] = false,
                     ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
+                    // There may be no descriptor left: those of clients who were told everything come first.
+                    _ if self.farewells.close_oldest() => {}
                     _ => {
                         log(format_args!("{}: {error}", self.listeners[index].name()));
                         self.accept_from = now + ACCEPT_PAUSE;
@@ -338,9 +414,11 @@ impl Server {
             }
             None => {
                 self.counts.refusals += 1;
-                let line = Refusal::Connections { most: self.limits.connections }.render(self.json);
+                let refusal = Refusal::Connections { most: self.limits.connections };
+                let line = self.protocol.refuse(&Id::Null, &refusal);
                 // A new socket has room for a line.
                 drop(stream.write(format!("{line}\n").as_bytes()));
+                self.bid_farewell(stream, now);
                 return;
             }
         };
@@ -356,8 +434,12 @@ impl Server {
         match self.try_advance(index, now) {
             Ok(Progress::Waits) => false,
             Ok(Progress::CouldGoOn) => true,
+            Ok(Progress::Done) => {
+                self.part(index, now);
+                false
+            }
             // A broken connection concerns nobody else.
-            Ok(Progress::Done) | Err(_) => {
+            Err(_) => {
                 self.close(index);
                 false
             }
@@ -382,31 +464,41 @@ impl Server {
                 return Ok(Progress::Waits);
             }
             if let Some(line) = connection.next_line(self.limits.line_bytes) {
-                connection.quiet_since = now;
-                let outcome = match line {
-                    Line::TooLong => Err(Refusal::Line { most: self.limits.line_bytes }),
-                    Line::Invalid { at } => Err(Refusal::Utf8 { at }),
-                    Line::Text(_) if self.end.is_some() => Err(Refusal::Stopping),
-                    Line::Text(text) => {
-                        self.serial += 1;
-                        self.pool
-                            .submit(Job { ticket: Ticket { connection: index, serial: self.serial }, text })
-                    }
+                connection.stirs(now);
+                let request = match line {
+                    Line::TooLong => Err((Id::Null, Refusal::Line { most: self.limits.line_bytes })),
+                    Line::Invalid { at } => Err((Id::Null, Refusal::Utf8 { at })),
+                    Line::Text(line) => self.protocol.request(line),
                 };
-                match outcome {
-                    Ok(()) => {
-                        let deadline = now + self.limits.deadline;
-                        connection.pending = Some(Pending { serial: self.serial, deadline });
+                let outcome = request.and_then(|Request { id, text }| {
+                    if self.end.is_some() {
+                        return Err((id, Refusal::Stopping));
                     }
-                    Err(refusal) => {
+                    self.serial += 1;
+                    let ticket = Ticket { connection: index, serial: self.serial };
+                    match self.pool.submit(Job { ticket, id: id.clone(), text }) {
+                        Ok(()) => Ok(id),
+                        Err(refusal) => Err((id, refusal)),
+                    }
+                });
+                match outcome {
+                    Ok(id) => {
+                        let deadline = now + self.limits.deadline;
+                        connection.pending = Some(Pending { id, serial: self.serial, deadline });
+                    }
+                    Err((id, refusal)) => {
                         self.counts.refusals += 1;
-                        connection.answer(&refusal.render(self.json));
+                        connection.answer(&self.protocol.refuse(&id, &refusal), now);
                     }
                 }
             } else if connection.is_exhausted() {
                 return Ok(Progress::Done);
             } else if !connection.is_readable() {
-                return Ok(if self.end.is_some() { Progress::Done } else { Progress::Waits });
+                return Ok(match self.end {
+                    None => Progress::Waits,
+                    Some(_) if self.end_seen => Progress::Done,
+                    Some(_) => Progress::CouldGoOn,
+                });
             } else if chunks == CHUNKS_A_ROUND {
                 return Ok(Progress::CouldGoOn);
             } else {
@@ -416,15 +508,28 @@ impl Server {
         }
     }
 
-    fn close(&mut self, index: usize) {
-        let Some(slot) = self.connections.get_mut(index) else { return };
-        if let Some(mut connection) = slot.take() {
-            if let Some(Pending { serial, .. }) = connection.pending {
-                self.pool.withdraw(Ticket { connection: index, serial });
-            }
-            // Closing a descriptor ends its registration, too.
-            drop(self.poll.registry().deregister(connection.stream()));
+    /// Ends a connection so that its client gets everything that was written.
+    fn part(&mut self, index: usize, now: Instant) {
+        let connection = self.close(index).filter(|connection| !connection.has_ended());
+        if let Some(connection) = connection {
+            self.bid_farewell(connection.into_stream(), now);
         }
+    }
+
+    fn bid_farewell(&mut self, stream: Box<dyn Stream>, now: Instant) {
+        let time = if self.end.is_some() { LAST_FAREWELL } else { FAREWELL };
+        self.farewells.add(self.poll.registry(), FIRST_FAREWELL, stream, now + time);
+    }
+
+    /// Takes a connection out; its client is gone when it is dropped.
+    fn close(&mut self, index: usize) -> Option<Connection> {
+        let mut connection = self.connections.get_mut(index)?.take()?;
+        if let Some(Pending { serial, .. }) = connection.pending {
+            self.pool.withdraw(Ticket { connection: index, serial });
+        }
+        // Only a descriptor that was closed cannot be deregistered.
+        drop(self.poll.registry().deregister(connection.stream()));
+        Some(connection)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `electra serve` as a service manager runs it.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -85,6 +86,13 @@ impl Daemon {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("read");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a figure");
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    }
+
+    /// Waits for the end; the folder with its socket and whatever else was put there.
+    pub fn end_and_keep_folder(mut self) -> tempfile::TempDir {
+        assert!(self.child.wait().expect("waited").success(), "{}", self.log());
+        drop(fs::remove_file(self.folder.path().join("notify")));
+        std::mem::replace(&mut self.folder, tempfile::tempdir().expect("a folder"))
     }
 
     /// Waits for the end; the log.

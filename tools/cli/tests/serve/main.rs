@@ -1,14 +1,19 @@
 //! `electra serve` as its clients and its service manager see it.
 #![cfg(target_os = "linux")]
 
+mod closing;
 #[path = "../common/mod.rs"]
 mod common;
 mod daemon;
 mod load;
+#[path = "../common/models.rs"]
+mod models;
+mod requests;
+mod timers;
 
 use std::fs;
 use std::io::{BufReader, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::Duration;
@@ -19,6 +24,16 @@ use daemon::{Client, Daemon, PATIENCE};
 /// A second of work or more, within the longest line.
 fn long_text() -> String {
     "an honest film ".repeat(4000)
+}
+
+fn free_port() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port")
+}
+
+fn connect_tcp(port: SocketAddr) -> Client<TcpStream> {
+    let stream = TcpStream::connect(port).expect("connected");
+    stream.set_read_timeout(Some(PATIENCE)).expect("set");
+    Client(BufReader::new(stream))
 }
 
 fn model() -> std::path::PathBuf {
@@ -91,12 +106,12 @@ fn tcp_is_for_this_machine() {
         expect_code(&output, 2);
         assert!(stderr(&output).contains(problem), "{}", stderr(&output));
     }
-    expect_code(&run(&["serve"]), 2);
-    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
+    let output = run(&["serve"]);
+    expect_code(&output, 2);
+    assert!(stderr(&output).contains("<--socket <PATH>|--tcp <ADDRESS:PORT>>"), "{}", stderr(&output));
+    let port = free_port();
     let daemon = Daemon::start(&["--tcp", &port.to_string()]);
-    let stream = TcpStream::connect(port).expect("connected");
-    stream.set_read_timeout(Some(PATIENCE)).expect("set");
-    assert_eq!(Client(BufReader::new(stream)).ask(SENTENCE), daemon.ask(SENTENCE));
+    assert_eq!(connect_tcp(port).ask(SENTENCE), daemon.ask(SENTENCE));
     let output = run(&["serve", "--tcp", &port.to_string()]);
     expect_code(&output, 1);
     assert!(stderr(&output).contains(&port.to_string()), "{}", stderr(&output));
@@ -122,6 +137,21 @@ fn bad_lines_are_answered_and_the_next_ones_too() {
         .as_deref(),
         Some(r#"{"error":"utf8","message":"invalid UTF-8 found at byte 0, expected text"}"#)
     );
+}
+
+#[test]
+fn a_text_whose_logits_overflow_is_answered_with_an_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = models::overflowing(folder.path(), "classifier");
+    let daemon = Daemon::start(&["--model", &model]);
+    let mut client = daemon.connect();
+    for _ in 0..2 {
+        assert!(
+            client.ask("the and").starts_with("error run: logit 0 is not finite, expected a finite number")
+        );
+    }
+    let model = models::undecided(folder.path(), "classifier");
+    assert_eq!(Daemon::start(&["--model", &model]).ask("the"), "neutral\t0.4223");
 }
 
 #[test]
