@@ -315,3 +315,19 @@ fn what_the_arena_held_before_changes_no_bit() {
         }
     }
 }
+
+#[test]
+fn the_gemms_that_are_timed_are_those_of_a_run() {
+    for labels in [Some(3), None] {
+        let file = model_file(&pack(&Sizes { labels, ..Sizes::TINY }.checkpoint(33)));
+        let Sizes { hidden, intermediate, layers, .. } = Sizes::TINY;
+        for tokens in [1, 17, 40] {
+            // A classifier's last layer computes the row of [CLS] alone.
+            let rows = if labels.is_some() { (layers - 1) * tokens + 1 } else { layers * tokens };
+            for mut engine in all_engines(&file, 40) {
+                let (_, macs) = engine.time_gemms(tokens).unwrap_or_else(|error| panic!("{error}"));
+                assert_eq!(macs, 2 * (rows * hidden * intermediate) as u64, "{labels:?}, {tokens} tokens");
+            }
+        }
+    }
+}

@@ -188,7 +188,7 @@ pub(crate) struct ProfileArgs {
     /// Tokens to run, with [CLS] and [SEP]: the text's, repeated or cut [default: as many as the text has]
     #[arg(long, value_name = "N")]
     pub tokens: Option<usize>,
-    /// Runs of which to take the median
+    /// Runs, of which each step counts with its smallest time: other work on the machine only adds to it
     #[arg(long, value_name = "N", default_value = "100")]
     pub runs: NonZeroUsize,
     /// Write one JSON object

@@ -46,33 +46,41 @@ struct Profile {
     runs: usize,
     /// Int8 multiply-accumulates a second of a loop that does nothing else, on one core.
     peak: f64,
-    /// Each step with its median time.
+    fastest: Fastest,
+}
+
+/// The smallest times of several runs. What else the machine does only adds to a time, so the smallest of many is near what
+/// the work itself takes, while the median of a busy machine is the time of the work and of something else.
+#[derive(Default)]
+struct Fastest {
     steps: Vec<(Step, Duration)>,
-    /// The feed-forward GEMMs of all layers: median time and multiply-accumulates.
-    gemms: (Duration, u64),
+    /// The feed-forward GEMMs of all layers: time and multiply-accumulates.
+    gemms: Option<(Duration, u64)>,
+}
+
+impl Fastest {
+    fn add(&mut self, steps: Vec<(Step, Duration)>, gemms: (Duration, u64)) {
+        if self.steps.is_empty() {
+            self.steps = steps;
+        } else {
+            for (fastest, (_, time)) in self.steps.iter_mut().zip(steps) {
+                fastest.1 = fastest.1.min(time);
+            }
+        }
+        self.gemms = Some(self.gemms.map_or(gemms, |fastest| fastest.min(gemms)));
+    }
 }
 
 impl Profile {
     fn measure(engine: &mut Engine, ids: &[u16], runs: usize) -> Result<Self, Failure> {
         let mut peak = 0f64;
-        let mut runs_of_step: Vec<Vec<(Step, Duration)>> = Vec::new();
-        let mut gemms = Vec::new();
+        let mut fastest = Fastest::default();
         engine.time_steps(ids)?;
         // Peak and steps by turns, so that they meet the same moods of the machine.
         for _ in 0..runs {
             peak = peak.max(multiply_rate(engine.kernels()));
-            let run = engine.time_steps(ids)?;
-            runs_of_step.resize_with(run.len(), Vec::new);
-            for (times, step) in runs_of_step.iter_mut().zip(run) {
-                times.push(step);
-            }
-            gemms.push(engine.time_gemms(ids.len())?);
+            fastest.add(engine.time_steps(ids)?, engine.time_gemms(ids.len())?);
         }
-        let steps = runs_of_step.into_iter().filter_map(|mut times| {
-            times.sort_unstable_by_key(|(_, time)| *time);
-            times.get(times.len() / 2).copied()
-        });
-        gemms.sort_unstable();
         Ok(Self {
             kernels: engine.kernels(),
             config: *engine.file().model().config(),
@@ -80,8 +88,7 @@ impl Profile {
             threads: engine.threads(),
             runs,
             peak,
-            steps: steps.collect(),
-            gemms: gemms.get(gemms.len() / 2).copied().unwrap_or_default(),
+            fastest,
         })
     }
 
@@ -95,7 +102,7 @@ impl Profile {
             };
             Row { name, time: *time, macs: self.config.step_macs(*step, self.tokens) }
         };
-        self.steps.iter().map(row).collect()
+        self.fastest.steps.iter().map(row).collect()
     }
 
     fn total(&self) -> Row {
@@ -105,7 +112,8 @@ impl Profile {
     }
 
     fn gemms(&self) -> Row {
-        Row { name: "feed-forward GEMMs alone".to_owned(), time: self.gemms.0, macs: self.gemms.1 }
+        let (time, macs) = self.fastest.gemms.unwrap_or_default();
+        Row { name: "feed-forward GEMMs alone".to_owned(), time, macs }
     }
 
     fn text(&self) -> String {
@@ -116,13 +124,18 @@ impl Profile {
                 self.kernels.name(),
                 self.peak / 1e9
             ),
-            format!("{} tokens, {} threads, median of {} runs", self.tokens, self.threads, self.runs),
+            format!(
+                "{} tokens, {} threads, of each step the smallest time of {} runs",
+                self.tokens, self.threads, self.runs
+            ),
             format!("{:<26}{:>10}{:>8}{:>10}{:>10}{:>9}", "", "ms", "share", "M MACs", "G MACs/s", "of peak"),
         ];
         let line = |row: &Row, threads: usize| {
             let share = 100.0 * row.time.as_secs_f64() / total.time.as_secs_f64();
+            // The time of one thread is no share of that of several.
+            let share = if threads == self.threads { format!("{share:.1} %") } else { "-".to_owned() };
             format!(
-                "{:<26}{:>10.4}{:>6.1} %{:>10.2}{:>10.1}{:>7.1} %",
+                "{:<26}{:>10.4}{:>8}{:>10.2}{:>10.1}{:>7.1} %",
                 row.name,
                 1e3 * row.time.as_secs_f64(),
                 share,
@@ -152,6 +165,7 @@ impl Profile {
             "tokens": self.tokens,
             "threads": self.threads,
             "runs": self.runs,
+            "statistic": "smallest",
             "steps": self.rows().iter().map(|step| row(step, self.threads)).collect::<Vec<_>>(),
             "total": row(&self.total(), self.threads),
             "feed_forward_gemms": row(&self.gemms(), 1),
@@ -185,5 +199,24 @@ fn multiply_rate(kernels: Kernels) -> f64 {
             return macs as f64 / time.as_secs_f64();
         }
         rounds *= 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run of ten units, of which the GEMMs are six, on a machine that holds up every second or third of them.
+    #[test]
+    fn a_busy_machine_does_not_make_a_part_longer_than_the_whole() {
+        let unit = Duration::from_micros(100);
+        let mut fastest = Fastest::default();
+        for run in 0..20u32 {
+            let [step, gemms] = [1 + run % 3 % 2 * 4, 1 + u32::from(run % 3 > 0) * 2];
+            let steps = vec![(Step::Attention(0), 4 * unit * step), (Step::FeedForward(0), 6 * unit)];
+            fastest.add(steps, (6 * unit * gemms, 1000));
+        }
+        assert_eq!(fastest.steps, [(Step::Attention(0), 4 * unit), (Step::FeedForward(0), 6 * unit)]);
+        assert_eq!(fastest.gemms, Some((6 * unit, 1000)));
     }
 }

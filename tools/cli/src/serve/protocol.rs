@@ -92,10 +92,13 @@ fn request_of(mut object: Map<String, Value>) -> Result<Request, (Id, Refusal)> 
     Err((id, Refusal::Request(problem)))
 }
 
-/// The parser counts lines, of which there is one.
+/// The parser counts lines, of which there is one, and calls half of a character an unfinished escape.
 fn problem_of(error: &serde_json::Error) -> String {
     let message = error.to_string();
-    let message = message.rsplit_once(" at line ").map_or(&*message, |(message, _)| message);
+    let message = match message.rsplit_once(" at line ").map_or(&*message, |(message, _)| message) {
+        "unexpected end of hex escape" | "lone leading surrogate in hex escape" => "lone surrogate found",
+        message => message,
+    };
     format!("{} at byte {}, expected {{\"id\": ..., \"text\": \"...\"}}", shortened(message), error.column())
 }
 
@@ -209,7 +212,8 @@ mod tests {
             ("fine", "null", "expected ident at byte 2"),
             ("[1]", "null", "invalid type: sequence, expected a map"),
             (r#"{"id":1,"text":"a"} x"#, "null", "trailing characters at byte 21"),
-            (r#"{"id":1,"text":"\ud800"}"#, "null", "lone leading surrogate"),
+            (r#"{"id":1,"text":"\ud800"}"#, "null", "lone surrogate found at byte 23"),
+            (r#"{"id":1,"text":"\ude00\ud83d"}"#, "null", "lone surrogate found"),
             (r#"{"id":1}"#, "1", "no field text found"),
             (r#"{"id":"b","text":7}"#, "\"b\"", "text: a number found, expected a string"),
             (r#"{"id":2,"text":null}"#, "2", "text: null found"),

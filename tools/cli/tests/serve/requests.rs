@@ -121,10 +121,14 @@ fn the_documents_program_gives_the_librarys_answers() {
 import sys
 electra = Electra(sys.argv[1])
 for line in sys.stdin:
-    print(json.dumps(electra.classify(json.loads(line))), flush=True)
+    try:
+        answer = electra.classify(json.loads(line))
+    except RuntimeError as error:
+        answer = str(error)
+    print(json.dumps(answer), flush=True)
 "#;
     std::fs::write(&script, format!("{program}{asking}")).expect("written");
-    let args = ["--json-requests", "--idle", "0.3"];
+    let args = ["--json-requests", "--idle", "0.3", "--line-bytes", "20000"];
     let mut daemon = Daemon::start_in(folder, &args);
     let mut child = Command::new("python3")
         .arg(&script)
@@ -138,6 +142,19 @@ for line in sys.stdin:
 
     let file = ModelFile::open(model()).expect("the model");
     let mut classifier = Classifier::new(&file, &ClassifierOptions::default()).expect("a classifier");
+    let mut ask = |text: String| {
+        writeln!(questions, "{text}").expect("the program runs");
+        let mut answer = String::new();
+        answers.read_line(&mut answer).expect("an answer");
+        answer
+    };
+    for (text, problem) in [
+        (json!("x".repeat(30_000)).to_string(), "line: more than 20000 bytes found in a line"),
+        (r#""\ud800""#.to_owned(), "request: lone surrogate found at byte"),
+    ] {
+        let answer = ask(text);
+        assert!(answer.starts_with(&format!("\"{problem}")), "{answer}");
+    }
     let texts = texts();
     for (index, text) in texts.iter().enumerate() {
         match index {
@@ -145,11 +162,9 @@ for line in sys.stdin:
             10 | 20 => daemon = restarted(daemon, &args),
             _ => {}
         }
-        writeln!(questions, "{}", json!(text)).expect("the program runs");
-        let mut line = String::new();
-        answers.read_line(&mut line).expect("an answer");
         let expected = classifier.classify(text).expect("a label");
-        let (label, score): (String, f32) = serde_json::from_str(&line).expect("a label and a score");
+        let answer = ask(json!(text).to_string());
+        let (label, score): (String, f32) = serde_json::from_str(&answer).expect("a label and a score");
         assert_eq!((&*label, score), (&*expected.label, expected.score), "{text:?}");
     }
     drop(questions);
