@@ -96,7 +96,9 @@ fn marked(text: &str, judged: &[((usize, usize), f32)]) -> String {
     let start_of = |word: &str| word.as_ptr().addr() - text.as_ptr().addr();
     let suspicious = |word: &&&str| {
         let range = start_of(word)..start_of(word) + word.len();
-        judged.iter().any(|((start, _), logit)| *logit > 0.0 && range.contains(start))
+        // As the host reports it, in f32.
+        let probability = |logit: f32| (1.0 / (1.0 + (-f64::from(logit)).exp())) as f32;
+        judged.iter().any(|((start, _), logit)| probability(*logit) > 0.5 && range.contains(start))
     };
     let mut brackets = text.to_owned();
     // From the end, so that what comes before stays where it was.

@@ -5,12 +5,13 @@
 use core::fmt;
 
 use electra_core::tokenizer::Token;
+use electra_core::verdict;
 
 /// Words that a text can have whose marks are kept: those of a line of [`session::line::MAX_LINE_BYTES`].
 const MAX_WORDS: usize = session::line::MAX_LINE_BYTES / 2;
 
-/// A text whose suspicious words are shown in brackets: those with a token that was rather replaced than not, its logit
-/// above 0. A word ends at white space. Words whose tokens were not judged are shown as they are.
+/// A text whose suspicious words are shown in brackets: those with a token that was rather replaced than not, by the rule
+/// of the host's library. A word ends at white space. Words whose tokens were not judged are shown as they are.
 pub struct Marked<'t> {
     text: &'t str,
     /// A bit a word.
@@ -24,7 +25,7 @@ impl<'t> Marked<'t> {
         let mut judged = judged.peekable();
         for (index, word) in words(text).enumerate().take(MAX_WORDS) {
             while let Some((_, logit)) = judged.next_if(|(token, _)| (token.start as usize) < word.end) {
-                if logit > 0.0 {
+                if verdict::is_replaced(logit) {
                     marked.marks[index / 32] |= 1 << (index % 32);
                 }
             }

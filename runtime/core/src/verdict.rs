@@ -1,4 +1,4 @@
-//! From logits to a label: the rules that the library, the command and the firmware share.
+//! From logits to answers: the rules that the library, the command and the firmware share.
 
 use crate::engine::RunError;
 
@@ -28,9 +28,33 @@ pub fn likeliest(scores: impl IntoIterator<Item = f32>) -> Option<(usize, f32)> 
     scores.into_iter().enumerate().reduce(|best, next| if next.1 > best.1 { next } else { best })
 }
 
+/// The probability that a token was replaced: the logistic function of its logit, computed as [`softmax`] is.
+#[must_use]
+pub fn probability(logit: f32) -> f32 {
+    (1.0 / (1.0 + libm::exp(-f64::from(logit)))) as f32
+}
+
+/// Whether a token was rather replaced than not: whether its [`probability`], as it is reported, is above one half. That is
+/// so from the first logit above the machine epsilon on; below, the probability rounds to one half.
+#[must_use]
+pub fn is_replaced(logit: f32) -> bool {
+    logit > f32::EPSILON
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn replaced_is_what_is_reported_above_one_half() {
+        let epsilon = f32::EPSILON.to_bits();
+        let near = (epsilon - 1000..epsilon + 1000).map(f32::from_bits);
+        let others = [-0.0, 0.0, f32::MIN_POSITIVE, 1e-8, 2e-7, 0.5, 90.0, f32::MAX, -1e-3, f32::MIN];
+        for logit in near.chain(others) {
+            assert_eq!(is_replaced(logit), probability(logit) > 0.5, "{logit:e}");
+        }
+        assert_eq!((probability(f32::MIN), probability(0.0), probability(f32::MAX)), (0.0, 0.5, 1.0));
+    }
 
     #[test]
     fn what_is_not_finite_is_named() {

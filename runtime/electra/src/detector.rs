@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::path::Path;
 
-use electra_core::HeadKind;
 use electra_core::tokenizer::Token;
+use electra_core::{HeadKind, verdict};
 
 use crate::engine::{Engine, EngineOptions};
 use crate::error::Error;
@@ -38,7 +38,7 @@ pub struct TokenVerdict {
 }
 
 impl TokenVerdict {
-    /// Whether it was rather replaced than not.
+    /// Whether it was rather replaced than not: as [`verdict::is_replaced`] has it, which the firmware asks.
     #[must_use]
     pub fn is_replaced(&self) -> bool {
         self.probability > 0.5
@@ -83,7 +83,7 @@ impl Detector {
             let judged = window.tokens.iter().zip(&logits[1..]).take(to).skip(from);
             tokens.extend(judged.map(|(token, logit)| {
                 let piece = vocabulary.token(token.id).unwrap_or_default();
-                verdict(token, piece, *logit)
+                judge(token, piece, *logit)
             }));
             Ok(())
         })?;
@@ -97,7 +97,7 @@ impl Detector {
     }
 }
 
-fn verdict(token: &Token, piece: &str, logit: f32) -> TokenVerdict {
-    let probability = (1.0 / (1.0 + libm::exp(-f64::from(logit)))) as f32;
-    TokenVerdict { piece: piece.to_owned(), span: token.start as usize..token.end as usize, probability }
+fn judge(token: &Token, piece: &str, logit: f32) -> TokenVerdict {
+    let (span, probability) = (token.start as usize..token.end as usize, verdict::probability(logit));
+    TokenVerdict { piece: piece.to_owned(), span, probability }
 }
