@@ -1,6 +1,8 @@
 //! The thread that all clients share.
 
-use std::io::{self, ErrorKind, Write};
+mod clients;
+
+use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -21,15 +23,10 @@ const FIRST_FAREWELL: usize = usize::MAX / 2;
 
 /// Events of one poll; if there are as many, there may be more.
 const EVENTS: usize = 256;
-/// Bytes of one read, and reads and clients taken in one round: nobody is kept waiting by one who floods.
+/// Bytes of one read, and reads of a client in one round: nobody is kept waiting by one who floods.
 const CHUNK_BYTES: usize = 16 * 1024;
 const CHUNKS_A_ROUND: usize = 4;
-const CLIENTS_A_ROUND: usize = 64;
-/// Time until clients are taken again after the system had no descriptor for one.
-const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
-/// Time that a client has to notice that its connection is closed.
-const FAREWELL: Duration = Duration::from_secs(5);
-/// The same when the daemon ends; also the time for the last answers to be written, after the last deadline.
+/// Time for the last answers to be written, after the last deadline, and for clients to notice the end.
 const LAST_FAREWELL: Duration = Duration::from_secs(1);
 /// Rounds of reading after a timer has run out: eight megabytes, more than lies in a socket.
 const LAST_ROUNDS: u32 = 128;
@@ -69,7 +66,8 @@ pub(crate) struct Server {
     reload_again: bool,
     /// When the daemon ends at the latest, once it was told to.
     end: Option<Instant>,
-    /// Whether everything was looked at that happened before it was told so.
+    /// Whether this round knows everything that happened before it, and whether it does since the daemon was told to end.
+    all_seen: bool,
     end_seen: bool,
     /// Rounds since the end.
     last_rounds: u32,
@@ -132,6 +130,7 @@ impl Server {
             reloading: false,
             reload_again: false,
             end: None,
+            all_seen: false,
             end_seen: false,
             last_rounds: 0,
             counts: Counts::default(),
@@ -154,23 +153,23 @@ impl Server {
             // is judged by it and not by the time at which it is looked at.
             let seen_until = Instant::now();
             let timeout = if again { Some(Duration::ZERO) } else { self.timeout(seen_until) };
-            let all_seen = match self.poll.poll(&mut events, timeout) {
+            self.all_seen = match self.poll.poll(&mut events, timeout) {
                 Ok(()) => events.iter().count() < EVENTS,
                 Err(error) if error.kind() == ErrorKind::Interrupted => false,
                 Err(error) => return Err(poll_failure(&error)),
             };
             self.note(&events);
-            self.end_seen = all_seen && self.end.is_some();
+            self.end_seen = self.all_seen && self.end.is_some();
             let now = Instant::now();
             if self.heed_signals(now) {
                 break;
             }
             self.take_reports(now)?;
-            again = !all_seen;
+            again = !self.all_seen;
             for index in 0..self.connections.len() {
                 again |= self.advance(index, now);
             }
-            if all_seen {
+            if self.all_seen {
                 again |= self.expire(seen_until, now);
             }
             again |= self.farewells.advance(&mut self.chunk, seen_until);
@@ -363,72 +362,6 @@ impl Server {
         false
     }
 
-    /// Takes clients who wait; whether there were any.
-    fn accept(&mut self, now: Instant) -> bool {
-        let mut any = false;
-        if let Some(stream) = self.held.take() {
-            self.admit(stream, now);
-            any = true;
-        }
-        if now < self.accept_from {
-            return any;
-        }
-        for _ in 0..CLIENTS_A_ROUND {
-            let Some(index) = self.waiting.iter().position(|waiting| *waiting) else { return any };
-            match self.listeners[index].accept() {
-                Ok(stream) if self.is_full() => {
-                    self.held = Some(stream);
-                    return true;
-                }
-                Ok(stream) => {
-                    self.admit(stream, now);
-                    any = true;
-                }
-                Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => self.waiting[index] = false,
-                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
-                    // There may be no descriptor left: those of clients who were told everything come first.
-                    _ if self.farewells.close_oldest() => {}
-                    _ => {
-                        log(format_args!("{}: {error}", self.listeners[index].name()));
-                        self.accept_from = now + ACCEPT_PAUSE;
-                        return any;
-                    }
-                },
-            }
-        }
-        any
-    }
-
-    fn is_full(&self) -> bool {
-        self.connections.len() >= self.limits.connections && self.connections.iter().all(Option::is_some)
-    }
-
-    fn admit(&mut self, mut stream: Box<dyn Stream>, now: Instant) {
-        self.counts.connections += 1;
-        let index = match self.connections.iter().position(Option::is_none) {
-            Some(index) => index,
-            None if self.connections.len() < self.limits.connections => {
-                self.connections.push(None);
-                self.connections.len() - 1
-            }
-            None => {
-                self.counts.refusals += 1;
-                let refusal = Refusal::Connections { most: self.limits.connections };
-                let line = self.protocol.refuse(&Id::Null, &refusal);
-                // A new socket has room for a line.
-                drop(stream.write(format!("{line}\n").as_bytes()));
-                self.bid_farewell(stream, now);
-                return;
-            }
-        };
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        match self.poll.registry().register(&mut *stream, Token(FIRST_CONNECTION + index), interest) {
-            Ok(()) => self.connections[index] = Some(Connection::new(stream, now)),
-            Err(error) => log(format_args!("a client was turned away: {error}")),
-        }
-    }
-
     /// Takes a client as far as it goes without waiting; whether it could go on.
     fn advance(&mut self, index: usize, now: Instant) -> bool {
         match self.try_advance(index, now) {
@@ -506,30 +439,6 @@ impl Server {
                 chunks += 1;
             }
         }
-    }
-
-    /// Ends a connection so that its client gets everything that was written.
-    fn part(&mut self, index: usize, now: Instant) {
-        let connection = self.close(index).filter(|connection| !connection.has_ended());
-        if let Some(connection) = connection {
-            self.bid_farewell(connection.into_stream(), now);
-        }
-    }
-
-    fn bid_farewell(&mut self, stream: Box<dyn Stream>, now: Instant) {
-        let time = if self.end.is_some() { LAST_FAREWELL } else { FAREWELL };
-        self.farewells.add(self.poll.registry(), FIRST_FAREWELL, stream, now + time);
-    }
-
-    /// Takes a connection out; its client is gone when it is dropped.
-    fn close(&mut self, index: usize) -> Option<Connection> {
-        let mut connection = self.connections.get_mut(index)?.take()?;
-        if let Some(Pending { serial, .. }) = connection.pending {
-            self.pool.withdraw(Ticket { connection: index, serial });
-        }
-        // Only a descriptor that was closed cannot be deregistered.
-        drop(self.poll.registry().deregister(connection.stream()));
-        Some(connection)
     }
 }
 

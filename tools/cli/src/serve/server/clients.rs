@@ -1,0 +1,118 @@
+//! Clients who come and clients who go.
+
+use std::io::{ErrorKind, Write};
+use std::time::{Duration, Instant};
+
+use mio::{Interest, Token};
+
+use super::{FIRST_CONNECTION, FIRST_FAREWELL, LAST_FAREWELL, Server};
+use crate::serve::connection::{Connection, Pending};
+use crate::serve::listener::Stream;
+use crate::serve::log;
+use crate::serve::pool::Ticket;
+use crate::serve::protocol::{Id, Refusal};
+
+/// Clients taken in one round.
+const CLIENTS_A_ROUND: usize = 64;
+/// Time until clients are taken again after the system had no descriptor for one.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+/// Time that a client has to notice that its connection is closed.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+impl Server {
+    /// Takes clients who wait; whether there were any.
+    pub(super) fn accept(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        // Somebody may have left whom the poll has not told of.
+        if (self.all_seen || self.end.is_some())
+            && let Some(stream) = self.held.take()
+        {
+            self.admit(stream, now);
+            any = true;
+        }
+        if self.held.is_some() {
+            return true;
+        }
+        if now < self.accept_from {
+            return any;
+        }
+        for _ in 0..CLIENTS_A_ROUND {
+            let Some(index) = self.waiting.iter().position(|waiting| *waiting) else { return any };
+            match self.listeners[index].accept() {
+                Ok(stream) if self.is_full() => {
+                    self.held = Some(stream);
+                    return true;
+                }
+                Ok(stream) => {
+                    self.admit(stream, now);
+                    any = true;
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => self.waiting[index] = false,
+                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
+                    // There may be no descriptor left: those of clients who were told everything come first.
+                    _ if self.farewells.close_oldest() => {}
+                    _ => {
+                        log(format_args!("{}: {error}", self.listeners[index].name()));
+                        self.accept_from = now + ACCEPT_PAUSE;
+                        return any;
+                    }
+                },
+            }
+        }
+        any
+    }
+
+    fn is_full(&self) -> bool {
+        self.connections.len() >= self.limits.connections && self.connections.iter().all(Option::is_some)
+    }
+
+    fn admit(&mut self, mut stream: Box<dyn Stream>, now: Instant) {
+        self.counts.connections += 1;
+        let index = match self.connections.iter().position(Option::is_none) {
+            Some(index) => index,
+            None if self.connections.len() < self.limits.connections => {
+                self.connections.push(None);
+                self.connections.len() - 1
+            }
+            None => {
+                self.counts.refusals += 1;
+                let refusal = Refusal::Connections { most: self.limits.connections };
+                let line = self.protocol.refuse(&Id::Null, &refusal);
+                // A new socket has room for a line.
+                drop(stream.write(format!("{line}\n").as_bytes()));
+                self.bid_farewell(stream, now);
+                return;
+            }
+        };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        match self.poll.registry().register(&mut *stream, Token(FIRST_CONNECTION + index), interest) {
+            Ok(()) => self.connections[index] = Some(Connection::new(stream, now)),
+            Err(error) => log(format_args!("a client was turned away: {error}")),
+        }
+    }
+
+    /// Ends a connection so that its client gets everything that was written.
+    pub(super) fn part(&mut self, index: usize, now: Instant) {
+        let connection = self.close(index).filter(|connection| !connection.has_ended());
+        if let Some(connection) = connection {
+            self.bid_farewell(connection.into_stream(), now);
+        }
+    }
+
+    fn bid_farewell(&mut self, stream: Box<dyn Stream>, now: Instant) {
+        let time = if self.end.is_some() { LAST_FAREWELL } else { FAREWELL };
+        self.farewells.add(self.poll.registry(), FIRST_FAREWELL, stream, now + time);
+    }
+
+    /// Takes a connection out; its client is gone when it is dropped.
+    pub(super) fn close(&mut self, index: usize) -> Option<Connection> {
+        let mut connection = self.connections.get_mut(index)?.take()?;
+        if let Some(Pending { serial, .. }) = connection.pending {
+            self.pool.withdraw(Ticket { connection: index, serial });
+        }
+        // Only a descriptor that was closed cannot be deregistered.
+        drop(self.poll.registry().deregister(connection.stream()));
+        Some(connection)
+    }
+}
