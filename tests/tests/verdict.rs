@@ -109,7 +109,7 @@ fn a_window_that_overflows_is_an_error_of_the_whole_text() {
         letters.iter().map(String::as_str).partition(|letter| classifier.classify(letter).is_err());
     assert!(!bad.is_empty() && !good.is_empty(), "{} overflow, {} do not", bad.len(), good.len());
     for place in 0..3 {
-        let mut words = vec![good[0]; 3];
+        let mut words = [good[0]; 3];
         assert!(classifier.classify(&words.join(" ")).is_ok());
         words[place] = bad[0];
         let error = classifier.classify(&words.join(" ")).expect_err("a window overflows");
