@@ -90,9 +90,9 @@ fn what_is_no_request_is_answered_in_its_turn() {
 
 #[test]
 fn refusals_have_the_id_of_their_request() {
-    let mut daemon = Daemon::start(&["--json-requests", "--deadline", "0.4"]);
+    let mut daemon = Daemon::start(&["--json-requests", "--deadline", "0.8", "--line-bytes", "300000"]);
     let mut client = daemon.connect();
-    client.send(json!({ "id": "slow", "text": super::long_text() }).to_string().as_bytes());
+    client.send(json!({ "id": "slow", "text": super::long_text().repeat(4) }).to_string().as_bytes());
     client.send(b"\n{\"id\":9,\"text\":\"a\"}\n");
     // The daemon has taken the first line when another client is answered.
     let mut witness = daemon.connect();
