@@ -1,6 +1,8 @@
 //! Published numbers: ids, tokens and logits that PyTorch and `transformers` gave, and accuracy on SST-2.
 #![forbid(unsafe_code)]
 
+mod overflow;
+
 use std::path::Path;
 
 use electra::{Engine, EngineOptions, ModelFile};

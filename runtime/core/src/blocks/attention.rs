@@ -15,6 +15,7 @@ use super::{ROW_BLOCK, blocks_of_rows};
 use crate::arena::{ArenaError, Capacity, Carver, Space};
 use crate::config::Config;
 use crate::kernels::{Activation, KernelSet, Kernels, LANES, Operand};
+use crate::math::all_finite;
 use crate::model::Layer;
 use crate::team::{MAX_WORKERS, Team, share, share_rows, take};
 
@@ -122,6 +123,11 @@ pub(crate) fn run<T: Team>(
     if first_only {
         rows = run.sequences;
         for (row, sequence) in sequences(ends, tokens, true).enumerate() {
+            let (first, end) = (sequence.first * width, (sequence.first + sequence.tokens) * width);
+            // The other rows are not read any more: the first one says what they would have said.
+            if !all_finite(&hidden[first..end]) {
+                hidden[first] = f32::NAN;
+            }
             hidden.copy_within(sequence.first * width..(sequence.first + 1) * width, row * width);
             input.copy_row(sequence.first, row);
         }
@@ -371,6 +377,14 @@ impl Attention<'_> {
         );
         let context = &mut worker.context[rows.start * hidden..rows.end * hidden];
         self.kernels.scale_rows(sums, size, factors, context, hidden, head * size);
+        // Scores that overflow, and numbers that are not finite, are lost in integers. The context says so instead.
+        let greatest_key = key_scales[..sequence.tokens].iter().copied().fold(0.0, f32::max);
+        let greatest_score = greatest_key * (127 * 127 * size) as f32 * score_scale;
+        for (context, query_scale) in context.chunks_exact_mut(hidden).zip(worker.queries.scales(rows)) {
+            if !(value_scale.is_finite() && (greatest_score * query_scale).is_finite()) {
+                context[head * size] = f32::INFINITY;
+            }
+        }
     }
 
     /// Output projection, residual and LayerNorm of a block of rows.

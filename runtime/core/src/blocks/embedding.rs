@@ -80,7 +80,7 @@ impl Embedding<'_> {
             let count = rows.len();
             let embedded = &mut worker.embedded[..count * self.config.embedding_size];
             self.embed(rows, embedded);
-            worker.quantized.quantize(self.kernels, embedded, 0);
+            worker.quantized.quantize_checked(self.kernels, embedded, 0);
             let mut output = Output { rows: hidden, stride, activation: Activation::Identity };
             let input = &worker.quantized;
             linear::apply(

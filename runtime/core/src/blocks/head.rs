@@ -53,12 +53,12 @@ pub(crate) fn run(
     let logits = logits.chunks_mut(rows(config) * config.num_labels);
     for (hidden, logits) in hidden.chunks(rows(config) * width).zip(logits) {
         let rows = 0..hidden.len() / width;
-        scratch.input.quantize(kernels, hidden, 0);
+        scratch.input.quantize_checked(kernels, hidden, 0);
         let dense = &mut scratch.dense[..hidden.len()];
         let mut output = Output { rows: dense, stride: width, activation: Activation::Gelu };
         let input = &scratch.input;
         linear::apply(kernels, &head.dense, input, rows.clone(), 0..width, scratch.panel, &mut output, &[]);
-        scratch.input.quantize(kernels, dense, 0);
+        scratch.input.quantize_checked(kernels, dense, 0);
         let padded_logits = &mut scratch.logits[..rows.len() * padded];
         let mut output = Output { rows: padded_logits, stride: padded, activation: Activation::Identity };
         let input = &scratch.input;

@@ -7,6 +7,7 @@ use core::ops::Range;
 use super::ROW_BLOCK;
 use crate::arena::Space;
 use crate::kernels::{Activation, KernelSet, Operand};
+use crate::math::all_finite;
 use crate::model::Linear;
 use crate::team::{MAX_WORKERS, Team, share_rows, take};
 
@@ -36,6 +37,17 @@ impl<'a> QuantizedRows<'a> {
         let (columns, rows) = (self.columns, x.len() / self.columns);
         let values = &mut self.values[first * columns..(first + rows) * columns];
         kernels.quantize_rows(x, columns, values, &mut self.scales[first..first + rows]);
+    }
+
+    /// The same for rows that nothing else carries on: one with a number that is not finite gets no finite scale, so all
+    /// that is computed of it is not finite either. Integers alone would hide a NaN.
+    pub(crate) fn quantize_checked(&mut self, kernels: &dyn KernelSet, x: &[f32], first: usize) {
+        self.quantize(kernels, x, first);
+        for (x, scale) in x.chunks_exact(self.columns).zip(&mut self.scales[first..]) {
+            if !all_finite(x) {
+                *scale = f32::NAN;
+            }
+        }
     }
 
     /// Quantizes all rows of `x`, each worker a share of them.

@@ -1,0 +1,83 @@
+//! Weights so large that the arithmetic overflows: where the published model has no finite logits, the engines say so.
+
+use electra::{Engine, EngineKind, EngineOptions, Error};
+use electra_core::{Kernels, RunError, verdict};
+use electra_pack::checkpoint::Checkpoint;
+use electra_tests::{Random, Sizes, model_file, pack};
+
+use electra_pack::float::Float;
+
+/// The tensor times whatever makes `most` its greatest magnitude.
+fn inflated(checkpoint: &Checkpoint, tensor: &str, most: f64) -> Checkpoint {
+    let mut checkpoint = checkpoint.clone();
+    let data = &mut checkpoint.tensors.get_mut(tensor).expect("the tensor").data;
+    let greatest = data.iter().fold(0f32, |greatest, value| greatest.max(value.abs()));
+    data.iter_mut().for_each(|value| *value = (f64::from(*value) * most / f64::from(greatest)) as f32);
+    assert!(data.iter().all(|value| value.is_finite()));
+    checkpoint
+}
+
+#[test]
+fn what_overflows_in_any_layer_is_no_answer() {
+    for labels in [Some(3), None] {
+        let sane = Sizes { labels, embedding: 16, ..Sizes::TINY }.checkpoint(81);
+        let ids = Random::new(82).ids(9, sane.config.vocab_size);
+        let mut overflowing = Vec::new();
+        for tensor in sane.tensors.keys() {
+            // With three times the room, so that rounding to integers does not decide.
+            let expected = Float::new(&inflated(&sane, tensor, 1e38)).logits(&ids);
+            if expected.iter().all(|logit| logit.is_finite()) {
+                continue;
+            }
+            overflowing.push(tensor);
+            let file = model_file(&pack(&inflated(&sane, tensor, 3e38)));
+            for kernels in Kernels::all() {
+                for engine in EngineKind::ALL {
+                    let options =
+                        EngineOptions { engine: *engine, kernels: Some(kernels), ..EngineOptions::default() };
+                    let mut engine = Engine::new(&file, &options).unwrap_or_else(|error| panic!("{error}"));
+                    let outcome = engine.run(&ids);
+                    assert!(
+                        matches!(outcome, Err(Error::Run(RunError::NotFinite { .. }))),
+                        "{tensor}, {}: {outcome:?}, the published model gives {expected:?}",
+                        kernels.name()
+                    );
+                }
+            }
+        }
+        assert!(overflowing.len() > sane.tensors.len() / 2, "{overflowing:?}");
+    }
+}
+
+/// One word overflows, anywhere in a sequence: the sequence has no answer, others that run with it have theirs.
+#[test]
+fn a_word_that_overflows_spoils_its_own_sequence_only() {
+    const WORD: u16 = 7;
+    for (labels, embedding) in [(Some(3), 16), (Some(3), 32), (None, 16), (None, 32)] {
+        let mut checkpoint = Sizes { labels, embedding, ..Sizes::TINY }.checkpoint(83);
+        let words =
+            &mut checkpoint.tensors.get_mut("electra.embeddings.word_embeddings.weight").expect("words").data;
+        words[usize::from(WORD) * embedding..][..embedding].iter_mut().for_each(|value| *value *= 1e30);
+        let file = model_file(&pack(&checkpoint));
+        let good: Vec<u16> = vec![2, 20, 21, 22, 3];
+        for kernels in Kernels::all() {
+            let options = EngineOptions {
+                kernels: Some(kernels),
+                threads: Some(2),
+                max_sequences: Some(3),
+                ..EngineOptions::default()
+            };
+            let mut engine = Engine::new(&file, &options).unwrap_or_else(|error| panic!("{error}"));
+            let alone = engine.run(&good).unwrap_or_else(|error| panic!("{error}")).to_vec();
+            for place in 0..good.len() {
+                let mut bad = good.clone();
+                bad[place] = WORD;
+                assert!(matches!(engine.run(&bad), Err(Error::Run(RunError::NotFinite { .. }))), "{place}");
+                let together =
+                    engine.run_packed(&[&good, &bad, &good]).unwrap_or_else(|error| panic!("{error}"));
+                let [first, spoilt, last] = [0, 1, 2].map(|at| &together[at * alone.len()..][..alone.len()]);
+                assert!((first, last) == (&*alone, &*alone) && verdict::finite(spoilt).is_err(), "{place}");
+            }
+        }
+    }
+}
