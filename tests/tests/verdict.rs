@@ -1,4 +1,5 @@
-//! From logits to an answer: what is not finite is an error of its text alone, and of equal labels the first wins.
+//! From logits to an answer: what is not finite is an error of its text alone, and of equal labels
+//! the first wins.
 #![forbid(unsafe_code)]
 
 use electra::{
@@ -47,7 +48,8 @@ fn ids(file: &ModelFile, text: &str) -> Vec<u16> {
 /// A model of which some texts overflow, and of each text the index of the first logit that does.
 fn overflowing(labels: Option<usize>) -> (ModelFile, Vec<Option<usize>>) {
     let mut checkpoint = Sizes { labels, ..Sizes::TINY }.checkpoint(71);
-    // Large rows before the last layer: no product within it is larger than the logit that it becomes.
+    // Large rows before the last layer: no product within it is larger than the logit that it
+    // becomes.
     scale(&mut checkpoint, FIRST_LAYER, 12);
     let sane = model_file(&pack(&checkpoint));
     let options = EngineOptions { engine: EngineKind::Direct, ..EngineOptions::default() };

@@ -10,8 +10,9 @@ use electra_core::verdict;
 /// Words that a text can have whose marks are kept: those of a line of [`session::line::MAX_LINE_BYTES`].
 const MAX_WORDS: usize = session::line::MAX_LINE_BYTES / 2;
 
-/// A text whose suspicious words are shown in brackets: those with a token that was rather replaced than not, by the rule
-/// of the host's library. A word ends at white space. Words whose tokens were not judged are shown as they are.
+/// A text whose suspicious words are shown in brackets: those with a token that was rather replaced
+/// than not, by the rule of the host's library. A word ends at white space. Words whose tokens were
+/// not judged are shown as they are.
 pub struct Marked<'t> {
     text: &'t str,
     /// A bit a word.

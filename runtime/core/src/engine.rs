@@ -56,7 +56,8 @@ impl<'a, 'm> Engine<'a, 'm> {
     /// Runs one sequence, `[CLS]` and `[SEP]` included, and returns its logits: one a label, or one a token.
     ///
     /// # Errors
-    /// When there are no ids, more than fit, or one beyond the vocabulary, or a logit is not finite.
+    /// When there are no ids, more than fit, or one beyond the vocabulary, or a logit is not
+    /// finite.
     pub fn run(&mut self, ids: &[u16]) -> Result<&[f32], RunError> {
         let run = self.steps.begin(&[ids], self.max_tokens.into(), self.arena)?;
         for step in self.steps.all() {
@@ -174,8 +175,8 @@ impl<T: Team> Steps<'_, '_, T> {
         Ok(())
     }
 
-    /// The logits that [`Step::Head`] left in the arena, those of each sequence after those of the one before. They are
-    /// not checked; [`verdict::finite`] does that for each sequence.
+    /// The logits that [`Step::Head`] left in the arena, those of each sequence after those of the
+    /// one before. They are not checked; [`verdict::finite`] does that for each sequence.
     ///
     /// # Errors
     /// When the arena is not the one that the run began with.
@@ -183,8 +184,9 @@ impl<T: Team> Steps<'_, '_, T> {
         Ok(Workspace::carve(self.model.config(), self.capacity(run), arena)?.logits)
     }
 
-    /// For measurement: the two GEMMs of a layer's feed-forward block as a run of `tokens` tokens computes them, without
-    /// what stands between them, over whatever the arena holds. Returns their multiply-accumulates.
+    /// For measurement: the two GEMMs of a layer's feed-forward block as a run of `tokens` tokens
+    /// computes them, without what stands between them, over whatever the arena holds. Returns
+    /// their multiply-accumulates.
     ///
     /// # Errors
     /// When the arena is too small for a run of so many tokens, or the model has no such layer.

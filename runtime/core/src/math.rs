@@ -13,7 +13,8 @@ pub(crate) fn sqrt(x: f32) -> f32 {
     }
 }
 
-/// Whether no number of `x` is infinite or NaN. By their bits, whose greatest does not depend on order, so vectors find it.
+/// Whether no number of `x` is infinite or NaN. By their bits, whose greatest does not depend on
+/// order, so vectors find it.
 pub(crate) fn all_finite(x: &[f32]) -> bool {
     const MAGNITUDE: u32 = 0x7fff_ffff;
     let greatest = x.iter().fold(0, |greatest, x| (x.to_bits() & MAGNITUDE).max(greatest));

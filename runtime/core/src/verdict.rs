@@ -5,7 +5,8 @@ use crate::engine::RunError;
 /// The logits of one sequence, if all of them are finite.
 ///
 /// # Errors
-/// [`RunError::NotFinite`] with the first that is not: weights of the model overflow on this sequence.
+/// [`RunError::NotFinite`] with the first that is not: weights of the model overflow on this
+/// sequence.
 pub fn finite(logits: &[f32]) -> Result<&[f32], RunError> {
     match logits.iter().position(|logit| !logit.is_finite()) {
         Some(index) => Err(RunError::NotFinite { index }),
@@ -13,8 +14,8 @@ pub fn finite(logits: &[f32]) -> Result<&[f32], RunError> {
     }
 }
 
-/// The probability of each label: softmax over finite logits. In f64 and with `libm`'s `exp`, so that every machine has
-/// the same bits.
+/// The probability of each label: softmax over finite logits. In f64 and with `libm`'s `exp`, so
+/// that every machine has the same bits.
 pub fn softmax(logits: &[f32]) -> impl Iterator<Item = f64> {
     let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let exponential = move |logit: &f32| libm::exp(f64::from(*logit) - f64::from(greatest));
@@ -22,20 +23,23 @@ pub fn softmax(logits: &[f32]) -> impl Iterator<Item = f64> {
     logits.iter().map(move |logit| exponential(logit) / sum)
 }
 
-/// Index and score of the likeliest label, `None` where there are no labels. Of equal scores the first wins: scores are
-/// compared as they are reported, in f32, whatever the difference of the logits behind them.
+/// Index and score of the likeliest label, `None` where there are no labels. Of equal scores the
+/// first wins: scores are compared as they are reported, in f32, whatever the difference of the
+/// logits behind them.
 pub fn likeliest(scores: impl IntoIterator<Item = f32>) -> Option<(usize, f32)> {
     scores.into_iter().enumerate().reduce(|best, next| if next.1 > best.1 { next } else { best })
 }
 
-/// The probability that a token was replaced: the logistic function of its logit, computed as [`softmax`] is.
+/// The probability that a token was replaced: the logistic function of its logit, computed as
+/// [`softmax`] is.
 #[must_use]
 pub fn probability(logit: f32) -> f32 {
     (1.0 / (1.0 + libm::exp(-f64::from(logit)))) as f32
 }
 
-/// Whether a token was rather replaced than not: whether its [`probability`], as it is reported, is above one half. That is
-/// so from the first logit above the machine epsilon on; below, the probability rounds to one half.
+/// Whether a token was rather replaced than not: whether its [`probability`], as it is reported, is
+/// above one half. That is so from the first logit above the machine epsilon on; below, the
+/// probability rounds to one half.
 #[must_use]
 pub fn is_replaced(logit: f32) -> bool {
     logit > f32::EPSILON

@@ -40,7 +40,8 @@ pub struct Classifier {
 /// What a classifier says of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Classification {
-    /// The likeliest label, of equal ones the first: that of the first entry of [`Classification::ranked`].
+    /// The likeliest label, of equal ones the first: that of the first entry of
+    /// [`Classification::ranked`].
     pub label: Arc<str>,
     /// Its probability, 0 to 1.
     pub score: f32,
@@ -187,7 +188,8 @@ impl Tally {
             }
         };
         self.total += weight;
-        // 1 for the first window: a text of one window has its softmax to the bit, as on the firmware.
+        // 1 for the first window: a text of one window has its softmax to the bit, as on the
+        // firmware.
         let share = weight / self.total;
         for (mean, probability) in self.means.iter_mut().zip(verdict::softmax(logits)) {
             *mean += (probability - *mean) * share;

@@ -38,7 +38,8 @@ pub struct TokenVerdict {
 }
 
 impl TokenVerdict {
-    /// Whether it was rather replaced than not: as [`verdict::is_replaced`] has it, which the firmware asks.
+    /// Whether it was rather replaced than not: as [`verdict::is_replaced`] has it, which the
+    /// firmware asks.
     #[must_use]
     pub fn is_replaced(&self) -> bool {
         self.probability > 0.5

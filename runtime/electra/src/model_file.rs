@@ -78,8 +78,8 @@ impl ModelFile {
     /// Maps and verifies a model file; the weights are not copied.
     ///
     /// # Errors
-    /// When the file cannot be opened, is no regular file, or is no intact model file of this version. A pipe is refused
-    /// at once, without waiting for its writer.
+    /// When the file cannot be opened, is no regular file, or is no intact model file of this
+    /// version. A pipe is refused at once, without waiting for its writer.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let map = map(path).map_err(|source| Error::Io { path: path.to_path_buf(), source })?;
@@ -177,8 +177,9 @@ fn map(path: &Path) -> io::Result<Mmap> {
     unsafe { Mmap::map(&file) }
 }
 
-/// Opens a file that can be mapped, and nothing else: opening a pipe waits for its writer, and opening a device may move
-/// it. Looked at before it is opened, and again afterwards, since another file may have come to the path meanwhile.
+/// Opens a file that can be mapped, and nothing else: opening a pipe waits for its writer, and
+/// opening a device may move it. Looked at before it is opened, and again afterwards, since another
+/// file may have come to the path meanwhile.
 fn open_regular(path: &Path) -> io::Result<File> {
     expect_regular(&fs::metadata(path)?)?;
     let mut options = File::options();

@@ -1,4 +1,5 @@
-//! Weights so large that the arithmetic overflows: where the published model has no finite logits, the engines say so.
+//! Weights so large that the arithmetic overflows: where the published model has no finite logits,
+//! the engines say so.
 
 use electra::{Engine, EngineKind, EngineOptions, Error};
 use electra_core::{Kernels, RunError, verdict};
@@ -49,7 +50,8 @@ fn what_overflows_in_any_layer_is_no_answer() {
     }
 }
 
-/// One word overflows, anywhere in a sequence: the sequence has no answer, others that run with it have theirs.
+/// One word overflows, anywhere in a sequence: the sequence has no answer, others that run with it
+/// have theirs.
 #[test]
 fn a_word_that_overflows_spoils_its_own_sequence_only() {
     const WORD: u16 = 7;

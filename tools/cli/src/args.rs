@@ -188,7 +188,8 @@ pub(crate) struct ProfileArgs {
     /// Tokens to run, with [CLS] and [SEP]: the text's, repeated or cut [default: as many as the text has]
     #[arg(long, value_name = "N")]
     pub tokens: Option<usize>,
-    /// Runs, of which each step counts with its smallest time: other work on the machine only adds to it
+    /// Runs, of which each step counts with its smallest time: other work on the machine only adds
+    /// to it
     #[arg(long, value_name = "N", default_value = "100")]
     pub runs: NonZeroUsize,
     /// Write one JSON object
@@ -211,7 +212,8 @@ pub(crate) struct ServeArgs {
     /// Answer with JSON lines
     #[arg(long)]
     pub json: bool,
-    /// Take JSON lines, too: {"id": 7, "text": "..."}; the answers are those of --json with the request's id
+    /// Take JSON lines, too: {"id": 7, "text": "..."}; the answers are those of --json with the
+    /// request's id
     #[arg(long)]
     pub json_requests: bool,
     /// Cut long texts; without this they are classified in overlapping windows
@@ -232,7 +234,8 @@ pub(crate) struct ServeArgs {
     /// Time from a request to its answer, after which it is answered 'error deadline'
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
     pub deadline: Duration,
-    /// Time without a whole line, or without an answer being read, after which a client is disconnected; 0 for no limit
+    /// Time without a whole line, or without an answer being read, after which a client is
+    /// disconnected; 0 for no limit
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_seconds_or_none)]
     pub idle: Duration,
 }

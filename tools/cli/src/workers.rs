@@ -81,7 +81,8 @@ fn run_batch<W: Send, T: Send>(
             let thread = thread::Builder::new().name("worker".to_owned());
             let started = thread.spawn_scoped(scope, move || take(worker));
             if started.is_err() {
-                // Nothing is left for those who have started: their results are not wanted any more.
+                // Nothing is left for those who have started: their results are not wanted any
+                // more.
                 next.store(usize::MAX / 2, Ordering::Relaxed);
             }
             started

@@ -1,4 +1,5 @@
-//! What is named as a model and is no regular file: refused at once, whatever would happen on opening it.
+//! What is named as a model and is no regular file: refused at once, whatever would happen on
+//! opening it.
 #![cfg(target_os = "linux")]
 
 mod common;

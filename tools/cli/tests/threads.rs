@@ -15,8 +15,9 @@ fn table(folder: &std::path::Path) -> String {
     path.to_str().expect("UTF-8").to_owned()
 }
 
-/// The command where address space of four gibibytes is all there is and every thread asks for one of them as its stack: the
-/// third or fourth thread cannot be started. With `none`, threads ask for more than any machine has.
+/// The command where address space of four gibibytes is all there is and every thread asks for one
+/// of them as its stack: the third or fourth thread cannot be started. With `none`, threads ask for
+/// more than any machine has.
 fn run_out_of_threads(args: &[&str], none: bool) -> Output {
     let stack = if none { usize::MAX / 4 } else { 1 << 30 };
     let limit = if none { "true" } else { "ulimit -v 4194304" };
@@ -61,5 +62,25 @@ fn threads_that_cannot_be_started_are_an_error() {
         assert_eq!(message.lines().count(), 1, "{args:?}: {message}");
         assert!(message.starts_with("electra: no thread could be started: "), "{args:?}: {message}");
         assert_eq!(stdout(&output), "", "{args:?}");
+    }
+}
+
+#[test]
+fn commands_that_need_no_thread_start_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let packed = folder.path().join("m.electra");
+    let packed = packed.to_str().expect("UTF-8");
+    let onnx = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/classifier/torchscript.onnx");
+    let commands: [&[&str]; 7] = [
+        &["detect", SENTENCE],
+        &["tokenize", SENTENCE],
+        &["inspect"],
+        &["footprint"],
+        &["profile", "--runs", "1", SENTENCE],
+        &["pack", onnx, "-o", packed],
+        &["detect", "--engine", "direct", SENTENCE],
+    ];
+    for args in commands {
+        expect_code(&run_out_of_threads(args, true), 0);
     }
 }

@@ -377,7 +377,8 @@ impl Attention<'_> {
         );
         let context = &mut worker.context[rows.start * hidden..rows.end * hidden];
         self.kernels.scale_rows(sums, size, factors, context, hidden, head * size);
-        // Scores that overflow, and numbers that are not finite, are lost in integers. The context says so instead.
+        // Scores that overflow, and numbers that are not finite, are lost in integers. The context
+        // says so instead.
         let greatest_key = key_scales[..sequence.tokens].iter().copied().fold(0.0, f32::max);
         let greatest_score = greatest_key * (127 * 127 * size) as f32 * score_scale;
         for (context, query_scale) in context.chunks_exact_mut(hidden).zip(worker.queries.scales(rows)) {

@@ -39,8 +39,9 @@ impl<'a> QuantizedRows<'a> {
         kernels.quantize_rows(x, columns, values, &mut self.scales[first..first + rows]);
     }
 
-    /// The same for rows that nothing else carries on: one with a number that is not finite gets no finite scale, so all
-    /// that is computed of it is not finite either. Integers alone would hide a NaN.
+    /// The same for rows that nothing else carries on: one with a number that is not finite gets no
+    /// finite scale, so all that is computed of it is not finite either. Integers alone would hide
+    /// a NaN.
     pub(crate) fn quantize_checked(&mut self, kernels: &dyn KernelSet, x: &[f32], first: usize) {
         self.quantize(kernels, x, first);
         for (x, scale) in x.chunks_exact(self.columns).zip(&mut self.scales[first..]) {

@@ -134,14 +134,16 @@ impl Engine {
     /// Allocates nothing after the first run.
     ///
     /// # Errors
-    /// When there are no ids, more than [`Engine::max_tokens`], or one beyond the vocabulary, or a logit is not finite.
+    /// When there are no ids, more than [`Engine::max_tokens`], or one beyond the vocabulary, or a
+    /// logit is not finite.
     pub fn run(&mut self, ids: &[u16]) -> Result<&[f32], Error> {
         Ok(verdict::finite(self.run_packed(&[ids])?)?)
     }
 
-    /// Runs several sequences at once, which is faster for short ones, and returns the logits of each after those of the
-    /// one before: the same, bit for bit, as of a run of its own. They are not checked, since a sequence whose logits are
-    /// not finite says nothing of the others; [`verdict::finite`] does that for each.
+    /// Runs several sequences at once, which is faster for short ones, and returns the logits of
+    /// each after those of the one before: the same, bit for bit, as of a run of its own. They are
+    /// not checked, since a sequence whose logits are not finite says nothing of the others;
+    /// [`verdict::finite`] does that for each.
     ///
     /// # Errors
     /// As [`Engine::run`], of all sequences together; and when there are none, or more than
@@ -176,8 +178,8 @@ impl Engine {
         })?)
     }
 
-    /// How long the feed-forward GEMMs of a run of so many tokens take, without what stands between them and on one
-    /// thread; and how many multiply-accumulates they are.
+    /// How long the feed-forward GEMMs of a run of so many tokens take, without what stands between
+    /// them and on one thread; and how many multiply-accumulates they are.
     ///
     /// # Errors
     /// When there are more tokens than [`Engine::max_tokens`].

@@ -49,8 +49,9 @@ struct Profile {
     fastest: Fastest,
 }
 
-/// The smallest times of several runs. What else the machine does only adds to a time, so the smallest of many is near what
-/// the work itself takes, while the median of a busy machine is the time of the work and of something else.
+/// The smallest times of several runs. What else the machine does only adds to a time, so the
+/// smallest of many is near what the work itself takes, while the median of a busy machine is the
+/// time of the work and of something else.
 #[derive(Default)]
 struct Fastest {
     steps: Vec<(Step, Duration)>,
@@ -206,7 +207,8 @@ fn multiply_rate(kernels: Kernels) -> f64 {
 mod tests {
     use super::*;
 
-    /// A run of ten units, of which the GEMMs are six, on a machine that holds up every second or third of them.
+    /// A run of ten units, of which the GEMMs are six, on a machine that holds up every second or
+    /// third of them.
     #[test]
     fn a_busy_machine_does_not_make_a_part_longer_than_the_whole() {
         let unit = Duration::from_micros(100);

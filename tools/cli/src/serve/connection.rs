@@ -94,8 +94,8 @@ impl Connection {
         self.gone
     }
 
-    /// Whether the client will notice by itself that the connection is closed: it sends no more, so nothing that it sends
-    /// can be lost.
+    /// Whether the client will notice by itself that the connection is closed: it sends no more, so
+    /// nothing that it sends can be lost.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended || self.gone
     }
@@ -110,14 +110,15 @@ impl Connection {
         self.last_rounds = 0;
     }
 
-    /// Whether everything was looked at that a client has sent who has been quiet for too long. A client that sends without
-    /// an end of a line has `most` rounds from then on.
+    /// Whether everything was looked at that a client has sent who has been quiet for too long. A
+    /// client that sends without an end of a line has `most` rounds from then on.
     pub(crate) fn was_heard_out(&mut self, most: u32) -> bool {
         self.last_rounds += 1;
         !self.is_readable() || self.last_rounds > most
     }
 
-    /// Writes though the poll has not said that the socket takes anything; whether it took something.
+    /// Writes though the poll has not said that the socket takes anything; whether it took
+    /// something.
     ///
     /// # Errors
     /// When the client is gone.
@@ -207,7 +208,8 @@ impl Connection {
         }
     }
 
-    /// Puts a line into the output; [`Connection::flush`] writes it. From now on the client has time to read it.
+    /// Puts a line into the output; [`Connection::flush`] writes it. From now on the client has
+    /// time to read it.
     pub(crate) fn answer(&mut self, line: &str, now: Instant) {
         self.stirs(now);
         self.output.extend_from_slice(line.as_bytes());

@@ -1,17 +1,20 @@
 //! Clients to whom everything was said and who may not have noticed yet.
 //!
-//! Closing a socket that holds input that was not read, or that gets more afterwards, resets the connection: a client
-//! that is still writing gets an error instead of the last line that it was sent. So its connection is only half closed,
-//! and what it still sends is read and dropped, until it closes its end or its time is over.
+//! Closing a socket that holds input that was not read, or that gets more afterwards, resets the
+//! connection: a client that is still writing gets an error instead of the last line that it was
+//! sent. So its connection is only half closed, and what it still sends is read and dropped, until
+//! it closes its end or its time is over.
 
 use std::io::{self, ErrorKind};
 use std::time::Instant;
 
 use mio::{Interest, Registry, Token};
 
+use super::LAST_ROUNDS;
 use super::listener::Stream;
 
-/// Connections that are kept so at a time; for one more the oldest is closed. Each costs a descriptor.
+/// Connections that are kept so at a time; for one more the oldest is closed. Each costs a
+/// descriptor.
 const MOST: usize = 256;
 /// Reads of each connection in one round.
 const CHUNKS_A_ROUND: usize = 4;
@@ -26,11 +29,13 @@ struct Farewell {
     stream: Box<dyn Stream>,
     readable: bool,
     until: Instant,
+    /// Rounds since its time was over.
+    last_rounds: u32,
 }
 
 impl Farewells {
-    /// Half closes a connection that is not registered with the poll, whose output was written. `first_token` and those
-    /// after it are for the streams here.
+    /// Half closes a connection that is not registered with the poll, whose output was written.
+    /// `first_token` and those after it are for the streams here.
     pub(crate) fn add(
         &mut self,
         registry: &Registry,
@@ -38,7 +43,7 @@ impl Farewells {
         stream: Box<dyn Stream>,
         until: Instant,
     ) {
-        let mut farewell = Farewell { stream, readable: true, until };
+        let mut farewell = Farewell { stream, readable: true, until, last_rounds: 0 };
         if farewell.stream.end_output().is_err() {
             // The client is gone.
             return;
@@ -65,14 +70,15 @@ impl Farewells {
         }
     }
 
-    /// Drops what has come, and closes the connections whose clients have closed theirs or whose time was over before
-    /// `seen_until`; whether there is more to read.
-    pub(crate) fn advance(&mut self, chunk: &mut [u8], seen_until: Instant) -> bool {
+    /// Drops what has come, and closes the connections whose clients have closed theirs or whose
+    /// time was over before `seen_until`, if that is given and all that came until then was read;
+    /// whether there is more to read.
+    pub(crate) fn advance(&mut self, chunk: &mut [u8], seen_until: Option<Instant>) -> bool {
         let mut again = false;
         for slot in &mut self.slots {
             let Some(farewell) = slot else { continue };
-            let over = farewell.drain(chunk).is_err() || farewell.until <= seen_until;
-            if over {
+            let due = seen_until.is_some_and(|seen_until| farewell.until <= seen_until);
+            if farewell.drain(chunk).is_err() || (due && farewell.was_heard_out()) {
                 // Closing a descriptor ends its registration, too.
                 *slot = None;
             } else {
@@ -107,6 +113,12 @@ impl Farewells {
 }
 
 impl Farewell {
+    /// Whether everything was read that the client has sent; of one who never ends, enough.
+    fn was_heard_out(&mut self) -> bool {
+        self.last_rounds += 1;
+        !self.readable || self.last_rounds > LAST_ROUNDS
+    }
+
     /// Reads for a round.
     ///
     /// # Errors

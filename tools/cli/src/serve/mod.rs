@@ -22,6 +22,9 @@ pub(crate) use server::{Limits, Server};
 pub(crate) use signals::Signals;
 pub(crate) use systemd::Systemd;
 
+/// Rounds of reading after a timer has run out: eight megabytes, more than lies in a socket.
+const LAST_ROUNDS: u32 = 128;
+
 /// Writes a line to standard error, which is the journal under systemd. A log that cannot be written ends nothing.
 pub(crate) fn log(message: impl Display) {
     drop(writeln!(io::stderr(), "electra: {message}"));

@@ -92,7 +92,8 @@ fn request_of(mut object: Map<String, Value>) -> Result<Request, (Id, Refusal)> 
     Err((id, Refusal::Request(problem)))
 }
 
-/// The parser counts lines, of which there is one, and calls half of a character an unfinished escape.
+/// The parser counts lines, of which there is one, and calls half of a character an unfinished
+/// escape.
 fn problem_of(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let message = match message.rsplit_once(" at line ").map_or(&*message, |(message, _)| message) {

@@ -12,7 +12,7 @@ use super::farewell::Farewells;
 use super::listener::{Listener, Stream};
 use super::pool::{Job, Report, Ticket};
 use super::protocol::{Id, Protocol, Refusal, Request};
-use super::{Pool, Signals, Systemd, log};
+use super::{LAST_ROUNDS, Pool, Signals, Systemd, log};
 use crate::failure::Failure;
 
 const WAKER: Token = Token(0);
@@ -26,10 +26,9 @@ const EVENTS: usize = 256;
 /// Bytes of one read, and reads of a client in one round: nobody is kept waiting by one who floods.
 const CHUNK_BYTES: usize = 16 * 1024;
 const CHUNKS_A_ROUND: usize = 4;
-/// Time for the last answers to be written, after the last deadline, and for clients to notice the end.
+/// Time for the last answers to be written, after the last deadline, and for clients to notice the
+/// end.
 const LAST_FAREWELL: Duration = Duration::from_secs(1);
-/// Rounds of reading after a timer has run out: eight megabytes, more than lies in a socket.
-const LAST_ROUNDS: u32 = 128;
 
 /// What clients may use.
 #[derive(Clone, Copy)]
@@ -66,7 +65,8 @@ pub(crate) struct Server {
     reload_again: bool,
     /// When the daemon ends at the latest, once it was told to.
     end: Option<Instant>,
-    /// Whether this round knows everything that happened before it, and whether it does since the daemon was told to end.
+    /// Whether this round knows everything that happened before it, and whether it does since the
+    /// daemon was told to end.
     all_seen: bool,
     end_seen: bool,
     /// Rounds since the end.
@@ -149,8 +149,9 @@ impl Server {
         let mut events = Events::with_capacity(EVENTS);
         let mut again = false;
         loop {
-            // The process may be held up anywhere. What has happened before this moment is seen by the poll below, so a timer
-            // is judged by it and not by the time at which it is looked at.
+            // The process may be held up anywhere. What has happened before this moment is seen by
+            // the poll below, so a timer is judged by it and not by the time at which it is looked
+            // at.
             let seen_until = Instant::now();
             let timeout = if again { Some(Duration::ZERO) } else { self.timeout(seen_until) };
             self.all_seen = match self.poll.poll(&mut events, timeout) {
@@ -172,7 +173,8 @@ impl Server {
             if self.all_seen {
                 again |= self.expire(seen_until, now);
             }
-            again |= self.farewells.advance(&mut self.chunk, seen_until);
+            let judged_by = self.all_seen.then_some(seen_until);
+            again |= self.farewells.advance(&mut self.chunk, judged_by);
             // After who leaves has made room; new clients have their turn in the next round.
             again |= self.accept(now);
             if self.is_over(seen_until, again) {
@@ -314,8 +316,9 @@ impl Server {
         }
     }
 
-    /// Answers requests whose time was over before `seen_until`, and sends clients away who had been quiet for too long by
-    /// then. All that has happened until then was looked at; whether there is more to look at.
+    /// Answers requests whose time was over before `seen_until`, and sends clients away who had
+    /// been quiet for too long by then. All that has happened until then was looked at; whether
+    /// there is more to look at.
     fn expire(&mut self, seen_until: Instant, now: Instant) -> bool {
         let mut again = false;
         for index in 0..self.connections.len() {
@@ -350,8 +353,8 @@ impl Server {
         again
     }
 
-    /// Sends a client away that has not read its answers, unless it has just begun to: a poll tells of room in a socket
-    /// only when there is much. Whether it could go on.
+    /// Sends a client away that has not read its answers, unless it has just begun to: a poll tells
+    /// of room in a socket only when there is much. Whether it could go on.
     fn insist(&mut self, index: usize, now: Instant) -> bool {
         let Some(Some(connection)) = self.connections.get_mut(index) else { return false };
         match connection.insist(now) {

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use electra_pack::{hugging_face, model_file};
 
-/// The fixture `name` packed into `folder`, the weights and the bias of its last layer changed by `change`; the path.
+/// The fixture `name` packed into `folder`, the weights and the bias of its last layer changed by
+/// `change`; the path.
 pub fn with_last_layer(folder: &Path, name: &str, change: impl Fn(&mut [f32], &mut [f32])) -> String {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name);
     let mut checkpoint = hugging_face::read(&fixture).expect("a fixture");

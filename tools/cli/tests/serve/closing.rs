@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use super::daemon::{Client, Daemon};
 use super::{SENTENCE, connect_tcp, free_port};
 
-/// Writes on and on, as a client does that has not read yet; then what it reads must be `expected` and the end.
+/// Writes on and on, as a client does that has not read yet; then what it reads must be `expected`
+/// and the end.
 #[track_caller]
 fn expect_last_line<S: Read + Write>(client: &mut Client<S>, expected: &str) {
     for _ in 0..3 {
@@ -30,7 +31,7 @@ fn refused_clients_that_write_first_read_why() {
         expect_last_line(&mut daemon.connect(), expected);
     }
     // More at a time than are kept half closed; those who only wait lose nothing.
-    let mut crowd: Vec<_> = (0..400).map(|_| connect_tcp(port)).collect();
+    let mut crowd: Vec<_> = (0..300).map(|_| connect_tcp(port)).collect();
     for client in &mut crowd {
         assert_eq!(client.line().as_deref(), Some(expected));
         assert_eq!(client.line(), None);

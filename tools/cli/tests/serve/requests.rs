@@ -12,7 +12,8 @@ use common::{run_with, stdout};
 
 const DOCUMENT: &str = include_str!("../../../../docs/serve.md");
 
-/// Texts that are hard on a protocol of lines, and paragraphs as people write them, with line breaks.
+/// Texts that are hard on a protocol of lines, and paragraphs as people write them, with line
+/// breaks.
 fn texts() -> Vec<String> {
     let odd = [
         "",
@@ -106,7 +107,8 @@ fn refusals_have_the_id_of_their_request() {
     assert_eq!(client.line(), None);
 }
 
-/// The program of the document, asked about texts one by one while the daemon closes its connection and is replaced.
+/// The program of the document, asked about texts one by one while the daemon closes its connection
+/// and is replaced.
 #[test]
 fn the_documents_program_gives_the_librarys_answers() {
     if !Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success()) {

@@ -107,7 +107,8 @@ fn layer_norm<S: Simd, const N: usize>(s: S, x: &mut [f32], gamma: &[f32], beta:
     let mut reciprocal_deviations = squares;
     for squares in &mut reciprocal_deviations {
         let variance = s.reduce_add(*squares) * reciprocal;
-        // 0 of a finite variance; of one that has overflowed NaN, which would make the row zeros otherwise.
+        // 0 of a finite variance; of one that has overflowed NaN, which would make the row zeros
+        // otherwise.
         let overflow = 0.0 * variance;
         *squares = s.splat(1.0 / crate::math::sqrt(variance + epsilon) + overflow);
     }

@@ -50,7 +50,8 @@ impl Server {
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => self.waiting[index] = false,
                     ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
-                    // There may be no descriptor left: those of clients who were told everything come first.
+                    // There may be no descriptor left: those of clients who were told everything
+                    // come first.
                     _ if self.farewells.close_oldest() => {}
                     _ => {
                         log(format_args!("{}: {error}", self.listeners[index].name()));
