@@ -313,7 +313,9 @@ fn profile_accounts_for_a_run() {
     assert!((sum("ms") - report["total"]["ms"].as_f64().expect("a time")).abs() < 1e-6);
     assert_eq!((report["tokens"].as_u64(), report["threads"].as_u64()), (Some(16), Some(2)));
     assert!(report["peak_macs_per_second"].as_f64().is_some_and(|peak| peak > 1e8));
-    assert!(stdout(&run(&["profile", SENTENCE, "--runs", "1"])).contains("feed-forward GEMMs alone"));
+    let text = stdout(&run(&["profile", SENTENCE, "--runs", "2"]));
+    assert!(text.contains("the smallest time of 2 runs") && text.contains("feed-forward GEMMs alone"));
+    assert_eq!(report["statistic"], "smallest");
     for wrong in
         [&["profile", SENTENCE, "--tokens", "513"][..], &["profile", ""], &["profile", "x", "--runs", "0"]]
     {

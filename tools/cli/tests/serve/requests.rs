@@ -32,7 +32,21 @@ fn texts() -> Vec<String> {
     let paragraphs =
         [DOCUMENT, include_str!("../../../../README.md")].into_iter().flat_map(|page| page.split("\n\n"));
     let paragraphs = paragraphs.filter(|paragraph| (60..1500).contains(&paragraph.len()));
-    odd.into_iter().chain(paragraphs.take(40)).map(str::to_owned).collect()
+    odd.into_iter().chain(paragraphs.take(40)).map(str::to_owned).chain(reviews()).collect()
+}
+
+/// Reviews of films, two and two with a line break between them; none where the reference data is
+/// not at hand.
+fn reviews() -> Vec<String> {
+    let Some(shared) = std::env::var_os("ELECTRA_SHARED") else {
+        eprintln!("reviews: left out: ELECTRA_SHARED is not set");
+        return Vec::new();
+    };
+    let path = std::path::Path::new(&shared).join("data/reviews/amazon_dvd.jsonl");
+    let rows = std::fs::read_to_string(&path).expect("the reviews");
+    let text = |row: &str| parse(row)["text"].as_str().expect("a text").to_owned();
+    let texts: Vec<_> = rows.lines().take(40).map(text).collect();
+    texts.chunks(2).map(|pair| pair.join("\r\n")).collect()
 }
 
 fn parse(line: &str) -> Value {
