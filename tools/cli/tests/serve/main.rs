@@ -75,7 +75,7 @@ fn answers_are_those_of_classify() {
     let daemon = Daemon::start(&["--json", "--threads", "2"]);
     let long = "good ".repeat(1500);
     let texts = [SENTENCE, "say \"good\"", &long];
-    let classified = stdout(&run_with(&["classify", "--input", "-", "--json"], texts.join("\n").as_bytes()));
+    let classified = stdout(&run(&[&["classify", "--json"][..], &texts].concat()));
     assert!(classified.lines().eq(texts.map(|text| daemon.ask(text))));
     daemon.stop();
 }
