@@ -1,5 +1,8 @@
 //! Where fuzzing starts from.
 
+use std::fs;
+use std::path::Path;
+
 use electra_pack::checkpoint::SPECIAL_TOKENS;
 
 use crate::{Sizes, pack};
@@ -12,6 +15,22 @@ const TEXTS: [&str; 6] = [
     "\u{0}\u{200b}\u{fffd}\t\n\u{3000}x\u{ad}y",
     "unaffable a.b.c 12,345 thethethegoodbad",
 ];
+
+/// Files of texts, each with the byte that chooses its format.
+const FILES: [(u8, &str); 8] = [
+    (0, "\u{feff}good\r\n\nbad"),
+    (1, "t,l\r\n\"two\r\nlines, \"\"quoted\"\"\",1\r\n\r\nb,0"),
+    (1, "l,t\n1,\"never closed\n0,\"behind\" it\n1,c\n"),
+    (9, "t;l\na;1\n"),
+    (2, "t\tl\n\"a\t1\n"),
+    (3, "{\"t\": \"a\", \"l\": \"b\"}\n\n{\"t\": NaN, \"l\": -Infinity}\n"),
+    (7, "{\"t\": \"\\ud83d\\ude00\", \"l\": 1}\n{\"t\": \"\\ud83d\", \"l\": true}"),
+    (3, "[1]\nnull\n{\"t\""),
+];
+
+/// Fixtures, and which of their files has the vocabulary.
+const DOCUMENTS: [(&str, &str); 2] = [("detector", "tokenizer.json"), ("classifier-f16", "tokenizer.json")];
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
 
 /// Paths below `tests/fuzz/seeds` and what the files there hold; the models' last byte is none of theirs.
 ///
@@ -56,6 +75,14 @@ pub fn fuzz_seeds() -> Vec<(String, Vec<u8>)> {
         seeds.push((format!("vocabulary/{index}"), bytes));
     }
     seeds.push(("section.bin".to_owned(), section));
+    for (index, (choice, file)) in FILES.into_iter().enumerate() {
+        seeds.push((format!("rows/{index}"), [&[choice], file.as_bytes()].concat()));
+    }
+    for (folder, tokenizer) in DOCUMENTS {
+        let read = |name: &str| fs::read(Path::new(FIXTURES).join(folder).join(name));
+        let texts = read(tokenizer).and_then(|text| Ok([text, vec![0], read("config.json")?].concat()));
+        seeds.push((format!("checkpoint_json/{folder}"), texts.unwrap_or_else(|error| panic!("{error}"))));
+    }
     seeds
 }
 

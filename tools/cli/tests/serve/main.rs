@@ -18,7 +18,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::Duration;
 
-use common::{SENTENCE, electra, expect_code, run, run_with, stderr, stdout};
+use common::{SENTENCE, electra, expect_code, run, stderr, stdout};
 use daemon::{Client, Daemon, PATIENCE};
 
 /// A second of work or more, within the longest line.

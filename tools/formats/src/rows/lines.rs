@@ -1,9 +1,9 @@
 //! Formats with a row per line.
 
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 use std::path::PathBuf;
 
-use super::{Problem, Row, Rows, utf8};
+use super::{MAX_LINE, Problem, Row, Rows, too_long, utf8};
 use crate::error::Error;
 
 /// Splits at line feeds; a carriage return before one is dropped. `parse` gives `None` for a line that
@@ -18,8 +18,9 @@ pub(super) fn rows(
     Box::new(std::iter::from_fn(move || {
         loop {
             bytes.clear();
-            match reader.read_until(b'\n', &mut bytes) {
+            match reader.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut bytes) {
                 Ok(0) => return None,
+                Ok(read) if read > MAX_LINE => return Some(Err(Error::read(&name, too_long(line + 1)))),
                 Ok(_) => line += 1,
                 Err(error) => return Some(Err(Error::read(&name, error))),
             }

@@ -9,13 +9,17 @@ mod json;
 mod lines;
 mod table;
 
-use std::io::BufRead;
+use std::io::{self, BufRead, Chain, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, quoted};
 
 /// What some editors begin UTF-8 files with.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+/// The same for UTF-16, in both orders.
+const UTF_16: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
+/// Most bytes of one line; a device or a file without line breaks must not fill the memory.
+const MAX_LINE: usize = 256 << 20;
 /// Most bytes of one row of a table. A quote that is never closed is found after so many at the latest.
 const MAX_RECORD: usize = 16 << 20;
 
@@ -170,12 +174,8 @@ pub struct Table {
 ///
 /// An empty file, one in UTF-16, a header without the fields or with a broken quote, and what the
 /// operating system answers.
-pub fn read(
-    name: PathBuf,
-    mut reader: impl BufRead + Send + 'static,
-    options: Options,
-) -> Result<Rows, Error> {
-    begin(&name, &mut reader)?;
+pub fn read(name: PathBuf, reader: impl BufRead + Send + 'static, options: Options) -> Result<Rows, Error> {
+    let reader = begin(&name, reader)?;
     match options.format {
         Format::Txt => Ok(lines::rows(name, reader, |text| Some(Ok(vec![text])))),
         Format::Jsonl => {
@@ -196,28 +196,42 @@ pub fn read(
 /// Those of [`read`].
 pub fn read_table(
     name: PathBuf,
-    mut reader: impl BufRead + Send + 'static,
+    reader: impl BufRead + Send + 'static,
     format: Format,
     delimiter: Option<u8>,
 ) -> Result<Table, Error> {
-    begin(&name, &mut reader)?;
+    let reader = begin(&name, reader)?;
     table::whole(name, reader, format, delimiter)
 }
 
-/// Looks at the first bytes, and skips a byte order mark.
-fn begin(name: &Path, reader: &mut impl BufRead) -> Result<(), Error> {
-    let beginning = reader.fill_buf().map_err(|source| Error::read(name, source))?;
-    if beginning.is_empty() || beginning == BYTE_ORDER_MARK {
-        return Err(Error::field(name, "content", "nothing", "at least one text"));
+/// Looks at the first bytes, however few arrive at a time, and drops a byte order mark.
+fn begin<R: BufRead>(name: &Path, mut reader: R) -> Result<Chain<Cursor<Vec<u8>>, R>, Error> {
+    let mut first = Vec::new();
+    let mut more = |first: &mut Vec<u8>| {
+        let read = reader.by_ref().take(1).read_to_end(first);
+        read.map(|read| read > 0).map_err(|source| Error::read(name, source))
+    };
+    // No byte more than needed: somebody may be typing, and wait for an answer to one short line.
+    let marks = [BYTE_ORDER_MARK, &UTF_16[0], &UTF_16[1]];
+    while marks.iter().any(|mark| mark.len() > first.len() && mark.starts_with(&first)) && more(&mut first)? {
     }
-    if beginning.starts_with(&[0xff, 0xfe]) || beginning.starts_with(&[0xfe, 0xff]) {
+    if UTF_16.iter().any(|mark| first == mark) {
         let expected = "UTF-8; `iconv -f UTF-16 -t UTF-8` converts it";
         return Err(Error::field(name, "content", "text in UTF-16", expected));
     }
-    if beginning.starts_with(BYTE_ORDER_MARK) {
-        reader.consume(BYTE_ORDER_MARK.len());
+    if first == BYTE_ORDER_MARK {
+        first.clear();
+        more(&mut first)?;
     }
-    Ok(())
+    if first.is_empty() {
+        return Err(Error::field(name, "content", "nothing", "at least one text"));
+    }
+    Ok(Cursor::new(first).chain(reader))
+}
+
+/// What ends the reading of a line that is too long.
+fn too_long(line: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is longer than {MAX_LINE} bytes"))
 }
 
 /// The text in `bytes`.

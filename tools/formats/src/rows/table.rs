@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use csv_core::ReadRecordResult;
 
-use super::{Field, Format, MAX_RECORD, Options, Problem, Row, Rows, Table, utf8};
+use super::{Field, Format, MAX_LINE, MAX_RECORD, Options, Problem, Row, Rows, Table, too_long, utf8};
 use crate::error::{Error, quoted};
 
 /// Delimiters that tables have besides the comma, in the order in which they are suspected.
@@ -262,6 +262,9 @@ impl<R: BufRead> Lines<R> {
             let length = end.map_or(available.len(), |end| end + 1);
             into.extend(&available[..length]);
             self.consume(length);
+            if into.len() - before > MAX_LINE {
+                return Err(too_long(self.line));
+            }
             if end.is_some() {
                 if into.last() == Some(&b'\r') && self.available()?.first() == Some(&b'\n') {
                     into.push(b'\n');

@@ -14,7 +14,7 @@ fn options(format: Format, fields: &[&str]) -> Options {
 }
 
 fn rows_of(bytes: impl AsRef<[u8]>, options: Options) -> Result<Vec<Row>, String> {
-    let reader = BufReader::with_capacity(7, Cursor::new(bytes.as_ref().to_vec()));
+    let reader = BufReader::with_capacity(1, Cursor::new(bytes.as_ref().to_vec()));
     let rows = read(PathBuf::from("a"), reader, options).map_err(|error| error.to_string())?;
     rows.collect::<Result<_, _>>().map_err(|error| error.to_string())
 }
@@ -117,6 +117,17 @@ fn bytes_that_are_no_utf_8_are_a_problem_of_their_row() {
     let rows = [format!("2! text: {message}"), "3: b|0".to_owned()];
     assert_eq!(shown(latin, Format::Csv, &["text", "label"]), rows);
     assert_eq!(shown(&latin[11..16], Format::Txt, &["text"]), [format!("1! {message},1").replace(",1", "")]);
+}
+
+/// As of `/dev/zero`.
+#[test]
+fn an_endless_line_ends_the_reading() {
+    for format in [Format::Txt, Format::Csv, Format::Jsonl] {
+        let endless = BufReader::with_capacity(1 << 16, std::io::repeat(b'x'));
+        let begun = read(PathBuf::from("a"), endless, options(format, &["text"]));
+        let error = begun.and_then(|mut rows| rows.next().expect("an item")).unwrap_err().to_string();
+        assert_eq!(error, "a: cannot be read: line 1 is longer than 268435456 bytes", "{format:?}");
+    }
 }
 
 #[test]

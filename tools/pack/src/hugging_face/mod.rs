@@ -1,7 +1,7 @@
 //! Checkpoints in the layout of the Hugging Face hub: a folder with `config.json`, `model.safetensors` and a
 //! vocabulary.
 
-pub(crate) mod config;
+pub mod config;
 pub(crate) mod weights;
 
 use std::path::Path;
