@@ -53,7 +53,8 @@ fn a_teacher_of_three_labels() {
     frozen_layers_stay(root, &settings);
     answers_are_a_teacher(root, &model);
     a_student_is_fitted_to_it(root);
-    words_kept_back_are_those_of_the_tool(root, &settings);
+    texts_are_kept_back(root, &settings);
+    a_table_of_ones_own(root);
 }
 
 /// Moods that know two labels, and sentences of the third.
@@ -182,8 +183,10 @@ fn answers_are_a_teacher(root: &Path, model: &Path) {
         ("losses.relations=0.5", "losses.relations: found 0.5, expected 0, or a teacher.folder"),
         ("student.start=teacher", "student.start: found teacher, expected random, or a student.folder"),
         ("teacher.answers=[]", "teacher.folder: found none, expected a classifier's, or teacher.answers"),
-        ("data.max_length=8", "neutral.tsv: answers: found none, expected texts that teacher.answers has"),
-        ("data.train=[{path=\"text.txt\"}]", "text.txt: answers: found none, expected texts that"),
+        (
+            "data.train=[{path=\"text.txt\"}]",
+            "answers: texts: found none of data.train, expected some of data.train, cut to the same",
+        ),
     ];
     for (change, expected) in cases {
         let output = root.join("refused");
@@ -222,7 +225,65 @@ fn a_student_is_fitted_to_it(root: &Path) {
     assert!(message.contains("none.txt: cannot be read"), "{message}");
 }
 
-fn words_kept_back_are_those_of_the_tool(root: &Path, settings: &Path) {
+/// The recipe for a table of one's own: labels, and texts to choose by, are found by the tool.
+fn a_table_of_ones_own(root: &Path) {
+    let rows = fs::read_to_string(root.join("train.tsv")).unwrap()
+        + &fs::read_to_string(root.join("neutral.tsv")).unwrap();
+    let rows = rows.replace("sentence\tmood\n", "");
+    let rows = rows
+        .lines()
+        .filter_map(|row| row.split_once('\t'))
+        .map(|(text, mood)| format!("{mood},\"{text}\"\n"));
+    fs::write(root.join("tickets.csv"), format!("category,body\n{}", rows.collect::<String>())).unwrap();
+    let recipe = concat!(env!("CARGO_MANIFEST_DIR"), "/recipes/finetune-tickets.toml");
+    let content = fs::read_to_string(recipe).unwrap().replace("../tickets.csv", "tickets.csv");
+    let settings = root.join("finetune-tickets.toml");
+    fs::write(&settings, content).unwrap();
+    let output = root.join("tickets");
+    let changes = ["model.folder=taught/seed-1/model", "run.device=cpu", "training.steps=20"];
+    let mut arguments = vec!["finetune", text(&settings), "-o", text(&output)];
+    for change in &changes {
+        arguments.extend(["--set", change]);
+    }
+    run(&arguments);
+    let summary = fs::read_to_string(output.join("summary.json")).unwrap();
+    let summary: Value = serde_json::from_str(&summary).unwrap();
+    assert_eq!(summary["trials"].as_array().unwrap().len(), 1);
+    let dev = &summary["trials"][0]["dev"];
+    assert!(
+        (25..75).contains(&dev["texts"].as_u64().unwrap()) && dev["accuracy"].as_f64() > Some(0.9),
+        "{summary}"
+    );
+    let config = fs::read_to_string(output.join("seed-1/model/config.json")).unwrap();
+    let labels = ["NEGATIVE", "NEUTRAL", "POSITIVE"].iter().map(|it| config.find(&format!("\": \"{it}\"")));
+    assert!(labels.collect::<Vec<_>>().is_sorted() && config.contains("\"2\": \"POSITIVE\""), "{config}");
+
+    let message = refused(&[
+        "finetune",
+        text(&settings),
+        "-o",
+        text(&root.join("no")),
+        "--set",
+        "data.train=[{path=\"one.csv\"}]",
+    ]);
+    assert!(message.contains("one.csv: cannot be read"), "{message}");
+    fs::write(root.join("one.csv"), "text,label\na,x\nb,x\n").unwrap();
+    let message = refused(&[
+        "finetune",
+        text(&settings),
+        "-o",
+        text(&root.join("no")),
+        "--set",
+        "data.train=[{path=\"one.csv\"}]",
+    ]);
+    assert!(
+        message
+            .contains("one.csv: labels: found 1 different values in the labels' columns, expected 2 to 1000"),
+        "{message}"
+    );
+}
+
+fn texts_are_kept_back(root: &Path, settings: &Path) {
     let output = root.join("kept-back");
     let changes =
         ["data.dev=[]", "data.dev_share=0.2", "training.steps=2", "model.folder=taught/seed-1/model"];

@@ -1,6 +1,6 @@
 //! Labelled texts in `.tsv`, `.csv` and `.jsonl` files, each also with `.zst` after it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -126,6 +126,12 @@ impl Source {
         }
         let known: Arc<[bool]> = names.iter().map(|name| self.knows.contains(name)).collect();
         Ok((known.contains(&true) && known.contains(&false)).then_some(known))
+    }
+
+    /// What the labels of all rows are called.
+    pub fn names(&self) -> Result<BTreeSet<String>> {
+        let name = |row: Row| self.labels.get(&row.label).cloned().unwrap_or(row.label);
+        Ok(self.rows(true)?.into_iter().map(name).collect())
     }
 
     /// The texts of all rows; there need be no labels.

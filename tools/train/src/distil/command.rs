@@ -146,11 +146,13 @@ fn give_answers(
         let start = kept.len();
         kept.extend(texts.examples[part.texts.clone()].iter().filter(|it| it.taught.is_some()).cloned());
         if kept.len() == start {
-            let expected =
-                "texts that teacher.answers has, cut to the same data.max_length and into the same parts";
-            return Err(Error::field(&source.path, "answers", "none", expected));
+            eprintln!("warning: {}: no text has an answer", source.path.display());
         }
         part.texts = start..kept.len();
+    }
+    if kept.is_empty() {
+        let expected = "some of data.train, cut to the same data.max_length and into the same parts";
+        return Err(Error::field(&settings.teacher.answers[0], "texts", "none of data.train", expected));
     }
     texts.examples = kept;
     Ok(())

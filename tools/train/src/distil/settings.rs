@@ -286,7 +286,7 @@ impl Settings for DistilSettings {
             ));
         }
         for source in &self.data.train {
-            source.check(file)?;
+            source.check(false, file)?;
         }
         Ok(())
     }

@@ -34,7 +34,8 @@ pub struct Summary {
 
 /// Fine-tunes into the folder `output`, or goes on where a run in that folder stopped.
 pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<Summary> {
-    let (settings, _lock): (FinetuneSettings, _) = load_settings(settings, overrides, output)?;
+    let (mut settings, _lock): (FinetuneSettings, _) = load_settings(settings, overrides, output)?;
+    settings.data.find_labels()?;
     let device = settings.run.device.find()?;
     settings.training.precision.warn_where_slow(device);
     for seed in &settings.training.seeds {

@@ -1,5 +1,6 @@
 //! Settings of `finetune`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -37,11 +38,15 @@ pub struct Model {
     pub folder: PathBuf,
 }
 
+/// More values than this in a column are no labels.
+const MOST_FOUND: usize = 1000;
+
 /// Labelled texts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Data {
-    /// Names of the labels, in the order of the logits.
+    /// Names of the labels, in the order of the logits; in `finetune` those that occur in `train`, sorted, where left out.
+    #[serde(default)]
     pub labels: Vec<String>,
     /// Texts are cut to so many tokens.
     #[serde(default = "defaults::max_length")]
@@ -115,6 +120,24 @@ pub struct Training {
 }
 
 impl Data {
+    /// Fills in the labels where none are named.
+    pub fn find_labels(&mut self) -> Result<()> {
+        if !self.labels.is_empty() {
+            return Ok(());
+        }
+        let mut names = BTreeSet::new();
+        for source in &self.train {
+            names.extend(source.names()?);
+        }
+        if !(2..=MOST_FOUND).contains(&names.len()) {
+            let found = format!("{} different values in the labels' columns", names.len());
+            let expected = format!("2 to {MOST_FOUND}, or data.labels in the settings");
+            return Err(Error::field(&self.train[0].path, "labels", found, expected));
+        }
+        self.labels = names.into_iter().collect();
+        Ok(())
+    }
+
     /// Paths in it, to be resolved against the settings' folder.
     pub fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let train = self.train.iter_mut().flat_map(TextSource::paths);
@@ -171,7 +194,12 @@ impl Settings for FinetuneSettings {
         let training = &self.training;
         self.optimizer.check(file)?;
         let counts = [
-            ("data.labels", self.data.labels.len() as u64, 2, u64::MAX),
+            (
+                "data.labels",
+                if self.data.labels.is_empty() { 2 } else { self.data.labels.len() as u64 },
+                2,
+                u64::MAX,
+            ),
             ("data.train", self.data.train.len() as u64, 1, u64::MAX),
             ("data.max_length", self.data.max_length as u64, 3, u64::MAX),
             ("training.epochs", training.epochs, 1, 1 << 20),
@@ -213,7 +241,7 @@ impl Settings for FinetuneSettings {
             return Err(Error::field(file, "data.dev and data.dev_share", found, expected));
         }
         for source in &self.data.train {
-            source.check(file)?;
+            source.check(true, file)?;
         }
         Ok(())
     }

@@ -93,7 +93,7 @@ impl Settings for LabelSettings {
             return Err(Error::field(file, "answers.temperature", temperature.to_string(), "0.1 to 100"));
         }
         refuse_repeated(file, "data.labels", &self.data.labels)?;
-        self.data.train.iter().try_for_each(|source| source.check(file))
+        self.data.train.iter().try_for_each(|source| source.check(false, file))
     }
 
     fn paths(&mut self) -> Vec<&mut PathBuf> {

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::classification::EncodedExample;
+
 /// Texts to which the second classifier gives another label than the first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Flips {
@@ -35,13 +37,15 @@ impl Flips {
 }
 
 impl Comparison {
-    /// Of the logits of each text by the `first` and the `second` classifier, with the texts' labels.
-    pub fn new(first: &[Vec<f64>], second: &[Vec<f64>], expected: &[usize]) -> Self {
+    /// Of the logits of each of `examples` by the `first` and the `second` classifier. A text's label is among those that its
+    /// source knows.
+    pub fn new(first: &[Vec<f64>], second: &[Vec<f64>], examples: &[EncodedExample]) -> Self {
         let mut flips = Flips::default();
         let (mut sum, mut largest, mut count) = (0.0, 0.0_f64, 0_usize);
-        for ((first, second), &expected) in first.iter().zip(second).zip(expected) {
-            let (before, now) = (greatest(first), greatest(second));
-            match (before == expected, now == expected) {
+        for ((first, second), example) in first.iter().zip(second).zip(examples) {
+            let known = example.known.as_deref();
+            let (before, now) = (greatest(first, known), greatest(second, known));
+            match (before == example.label, now == example.label) {
                 (true, false) => flips.right_to_wrong += 1,
                 (false, true) => flips.wrong_to_right += 1,
                 (false, false) if before != now => flips.wrong_to_wrong += 1,
@@ -57,9 +61,11 @@ impl Comparison {
     }
 }
 
-/// Index of the largest; the first of equal ones.
-fn greatest(logits: &[f64]) -> usize {
-    (0..logits.len()).fold(0, |best, label| if logits[label] > logits[best] { label } else { best })
+/// Index of the largest among those that are `known`; the first of equal ones.
+fn greatest(logits: &[f64], known: Option<&[bool]>) -> usize {
+    let known = |label: usize| known.is_none_or(|known| known[label]);
+    let better = |best: usize, label: usize| if logits[label] > logits[best] { label } else { best };
+    (0..logits.len()).filter(|&label| known(label)).reduce(better).unwrap_or(0)
 }
 
 /// McNemar 1947, exact: a binomial test of `worse` and `better` against one half.
@@ -85,12 +91,17 @@ mod tests {
             [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]].map(|it| it.to_vec());
         let second =
             [[0.9, 0.0, 0.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.5, 1.0]].map(|it| it.to_vec());
-        let comparison = Comparison::new(&first, &second, &[0, 0, 0, 0]);
+        let examples = [(); 4].map(|()| EncodedExample::new(vec![1], 0));
+        let comparison = Comparison::new(&first, &second, &examples);
         let expected = Flips { right_to_wrong: 1, wrong_to_right: 1, wrong_to_wrong: 1, mcnemar_p: 1.0 };
         assert_eq!(comparison.flips, expected);
         assert_eq!(comparison.flips.count(), 3);
         assert!((comparison.mean_logit_difference - (0.1 + 2.0 + 2.0 + 1.5) / 12.0).abs() < 1e-12);
         assert_eq!(comparison.largest_logit_difference, 1.5);
+        // Nobody says of these whether they have the second label, and without it no answer changes.
+        let partial = examples.map(|it| EncodedExample { known: Some([true, false, true].into()), ..it });
+        let expected = Flips { mcnemar_p: 1.0, ..Flips::default() };
+        assert_eq!(Comparison::new(&first, &second, &partial).flips, expected);
     }
 
     #[test]

@@ -61,16 +61,15 @@ impl Report {
         let f32 = before.logits_of_all(examples, padding, None)?;
         let ptq = before.logits_of_all(examples, padding, everything)?;
         let qat = trained.logits_of_all(examples, padding, everything)?;
-        let labels = labels(examples);
         let quantized = |logits: &[Vec<f64>]| Quantized {
             dev: metrics_of(logits, examples),
-            versus_f32: Comparison::new(&f32, logits, &labels),
+            versus_f32: Comparison::new(&f32, logits, examples),
         };
         Ok(Self {
             f32: metrics_of(&f32, examples),
             ptq: quantized(&ptq),
             qat: quantized(&qat),
-            qat_versus_ptq: Comparison::new(&ptq, &qat, &labels).flips,
+            qat_versus_ptq: Comparison::new(&ptq, &qat, examples).flips,
             sensitivity: sensitivity(before, &spread(examples, sensitivity_texts), padding)?,
         })
     }
@@ -90,23 +89,18 @@ fn sensitivity(
     if examples.is_empty() {
         return Ok(Vec::new());
     }
-    let labels = labels(examples);
     let parts = Part::all(&classifier.config);
     let f32 = classifier.logits_of_all(examples, padding, None)?;
     let mut progress = Progress::new("sensitivity", parts.len() as u64, 0);
     let mut found = Vec::with_capacity(parts.len());
     for (done, part) in (1..).zip(parts) {
         let logits = classifier.logits_of_all(examples, padding, Some(Int8::Only(part)))?;
-        let versus_f32 = Comparison::new(&f32, &logits, &labels);
+        let versus_f32 = Comparison::new(&f32, &logits, examples);
         found.push(Sensitivity { part: part.to_string(), texts: examples.len(), versus_f32 });
         progress.step(done);
         progress.report(done, &part.to_string());
     }
     Ok(found)
-}
-
-fn labels(examples: &[EncodedExample]) -> Vec<usize> {
-    examples.iter().map(|it| it.label).collect()
 }
 
 /// At most `count` of `examples`, evenly spread: files are often sorted by label.

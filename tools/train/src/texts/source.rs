@@ -1,6 +1,6 @@
 //! Files of labelled and unlabelled texts, whole or in parts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
@@ -146,8 +146,8 @@ fn whole() -> f64 {
 }
 
 impl TextSource {
-    /// Refuses contradictions; `file` is the settings', for messages.
-    pub fn check(&self, file: &Path) -> Result<()> {
+    /// Refuses contradictions; `labelled` is as in [`Reading`], `file` is the settings', for messages.
+    pub fn check(&self, labelled: bool, file: &Path) -> Result<()> {
         if !(self.share > 0.0 && self.share <= 1.0) {
             let found = self.share.to_string();
             return Err(Error::field(file, "data.train.share", found, "above 0 and at most 1"));
@@ -156,13 +156,10 @@ impl TextSource {
             let expected = "no label: a plain text has none";
             return Err(Error::field(file, "data.train.label", self.path.display().to_string(), expected));
         }
-        if self.label.is_none() && !(self.labels.is_empty() && self.skip.is_empty()) {
-            let expected = "`label` beside `labels` and `skip`: the column that they speak of";
+        let of_labels = [self.labels.is_empty(), self.skip.is_empty(), self.knows.is_empty()];
+        if self.label.is_none() && !labelled && of_labels.contains(&false) {
+            let expected = "`label` beside `labels`, `skip` and `knows`: the column that they speak of";
             return Err(Error::field(file, "data.train", self.path.display().to_string(), expected));
-        }
-        if self.label.is_none() && self.is_plain_text() && !self.knows.is_empty() {
-            let expected = "no `knows`: texts without labels say nothing of any";
-            return Err(Error::field(file, "data.train.knows", self.knows.join(", "), expected));
         }
         if let Some(augment) = &self.augment {
             augment.check(file)?;
@@ -181,6 +178,11 @@ impl TextSource {
     /// Paths in it, to be resolved against the settings' folder.
     pub fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         [&mut self.path].into_iter().chain(&mut self.leave_out)
+    }
+
+    /// See [`Source::names`]; its label is named, or `label`.
+    pub fn names(&self) -> Result<BTreeSet<String>> {
+        self.source(true).names()
     }
 
     /// All parts, and of the texts that are kept back.
@@ -359,9 +361,9 @@ mod tests {
         for (more, expected) in [
             ("label = \"x\"", "data.train.label: found"),
             ("only = { split = \"train\" }", "data.train.only: found"),
-            ("skip = [\"2\"]", "expected `label` beside `labels` and `skip`"),
+            ("skip = [\"2\"]", "expected `label` beside `labels`, `skip` and `knows`"),
         ] {
-            let error = source(&plain, more).check(Path::new("a.toml")).unwrap_err().to_string();
+            let error = source(&plain, more).check(false, Path::new("a.toml")).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
         let labelled = Reading { labelled: true, ..reading(10) };
