@@ -202,11 +202,11 @@ fn main() -> ExitCode {
 /// Returns what the command has to say.
 fn run(command: Command) -> Result<String> {
     let in_one_process = match &command {
-        Command::Pretrain(_) => None,
-        Command::Finetune(_) => Some("finetune"),
-        Command::Distil(_) => Some("distil"),
-        Command::Label(_) => Some("label"),
-        Command::Quantize(_) => Some("quantize"),
+        Command::Pretrain(_)
+        | Command::Finetune(_)
+        | Command::Distil(_)
+        | Command::Label(_)
+        | Command::Quantize(_) => None,
         Command::Calibrate(_) => Some("calibrate"),
         Command::ExportOnnx(_) => Some("export-onnx"),
         Command::Average(_) => Some("average"),
@@ -223,40 +223,40 @@ fn run(command: Command) -> Result<String> {
         }
         Command::Finetune(it) => {
             let summary = electra_train::finetune::finetune(&it.settings, &it.overrides, &it.output)?;
-            format!(
-                "dev accuracy: median of {} seeds {:.2} %, {:.2} to {:.2}; the best: {}\n",
-                summary.trials.len(),
-                summary.median_accuracy * 100.0,
-                summary.range.0 * 100.0,
-                summary.range.1 * 100.0,
-                summary.best.display()
-            )
+            summary.map_or_else(String::new, |summary| {
+                let accuracy = match summary.trials.len() {
+                    1 => format!("{:.2} %", summary.median_accuracy * 100.0),
+                    seeds => format!(
+                        "median of {seeds} seeds {:.2} %, {:.2} to {:.2}",
+                        summary.median_accuracy * 100.0,
+                        summary.range.0 * 100.0,
+                        summary.range.1 * 100.0
+                    ),
+                };
+                format!("dev accuracy: {accuracy}; the best: {}\n", summary.best.display())
+            })
         }
         Command::Distil(it) => {
             let summary = electra_train::distil::distil(&it.settings, &it.overrides, &it.output)?;
-            format!(
-                "dev accuracy: student {:.2} %{}; {}\n",
-                summary.student.accuracy * 100.0,
-                match &summary.teacher {
-                    Some(teacher) => format!(", teacher {:.2} %", teacher.accuracy * 100.0),
-                    None => String::new(),
-                },
-                summary.model.display()
-            )
+            summary.map_or_else(String::new, |summary| {
+                let teacher = summary.teacher.as_ref();
+                let teacher =
+                    teacher.map_or_else(String::new, |it| format!(", teacher {:.2} %", it.accuracy * 100.0));
+                let student = summary.student.accuracy * 100.0;
+                format!("dev accuracy: student {student:.2} %{teacher}; {}\n", summary.model.display())
+            })
         }
         Command::Label(it) => {
             let labelled =
                 electra_train::label::label(&it.teachers, &it.settings, &it.overrides, &it.output)?;
-            format!(
-                "{} texts, {} of them now, of {} tokens; {}\n",
-                labelled.texts,
-                labelled.now,
-                labelled.tokens,
-                it.output.display()
-            )
+            labelled.map_or_else(String::new, |labelled| {
+                let (texts, now, tokens) = (labelled.texts, labelled.now, labelled.tokens);
+                format!("{texts} texts, {now} of them now, of {tokens} tokens; {}\n", it.output.display())
+            })
         }
         Command::Quantize(it) => {
-            electra_train::quantize::quantize(&it.settings, &it.overrides, &it.output)?.to_string()
+            let report = electra_train::quantize::quantize(&it.settings, &it.overrides, &it.output)?;
+            report.map_or_else(String::new, |report| report.to_string())
         }
         Command::Calibrate(it) => {
             let source = Source { text: it.text, label: it.label, ..Source::new(it.file) };

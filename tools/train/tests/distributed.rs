@@ -1,8 +1,12 @@
-//! `pretrain` in two processes, as `torchrun` starts them.
+//! Commands in two processes, as `torchrun` starts them.
 
 mod common;
+#[path = "common/distillation.rs"]
+mod distillation;
 #[path = "common/pretraining.rs"]
 mod pretraining;
+#[path = "common/task.rs"]
+mod task;
 
 use std::fs;
 use std::net::TcpListener;
@@ -10,6 +14,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use common::{electra_train, metrics, refused, run, text, write_language};
+use distillation::write_distillation;
 use electra_train::run::FolderLock;
 use pretraining::write_pretrain_settings;
 
@@ -93,7 +98,7 @@ fn what_is_wrong_with_the_processes_is_named() {
     };
     let found = message(&arguments, &[("WORLD_SIZE", "2"), ("RANK", "2")]);
     assert!(found.contains("error: environment: RANK: found 2, expected 0 to 1"), "{found}");
-    for command in ["finetune", "distil", "quantize"] {
+    for command in ["average", "half"] {
         let arguments = [&[command], &arguments[1..]].concat();
         let found =
             message(&arguments, &[("WORLD_SIZE", "2"), ("RANK", "0"), ("LOCAL_RANK", "0"), ADDRESS, PORT]);
@@ -105,6 +110,57 @@ fn what_is_wrong_with_the_processes_is_named() {
     let _lock = FolderLock::take(&output).unwrap();
     let found = refused(&arguments);
     assert!(found.contains("/run: another run works in this folder"), "{found}");
+}
+
+/// What one process makes of two passes an update, two make of one each: the same bits, in every command that trains; and the
+/// same answers.
+#[test]
+fn two_processes_fine_tune_distil_label_and_quantize_as_one_does() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let distillation = write_distillation(root);
+    let task = root.join("finetune.toml");
+    let model = text(&root.join("taught/seed-1/model")).to_owned();
+    let quantization = root.join("quantize.toml");
+    let content = format!(
+        "[model]\nfolder = {model:?}\n\
+         [data]\nlabels = [\"NEGATIVE\", \"POSITIVE\"]\nmax_length = 32\n\
+         train = [{{ path = \"train.tsv\", text = \"sentence\" }}]\n\
+         dev = [{{ path = \"dev.tsv\", text = \"sentence\" }}]\n\
+         [training]\nbatch_size = 8\nsteps = 12\n\
+         [optimizer]\nlearning_rate = 1e-4\n[run]\ndevice = \"cpu\"\nlog_every = 5\nsensitivity_texts = 0\n"
+    );
+    fs::write(&quantization, content).unwrap();
+    let cases: [(&str, &Path, &[&str], &str); 3] = [
+        // The last update of an epoch has a single pass.
+        ("finetune", &task, &["training.batch_size=13", "training.seeds=[1]", "training.epochs=1"], "seed-1"),
+        ("distil", &distillation, &["training.steps=12", "losses.relations=0.0"], ""),
+        ("quantize", &quantization, &[], ""),
+    ];
+    for (command, settings, changes, folder) in cases {
+        let (one, two) = (root.join(format!("{command}-one")), root.join(format!("{command}-two")));
+        let mut arguments = vec![command, text(settings)];
+        for change in changes {
+            arguments.extend(["--set", change]);
+        }
+        run(&[&arguments[..], &["-o", text(&one), "--set", "training.accumulate=2"]].concat());
+        let printed = finish(start_two(&[&arguments[..], &["-o", text(&two)]].concat()));
+        assert!(!printed[0].is_empty() && printed[1].is_empty(), "{printed:?}");
+        let weights = |run: &Path| fs::read(run.join(folder).join("model/model.safetensors")).unwrap();
+        assert_eq!(metrics(&one.join(folder)), metrics(&two.join(folder)), "{command}");
+        assert!(weights(&one) == weights(&two), "{command}");
+    }
+
+    let labelling = root.join("label.toml");
+    let content = "[data]\nlabels = [\"NEGATIVE\", \"POSITIVE\"]\nmax_length = 32\n\
+                   train = [{ path = \"unlabelled.txt\" }]\n[run]\ndevice = \"cpu\"\nbatch_tokens = 128\n";
+    fs::write(&labelling, content).unwrap();
+    let label =
+        |output: &str| ["label", &model, text(&labelling), "-o", text(&root.join(output))].map(str::to_owned);
+    let (one, two) = (label("one"), label("two"));
+    run(&one.each_ref().map(String::as_str));
+    finish(start_two(&two.each_ref().map(String::as_str)));
+    assert_eq!(fs::read(root.join("one")).unwrap(), fs::read(root.join("two")).unwrap());
 }
 
 const ADDRESS: (&str, &str) = ("MASTER_ADDR", "127.0.0.1");

@@ -18,6 +18,7 @@ use crate::batch::LabelledBatch;
 use crate::checkpoint::{Checkpoints, write_folder};
 use crate::classification::{EncodedExample, TextClassifier, tokenizer_of};
 use crate::data::WordPieceTokenizer;
+use crate::distributed::Processes;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::model::Family;
@@ -26,7 +27,7 @@ use crate::model::folder::{CONFIG, Folder, Tensors};
 use crate::optimizer::{AdamW, linear_schedule};
 use crate::random::seed_torch;
 use crate::run::{
-    MetricsLog, Progress, Waiting, check_weights, draw_curves, load_settings, load_state, save_state,
+    MetricsLog, Progress, Together, Waiting, check_weights, draw_curves, load_state, save_state,
 };
 use crate::texts::{Part, Reading, Texts, read_texts, read_whole};
 
@@ -66,16 +67,21 @@ struct Counters {
 }
 
 /// Distils into the folder `output`, or goes on where a run in that folder stopped.
-pub fn distil(settings: &Path, overrides: &[String], output: &Path) -> Result<Summary> {
-    let (settings, _lock): (DistilSettings, _) = load_settings(settings, overrides, output)?;
-    let device = settings.run.device.find()?;
-    settings.training.precision.warn_where_slow(device);
+///
+/// Under `torchrun` several processes share every step; only the first of them touches `output` and returns a summary.
+pub fn distil(settings: &Path, overrides: &[String], output: &Path) -> Result<Option<Summary>> {
+    let together = Together::begin(settings, overrides, output, |it: &DistilSettings| it.run.device)?;
+    let Together { settings, device, processes, .. } = together;
+    let leads = processes.world().leads();
     let begun = settings.student.folder.as_deref().map(Folder::read).transpose()?;
     let (config, origin) = match &begun {
         Some(begun) => (&begun.config, begun.file(CONFIG)),
         None => (&settings.model, PathBuf::from("model")),
     };
-    config.warn_where_not_packed(&Head::Classification(settings.data.labels.clone()), &origin);
+    if leads {
+        settings.training.precision.warn_where_slow(device);
+        config.warn_where_not_packed(&Head::Classification(settings.data.labels.clone()), &origin);
+    }
     let tokenizer = students_tokenizer(&settings, begun.as_ref())?;
     let labels = &settings.data.labels;
     let precision = settings.training.precision;
@@ -88,8 +94,10 @@ pub fn distil(settings: &Path, overrides: &[String], output: &Path) -> Result<Su
     let mut texts = read_texts(&settings.data.train, &reading)?;
     give_answers(&settings, &mut teachers, &tokenizer, &mut texts)?;
     let Texts { examples, parts, .. } = texts;
-    let student = new_student(&settings, begun, &teachers, &examples, &tokenizer, device, output)?;
-    Run::begin(&settings, output, &teachers, &student, &tokenizer, examples, parts, dev)?.train()
+    // Then its weights are in the checkpoint, or come from the process that leads.
+    let goes_on = !leads || Checkpoints::new(output.join("checkpoints")).last()?.is_some();
+    let student = new_student(&settings, begun, &teachers, &examples, &tokenizer, device, goes_on)?;
+    Run::begin(&settings, output, &processes, &teachers, &student, &tokenizer, examples, parts, dev)?.train()
 }
 
 /// The tokenizer of the vocabulary that the student has: of the folder that it begins with, else of the settings, else the
@@ -165,7 +173,7 @@ fn new_student(
     texts: &[EncodedExample],
     tokenizer: &WordPieceTokenizer,
     device: Device,
-    output: &Path,
+    goes_on: bool,
 ) -> Result<TextClassifier> {
     let training = &settings.training;
     let labels = &settings.data.labels;
@@ -196,8 +204,6 @@ fn new_student(
     }
     let more = first.map_or_else(Vec::new, |(teacher, _)| map_parameters(config, &teacher.config));
     let student = TextClassifier::random(config, labels, more, device, training.precision, training.seed)?;
-    // Then its weights are in the checkpoint.
-    let goes_on = Checkpoints::new(output.join("checkpoints")).last()?.is_some();
     match begun {
         Some(begun) => {
             let same = begun.head == Head::Classification(labels.clone());
@@ -235,6 +241,7 @@ fn new_student(
 struct Run<'a> {
     settings: &'a DistilSettings,
     output: &'a Path,
+    processes: &'a Processes,
     teachers: &'a Teachers,
     student: &'a TextClassifier,
     tokenizer: &'a WordPieceTokenizer,
@@ -243,7 +250,8 @@ struct Run<'a> {
     batches: Batches,
     optimizer: AdamW,
     checkpoints: Checkpoints,
-    log: MetricsLog,
+    /// Only where this process leads, which also is the only one to look at dev.
+    log: Option<MetricsLog>,
     counters: Counters,
     best: Tensor,
     /// Figures of the steps since the last line of the log, on the device.
@@ -257,6 +265,7 @@ impl<'a> Run<'a> {
     fn begin(
         settings: &'a DistilSettings,
         output: &'a Path,
+        processes: &'a Processes,
         teachers: &'a Teachers,
         student: &'a TextClassifier,
         tokenizer: &'a WordPieceTokenizer,
@@ -268,10 +277,14 @@ impl<'a> Run<'a> {
         let mut optimizer = AdamW::new(&student.parameters, settings.optimizer.clone())?;
         let checkpoints = Checkpoints::new(output.join("checkpoints"));
         let mut best = student.parameters.flat().f_zeros_like()?;
-        // Written at every look at dev, after a checkpoint.
-        checkpoints.refuse_ended(&output.join(MODEL))?;
-        let last = checkpoints.last()?;
-        let counters = match &last {
+        let leads = processes.world().leads();
+        let mut last = None;
+        if leads {
+            // Written at every look at dev, after a checkpoint.
+            checkpoints.refuse_ended(&output.join(MODEL))?;
+            last = checkpoints.last()?;
+        }
+        let mut counters = match &last {
             Some((_, folder)) => {
                 let (counters, mut tensors): (Counters, Tensors) =
                     load_state(folder, &student.parameters, &mut optimizer)?;
@@ -281,15 +294,21 @@ impl<'a> Run<'a> {
                 counters
             }
             None => {
-                let teacher = teachers.evaluate(&dev, tokenizer.special.pad)?;
+                let teacher = if leads { teachers.evaluate(&dev, tokenizer.special.pad)? } else { None };
                 Counters { step: 0, teacher, best: None }
             }
         };
-        let log = MetricsLog::open(&output.join(METRICS), last.map(|(step, _)| step))?;
+        let mut log = None;
+        if leads {
+            log = Some(MetricsLog::open(&output.join(METRICS), last.map(|(step, _)| step))?);
+        }
+        counters.step = processes.share_number(counters.step)?;
+        processes.share_state(&student.parameters, &optimizer)?;
         Ok(Self {
             batches: Batches::new(&texts, parts, training.batch_tokens, training.seed),
             settings,
             output,
+            processes,
             teachers,
             student,
             tokenizer,
@@ -306,9 +325,13 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn train(mut self) -> Result<Summary> {
+    fn train(mut self) -> Result<Option<Summary>> {
         let steps = self.settings.training.steps;
-        let mut progress = Progress::new("distil", steps, self.counters.step);
+        let leads = self.processes.world().leads();
+        let mut progress = match leads {
+            true => Progress::new("distil", steps, self.counters.step),
+            false => Progress::silent(),
+        };
         progress.note(&format!(
             "{} texts, {} steps an epoch{}",
             self.texts.len(),
@@ -319,7 +342,7 @@ impl<'a> Run<'a> {
             }
         ));
         let distillation = Distillation::new(self.teachers, self.student, &self.settings.losses)?;
-        if self.counters.step == 0 {
+        if self.counters.step == 0 && leads {
             progress.note(&self.look_at_dev()?);
         }
         self.since = Instant::now();
@@ -331,30 +354,49 @@ impl<'a> Run<'a> {
             if evaluate || step.is_multiple_of(self.settings.run.log_every) {
                 progress.report(step, &self.write_figures()?);
             }
-            if evaluate {
+            if evaluate && leads {
                 progress.note(&self.look_at_dev()?);
                 self.write_checkpoint()?;
+            }
+            if evaluate {
                 self.since = Instant::now();
             }
         }
-        self.finish()
+        if leads { self.finish().map(Some) } else { Ok(None) }
     }
 
     fn one_step(&mut self, distillation: &Distillation) -> Result<()> {
         let training = &self.settings.training;
-        let step = self.counters.step;
-        let examples = self.batches.of_step(step).iter().map(|&index| &self.texts[index]);
-        let device = self.student.parameters.flat().device();
-        let batch = LabelledBatch::new(examples, self.tokenizer.special.pad, device)?;
-        self.tokens += batch.ids.numel() as u64;
-        seed_torch(training.seed, step);
-        let (loss, figures) = distillation.losses(&batch)?;
-        let gradients = self.student.parameters.gradients(&loss)?;
+        let parameters = &self.student.parameters;
+        let device = parameters.flat().device();
+        let (rank, size) = (self.processes.world().rank, self.processes.world().size);
+        let mut sums: Option<(Tensor, Tensor)> = None;
+        for pass in self.counters.step * training.accumulate..(self.counters.step + 1) * training.accumulate {
+            // Numbered as if one process made the passes of all, so that this draws what that would.
+            let pass = pass * size + rank;
+            let examples = self.batches.of_step(pass).iter().map(|&index| &self.texts[index]);
+            let batch = LabelledBatch::new(examples, self.tokenizer.special.pad, device)?;
+            self.tokens += batch.ids.numel() as u64;
+            seed_torch(training.seed, pass);
+            let (loss, figures) = distillation.losses(&batch)?;
+            let gradients = parameters.gradients(&loss)?;
+            sums = Some(match sums {
+                Some((mut sum, all)) => (sum.f_add_(&gradients)?, all.f_add(&figures)?),
+                None => (gradients, figures),
+            });
+        }
+        let Some((mut gradients, figures)) = sums else { unreachable!("a step has passes") };
+        self.processes.sum(&gradients)?;
+        let share = 1.0 / (training.accumulate * size) as f64;
+        if share < 1.0 {
+            gradients = gradients.f_mul_scalar_(share)?;
+        }
         self.counters.step += 1;
         let rate = linear_schedule(self.counters.step, training.warmup(), training.steps);
-        let norm = self.optimizer.step(&self.student.parameters, &gradients, self.counters.step, rate)?;
-        let figures = Tensor::f_cat(&[figures, norm.f_unsqueeze(0)?], 0)?;
-        self.unread.push((self.counters.step, figures));
+        let norm = self.optimizer.step(parameters, &gradients, self.counters.step, rate)?;
+        // A share of the mean over all processes; the norm is the same in all.
+        let norm = norm.f_div_scalar(size as f64)?.f_unsqueeze(0)?;
+        self.unread.push((self.counters.step, Tensor::f_cat(&[figures.f_mul_scalar(share)?, norm], 0)?));
         Ok(())
     }
 
@@ -363,6 +405,7 @@ impl<'a> Run<'a> {
         let unread = std::mem::take(&mut self.unread);
         let mut means = [0.0; FIGURES.len() + 1];
         for (step, values) in &unread {
+            self.processes.sum(values)?;
             let values: Vec<f64> = Vec::try_from(values.f_to_kind(Kind::Double)?)?;
             for (what, &found) in FIGURES.into_iter().chain(["gradient_norm"]).zip(&values) {
                 if !found.is_finite() {
@@ -374,7 +417,8 @@ impl<'a> Run<'a> {
                 *mean += value / unread.len() as f64;
             }
         }
-        let speed = self.tokens as f64 / self.since.elapsed().as_secs_f64();
+        let tokens = self.tokens * self.processes.world().size;
+        let speed = tokens as f64 / self.since.elapsed().as_secs_f64();
         (self.tokens, self.since) = (0, Instant::now());
         let mut line = Map::new();
         line.insert("step".to_owned(), json!(self.counters.step));
@@ -382,7 +426,9 @@ impl<'a> Run<'a> {
             line.insert(name.to_owned(), json!(mean));
         }
         line.insert("tokens_per_second".to_owned(), json!(speed.round()));
-        self.log.write(&Value::Object(line))?;
+        if let Some(log) = &mut self.log {
+            log.write(&Value::Object(line))?;
+        }
         let [loss, soft, hard, hidden, relations, consistency, _] = means;
         Ok(format!(
             "loss {loss:.3} (soft {soft:.4}, hard {hard:.3}, hidden {hidden:.3}, relations {relations:.3}, \
@@ -393,13 +439,17 @@ impl<'a> Run<'a> {
     fn look_at_dev(&mut self) -> Result<String> {
         let dev = self.student.evaluate(&self.dev, self.tokenizer.special.pad)?;
         let step = self.counters.step;
-        self.log.write(&json!({
+        let line = json!({
             "step": step,
             "dev_accuracy": dev.accuracy,
             "dev_loss": dev.loss,
             "dev_macro_f1": dev.macro_f1,
+            "dev_macro_recall": dev.macro_recall,
             "dev_calibration_error": dev.calibration_error,
-        }))?;
+        });
+        if let Some(log) = &mut self.log {
+            log.write(&line)?;
+        }
         let line = format!(
             "step {step}: dev accuracy {:.2} %, loss {:.4}, calibration error {:.2} %",
             dev.accuracy * 100.0,

@@ -113,9 +113,12 @@ pub struct Training {
     /// Updates until the learning rate is at its largest; a tenth of `steps` and at most 200 where left out.
     #[serde(default)]
     pub warmup_steps: Option<u64>,
-    /// Tokens of an update, padding included, at most.
+    /// Tokens of a forward pass, padding included, at most.
     #[serde(default = "defaults::batch_tokens")]
     pub batch_tokens: usize,
+    /// Forward passes of one update, each of `batch_tokens`.
+    #[serde(default = "defaults::accumulate")]
+    pub accumulate: u64,
     /// Decides the first weights, the order of the texts and dropout.
     #[serde(default = "defaults::seed")]
     pub seed: u64,
@@ -206,6 +209,9 @@ mod defaults {
     pub(super) fn batch_tokens() -> usize {
         4096
     }
+    pub(super) fn accumulate() -> u64 {
+        1
+    }
     pub(super) fn seed() -> u64 {
         1
     }
@@ -223,6 +229,7 @@ impl Settings for DistilSettings {
             ("data.dev", self.data.dev.len() as u64, 1),
             ("data.max_length", self.data.max_length as u64, 3),
             ("training.steps", self.training.steps, 1),
+            ("training.accumulate", self.training.accumulate, 1),
             ("training.batch_tokens", self.training.batch_tokens as u64, self.data.max_length as u64),
             ("losses.relation_heads", self.losses.relation_heads.max(0) as u64, 1),
             ("run.log_every", self.run.log_every, 1),
@@ -238,6 +245,7 @@ impl Settings for DistilSettings {
             ("training.steps", steps, MOST_STEPS),
             ("training.warmup_steps", self.training.warmup_steps.unwrap_or(0), steps),
             ("training.batch_tokens", batch_tokens as u64, 1 << 30),
+            ("training.accumulate", self.training.accumulate, 1 << 20),
         ] {
             if found > most {
                 return Err(Error::field(file, field, found.to_string(), format!("at most {most}")));

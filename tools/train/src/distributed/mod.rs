@@ -9,6 +9,8 @@ pub use environment::World;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::Result;
+use crate::model::Parameters;
+use crate::optimizer::AdamW;
 use group::Group;
 
 /// The processes of a run. A run of one process needs no group; everything here does nothing then.
@@ -46,6 +48,14 @@ impl Processes {
         let tensor = Tensor::f_full([1], number as i64, (Kind::Int64, self.device))?;
         self.share(&tensor)?;
         Ok(tensor.f_int64_value(&[0])? as u64)
+    }
+
+    /// The weights and moments that the leading process has.
+    pub fn share_state(&self, parameters: &Parameters, optimizer: &AdamW) -> Result<()> {
+        for tensor in [parameters.flat(), &optimizer.first, &optimizer.second] {
+            self.share(tensor)?;
+        }
+        parameters.refresh()
     }
 
     /// Runs `action` in one process of every machine, then in its others: what the first leaves on the disk, they find.

@@ -13,7 +13,7 @@ use crate::data::WordPieceTokenizer;
 use crate::error::{Error, Result};
 use crate::metrics::median;
 use crate::model::folder::{CONFIG, Folder};
-use crate::run::{draw_curves, load_settings};
+use crate::run::{Together, draw_curves};
 use crate::texts::{Reading, Texts, read_texts, read_whole};
 
 const SUMMARY: &str = "summary.json";
@@ -33,13 +33,18 @@ pub struct Summary {
 }
 
 /// Fine-tunes into the folder `output`, or goes on where a run in that folder stopped.
-pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<Summary> {
-    let (mut settings, _lock): (FinetuneSettings, _) = load_settings(settings, overrides, output)?;
+///
+/// Under `torchrun` several processes share every update; only the first of them touches `output` and returns a summary.
+pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<Option<Summary>> {
+    let together = Together::begin(settings, overrides, output, |it: &FinetuneSettings| it.run.device)?;
+    let Together { mut settings, device, processes, .. } = together;
     settings.data.find_labels()?;
-    let device = settings.run.device.find()?;
-    settings.training.precision.warn_where_slow(device);
-    for seed in &settings.training.seeds {
-        Trial::refuse_ended(&output.join(format!("seed-{seed}")))?;
+    let leads = processes.world().leads();
+    if leads {
+        settings.training.precision.warn_where_slow(device);
+        for seed in &settings.training.seeds {
+            Trial::refuse_ended(&output.join(format!("seed-{seed}")))?;
+        }
     }
     let folder = Folder::read(&settings.model.folder)?;
     let (frozen, layers) = (settings.training.freeze_layers, folder.config.num_hidden_layers as u64);
@@ -51,14 +56,17 @@ pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<
     let (train, dev) = read_data(&settings.data, &folder, &tokenizer)?;
     let objective = HardLabels::new(&settings.training, &train.examples, settings.data.labels.len(), device)?;
     let objective = Box::new(objective);
-    let task = Task { command: "finetune", settings, objective, folder, tokenizer, train, dev, device };
+    let command = "finetune";
+    let task = Task { command, settings, objective, folder, tokenizer, train, dev, device, processes };
     let mut trials = Vec::new();
     for &seed in &task.settings.training.seeds {
         let path = output.join(format!("seed-{seed}"));
-        trials.push(Trial::begin(&task, seed, path.clone())?.train()?);
-        draw_curves(&path.join(METRICS), &CURVES, &path.join("curves.svg"))?;
+        trials.extend(Trial::begin(&task, seed, path.clone())?.train()?);
+        if leads {
+            draw_curves(&path.join(METRICS), &CURVES, &path.join("curves.svg"))?;
+        }
     }
-    summarize(trials, output)
+    if leads { summarize(trials, output).map(Some) } else { Ok(None) }
 }
 
 /// What is learnt from and what decides, cut to the length that `data` says and `folder` takes.

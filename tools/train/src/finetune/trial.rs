@@ -14,6 +14,7 @@ use crate::batch::LabelledBatch;
 use crate::checkpoint::{Checkpoints, write_folder};
 use crate::classification::{EncodedExample, TextClassifier};
 use crate::data::WordPieceTokenizer;
+use crate::distributed::Processes;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::model::Parameters;
@@ -50,6 +51,8 @@ pub struct Task {
     pub dev: Vec<EncodedExample>,
     /// Where to compute.
     pub device: Device,
+    /// Who shares the updates.
+    pub processes: Processes,
 }
 
 /// Where a trial was best on dev.
@@ -84,7 +87,8 @@ pub struct Trial<'a> {
     classifier: TextClassifier,
     optimizer: AdamW,
     checkpoints: Checkpoints,
-    log: MetricsLog,
+    /// Only where this process leads, as the figures that checkpoints remember.
+    log: Option<MetricsLog>,
     counters: Counters,
     best: Tensor,
     /// Mean of the weights that are trained over the last updates.
@@ -114,12 +118,16 @@ impl<'a> Trial<'a> {
         let mut counters =
             Counters { step: 0, best: None, without_improvement: 0, finished: false, averaged: 0 };
         let mut best = classifier.parameters.flat().f_zeros_like()?;
-        let mut mean = match settings.training.average_share > 0.0 {
+        let leads = task.processes.world().leads();
+        let mut mean = match leads && settings.training.average_share > 0.0 {
             true => Some(zero_gradients(&classifier.parameters)?),
             false => None,
         };
-        Self::refuse_ended(&output)?;
-        let last = checkpoints.last()?;
+        let mut last = None;
+        if leads {
+            Self::refuse_ended(&output)?;
+            last = checkpoints.last()?;
+        }
         if let Some((_, folder)) = &last {
             let (found, mut tensors): (Counters, Tensors) =
                 load_state(folder, &classifier.parameters, &mut optimizer)?;
@@ -131,8 +139,14 @@ impl<'a> Trial<'a> {
                 mean.f_copy_(&tensor)?;
             }
         }
-        std::fs::create_dir_all(&output).map_err(Error::write(&output))?;
-        let log = MetricsLog::open(&output.join(METRICS), last.map(|(step, _)| step))?;
+        let mut log = None;
+        if leads {
+            std::fs::create_dir_all(&output).map_err(Error::write(&output))?;
+            log = Some(MetricsLog::open(&output.join(METRICS), last.map(|(step, _)| step))?);
+        }
+        counters.step = task.processes.share_number(counters.step)?;
+        counters.finished = task.processes.share_number(u64::from(counters.finished))? != 0;
+        task.processes.share_state(&classifier.parameters, &optimizer)?;
         Ok(Self {
             task,
             seed,
@@ -151,16 +165,21 @@ impl<'a> Trial<'a> {
         })
     }
 
-    /// Trains until the end or until dev does not improve, and writes the best classifier.
-    pub fn train(mut self) -> Result<Outcome> {
+    /// Trains until the end or until dev does not improve, and writes the best classifier, which only the process that leads
+    /// knows of.
+    pub fn train(mut self) -> Result<Option<Outcome>> {
         let training = &self.task.settings.training;
+        let world = self.task.processes.world();
         let texts: usize = self.task.train.parts.iter().map(Part::count).sum();
-        let per_epoch = texts.div_ceil(training.texts_of_update()) as u64;
+        let per_epoch = texts.div_ceil(self.texts_of_update()) as u64;
         let steps = training.epochs.saturating_mul(per_epoch).min(training.steps.unwrap_or(u64::MAX));
         let warmup = (steps as f64 * training.warmup_share) as u64;
         let evaluate_every = per_epoch.min(steps).div_ceil(training.evaluations_per_epoch);
         let title = format!("{}, seed {}", self.task.command, self.seed);
-        let mut progress = Progress::new(&title, steps, self.counters.step);
+        let mut progress = match world.leads() {
+            true => Progress::new(&title, steps, self.counters.step),
+            false => Progress::silent(),
+        };
         self.since = Instant::now();
         while !self.counters.finished {
             self.one_step(linear_schedule(self.counters.step + 1, warmup, steps), per_epoch)?;
@@ -174,12 +193,25 @@ impl<'a> Trial<'a> {
                 progress.report(step, &self.write_figures()?);
             }
             if evaluate {
-                progress.note(&self.look_at_dev(steps)?);
-                self.write_checkpoint()?;
+                if world.leads() {
+                    progress.note(&self.look_at_dev(steps)?);
+                }
+                // Before the checkpoint, which remembers it, and in every process.
+                let finished = u64::from(self.counters.finished);
+                self.counters.finished = self.task.processes.share_number(finished)? != 0;
+                if world.leads() {
+                    self.write_checkpoint()?;
+                }
                 self.since = Instant::now();
             }
         }
-        self.finish()
+        if world.leads() { self.finish().map(Some) } else { Ok(None) }
+    }
+
+    /// Of all processes together.
+    fn texts_of_update(&self) -> usize {
+        let processes = self.task.processes.world().size as usize;
+        self.task.settings.training.texts_of_update().saturating_mul(processes)
     }
 
     fn one_step(&mut self, rate: f64, per_epoch: u64) -> Result<()> {
@@ -188,18 +220,24 @@ impl<'a> Trial<'a> {
         let epoch = step / per_epoch;
         if self.epoch.as_ref().is_none_or(|(current, _)| *current != epoch) {
             let Texts { examples, parts, .. } = &self.task.train;
-            let batches = batches_of_epoch(examples, parts, training.texts_of_update(), self.seed, epoch);
+            let batches = batches_of_epoch(examples, parts, self.texts_of_update(), self.seed, epoch);
             self.epoch = Some((epoch, batches));
         }
         let indices = match &self.epoch {
             Some((_, batches)) => &batches[(step % per_epoch) as usize],
             None => unreachable!("the order was just made"),
         };
-        seed_torch(self.seed, step);
+        let world = self.task.processes.world();
         let parameters = &self.classifier.parameters;
         let mut sums: Option<(Tensor, Tensor)> = None;
         let rows = |of: &[usize]| of.iter().map(|&it| self.task.train.examples[it].rows()).sum::<usize>();
-        for pass in indices.chunks(training.batch_size) {
+        let first = step * training.accumulate * world.size;
+        for (number, pass) in (0..).zip(indices.chunks(training.batch_size)) {
+            // Numbered as if one process made the passes of all, so that this draws what that would.
+            if number % world.size != world.rank {
+                continue;
+            }
+            seed_torch(self.seed, first + number);
             let examples = pass.iter().map(|&index| &self.task.train.examples[index]);
             let batch = LabelledBatch::new(examples, self.task.tokenizer.special.pad, self.task.device)?;
             self.tokens += batch.ids.numel() as u64;
@@ -213,7 +251,13 @@ impl<'a> Trial<'a> {
                 None => (gradients, loss),
             });
         }
-        let Some((gradients, loss)) = sums else { unreachable!("an update has texts") };
+        let (gradients, loss) = match sums {
+            Some(sums) => sums,
+            // The last update of an epoch may have fewer passes than there are processes.
+            None => (zero_gradients(parameters)?, Tensor::f_zeros([], (Kind::Float, self.task.device))?),
+        };
+        self.task.processes.sum(&gradients)?;
+        self.task.processes.sum(&loss)?;
         self.counters.step += 1;
         let norm = self.optimizer.step(parameters, &gradients, self.counters.step, rate)?;
         self.unread.push((self.counters.step, Tensor::f_stack(&[loss, norm], 0)?));
@@ -254,7 +298,8 @@ impl<'a> Trial<'a> {
             loss += values[0] / unread.len() as f64;
             norm += values[1] / unread.len() as f64;
         }
-        let speed = self.tokens as f64 / self.since.elapsed().as_secs_f64();
+        let processes = self.task.processes.world().size;
+        let speed = (self.tokens * processes) as f64 / self.since.elapsed().as_secs_f64();
         (self.tokens, self.since) = (0, Instant::now());
         let line = json!({
             "step": self.counters.step,
@@ -262,7 +307,9 @@ impl<'a> Trial<'a> {
             "gradient_norm": norm,
             "tokens_per_second": speed.round(),
         });
-        self.log.write(&line)?;
+        if let Some(log) = &mut self.log {
+            log.write(&line)?;
+        }
         Ok(format!("loss {loss:.4}, {speed:.0} tokens/s"))
     }
 
@@ -271,13 +318,17 @@ impl<'a> Trial<'a> {
         let weights = self.take_mean()?;
         let dev = self.task.objective.evaluate(&self.classifier, &self.task.dev, padding)?;
         let step = self.counters.step;
-        self.log.write(&json!({
+        let line = json!({
             "step": step,
             "dev_accuracy": dev.accuracy,
             "dev_loss": dev.loss,
             "dev_macro_f1": dev.macro_f1,
+            "dev_macro_recall": dev.macro_recall,
             "dev_calibration_error": dev.calibration_error,
-        }))?;
+        });
+        if let Some(log) = &mut self.log {
+            log.write(&line)?;
+        }
         let (low, high) = dev.interval;
         let line = format!(
             "seed {} step {step}: dev accuracy {:.2} % ({:.1} to {:.1}), loss {:.4}, calibration error {:.2} %",

@@ -1,16 +1,18 @@
 //! The command `label`.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use tch::Kind;
+use tch::{Kind, Tensor};
 
 use super::settings::LabelSettings;
 use crate::answers::{AnswerFile, Header, Keys, Taught};
 use crate::batch::LabelledBatch;
 use crate::classification::EncodedExample;
 use crate::distil::Teachers;
+use crate::distributed::{Processes, World};
 use crate::error::{Error, Result};
 use crate::model::folder::{Folder, WEIGHTS};
 use crate::run::{Progress, read_settings};
@@ -32,10 +34,22 @@ pub struct Labelled {
 
 /// Writes into `output` what the classifiers in `teachers` say of the texts of `settings`, the mean of their probabilities, or
 /// goes on with such a file.
-pub fn label(teachers: &[PathBuf], settings: &Path, overrides: &[String], output: &Path) -> Result<Labelled> {
+///
+/// Under `torchrun` each process computes its share of the texts; only the first of them touches `output`
+/// and returns what it came to.
+pub fn label(
+    teachers: &[PathBuf],
+    settings: &Path,
+    overrides: &[String],
+    output: &Path,
+) -> Result<Option<Labelled>> {
+    let world = World::from_environment()?;
     let settings: LabelSettings = read_settings(settings, overrides)?;
-    let device = settings.run.device.find()?;
-    settings.run.precision.warn_where_slow(device);
+    let device = settings.run.device.find_for(world.local_rank)?;
+    let processes = Processes::join(world.clone(), device)?;
+    if world.leads() {
+        settings.run.precision.warn_where_slow(device);
+    }
     let labels = &settings.data.labels;
     let Some(first) = teachers.first() else {
         return Err(Error::field(output, "teachers", "none", "at least one"));
@@ -63,40 +77,66 @@ pub fn label(teachers: &[PathBuf], settings: &Path, overrides: &[String], output
         labels.iter().zip(&live.known).filter(|(_, known)| **known).map(|(it, _)| it.clone()).collect();
     let taught = teachers.iter().map(|it| taught(it)).collect::<Result<Vec<_>>>()?;
     let header = Header::new(&known, taught, settings.answers.temperature, settings.data.max_length, &keys);
-    let (mut file, done) = AnswerFile::open(output, &header)?;
-    let mut progress = Progress::new("label", order.len() as u64, done as u64);
+    let (mut file, done) = match world.leads() {
+        true => AnswerFile::open(output, &header).map(|(file, done)| (Some(file), done))?,
+        false => (None, 0),
+    };
+    let done = processes.share_number(done as u64)? as usize;
+    let mut progress = match world.leads() {
+        true => Progress::new("label", order.len() as u64, done as u64),
+        false => Progress::silent(),
+    };
     let (since, mut tokens) = (Instant::now(), 0);
-    let columns: Vec<usize> = (0..labels.len()).filter(|&label| live.known[label]).collect();
-    let mut at = done;
-    while at < order.len() {
-        // Blocks begin at multiples, wherever the last run ended.
-        let end = (at - at % TOGETHER + TOGETHER).min(order.len());
-        let block: Vec<&EncodedExample> =
-            order[at..end].iter().map(|&index| &texts.examples[index]).collect();
-        let mut rest = &block[..];
-        while let Some(longest) = rest.first() {
-            let count = (settings.run.batch_tokens / longest.ids.len()).clamp(1, rest.len());
-            let (now, later) = rest.split_at(count);
-            rest = later;
-            let batch = LabelledBatch::without_copies(now.iter().copied(), tokenizer.special.pad, device)?;
-            let (_, logs) = live.teach(&batch, settings.answers.temperature, false)?;
-            let logs: Vec<f32> = Vec::try_from(logs.f_to_kind(Kind::Float)?.f_flatten(0, -1)?)?;
-            let rows: Vec<Vec<f32>> =
-                logs.chunks(labels.len()).map(|row| columns.iter().map(|&it| row[it]).collect()).collect();
-            if rows.iter().flatten().any(|it| it.is_nan()) {
-                return Err(Error::field(first, "logits", "no number", "finite ones from every teacher"));
-            }
-            let answers: Vec<(u64, &[f32])> =
-                keys[at..].iter().copied().zip(rows.iter().map(Vec::as_slice)).collect();
-            file.append(&answers)?;
-            at += count;
-            tokens += now.iter().map(|it| it.ids.len()).sum::<usize>();
-            progress.step(at as u64);
-            let speed = tokens as f64 / since.elapsed().as_secs_f64();
-            progress.report(at as u64, &format!("{speed:.0} tokens/s"));
+    let of = |at: usize| &texts.examples[order[at]];
+    let columns: Vec<i64> =
+        (0..labels.len()).filter(|&label| live.known[label]).map(|it| it as i64).collect();
+    let columns = Tensor::f_from_slice(&columns)?.f_to_device(device)?;
+    let batches = batches(order.len(), done, |at| of(at).ids.len(), settings.run.batch_tokens);
+    for together in batches.chunks(world.size as usize) {
+        let (start, end) = (together[0].start, together[together.len() - 1].end);
+        let shape = [(end - start) as i64, columns.size()[0]];
+        let logs = Tensor::f_zeros(shape, (Kind::Float, device))?;
+        if let Some(own) = together.get(world.rank as usize) {
+            let batch = LabelledBatch::without_copies(own.clone().map(of), tokenizer.special.pad, device)?;
+            let (_, found) = live.teach(&batch, settings.answers.temperature, false)?;
+            let mut rows = logs.f_narrow(0, (own.start - start) as i64, own.len() as i64)?;
+            rows.f_copy_(&found.f_index_select(1, &columns)?)?;
         }
+        // The rows of the others are zeros here, as these are there.
+        processes.sum(&logs)?;
+        let logs: Vec<f32> = Vec::try_from(logs.f_flatten(0, -1)?)?;
+        if logs.iter().any(|it| it.is_nan()) {
+            return Err(Error::field(first, "logits", "no number", "finite ones from every teacher"));
+        }
+        if let Some(file) = &mut file {
+            let rows = logs.chunks(known.len());
+            file.append(&keys[start..end].iter().copied().zip(rows).collect::<Vec<_>>())?;
+        }
+        tokens += (start..end).map(|at| of(at).ids.len()).sum::<usize>();
+        progress.step(end as u64);
+        let speed = tokens as f64 / since.elapsed().as_secs_f64();
+        progress.report(end as u64, &format!("{speed:.0} tokens/s"));
     }
-    Ok(Labelled { texts: order.len(), now: order.len() - done, tokens })
+    Ok(world.leads().then_some(Labelled { texts: order.len(), now: order.len() - done, tokens }))
+}
+
+/// The texts from `done` to `texts` in batches of `batch_tokens`, the first of each the longest; `length` is that of a text. A
+/// batch ends where a block does.
+fn batches(
+    texts: usize,
+    done: usize,
+    length: impl Fn(usize) -> usize,
+    batch_tokens: usize,
+) -> Vec<Range<usize>> {
+    let mut batches = Vec::new();
+    let mut start = done;
+    while start < texts {
+        let block = (start - start % TOGETHER + TOGETHER).min(texts);
+        let end = (start + (batch_tokens / length(start)).max(1)).min(block);
+        batches.push(start..end);
+        start = end;
+    }
+    batches
 }
 
 /// The texts of `order` without those that come a second time, in blocks within which the longest come first; and their keys.

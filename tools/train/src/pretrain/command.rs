@@ -21,9 +21,7 @@ use crate::model::{GENERATOR, Mode, Parameters};
 use crate::operations::operations_of_input;
 use crate::optimizer::{AdamW, linear_schedule, zero_gradients};
 use crate::random::seed_torch;
-use crate::run::{
-    MetricsLog, Progress, check_weights, draw_curves, load_settings, load_state, read_settings, save_state,
-};
+use crate::run::{MetricsLog, Progress, Together, check_weights, draw_curves, load_state, save_state};
 
 /// Log of a run's figures, in its folder.
 const METRICS: &str = "metrics.jsonl";
@@ -33,15 +31,8 @@ const METRICS: &str = "metrics.jsonl";
 ///
 /// Under `torchrun` several processes share every step; only the first of them touches `output`.
 pub fn pretrain(settings: &Path, overrides: &[String], output: &Path) -> Result<Vec<PathBuf>> {
-    let world = World::from_environment()?;
-    let (settings, _lock): (PretrainSettings, _) = if world.leads() {
-        let (settings, lock) = load_settings(settings, overrides, output)?;
-        (settings, Some(lock))
-    } else {
-        (read_settings(settings, overrides)?, None)
-    };
-    let device = settings.run.device.find_for(world.local_rank)?;
-    let processes = Processes::join(world, device)?;
+    let together = Together::begin(settings, overrides, output, |it: &PretrainSettings| it.run.device)?;
+    let Together { settings, device, processes, .. } = together;
     let leads = processes.world().leads();
     if leads {
         settings.training.precision.warn_where_slow(device);
@@ -148,10 +139,7 @@ impl Run {
             log = Some(MetricsLog::open(&output.join(METRICS), last.map(|(step, _)| step))?);
         }
         let step = processes.share_number(step)?;
-        for tensor in [parameters.flat(), &optimizer.first, &optimizer.second] {
-            processes.share(tensor)?;
-        }
-        parameters.refresh()?;
+        processes.share_state(&parameters, &optimizer)?;
         Ok(Self {
             output: output.to_path_buf(),
             device,

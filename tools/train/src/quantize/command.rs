@@ -12,7 +12,7 @@ use crate::data::{WordPieceTokenizer, piece_map};
 use crate::error::{Error, Result};
 use crate::finetune::{HardLabels, METRICS, MODEL, Task, Trial, read_data};
 use crate::model::folder::{CONFIG, Folder};
-use crate::run::{draw_curves, load_settings};
+use crate::run::{Together, draw_curves};
 
 const REPORT: &str = "report.json";
 const CURVES: [&str; 4] = ["loss", "dev_accuracy", "dev_loss", "dev_calibration_error"];
@@ -20,9 +20,11 @@ const CURVES: [&str; 4] = ["loss", "dev_accuracy", "dev_loss", "dev_calibration_
 /// Trains a classifier in int8 into the folder `output`, or goes on where a run in that folder stopped, and reports what
 /// int8 does to it with and without. The result, `model`, holds f32 weights whose int8 form is what `electra pack` makes of
 /// them.
-pub fn quantize(settings: &Path, overrides: &[String], output: &Path) -> Result<Report> {
-    let (settings, _lock): (QuantizeSettings, _) = load_settings(settings, overrides, output)?;
-    let device = settings.run.device.find()?;
+///
+/// Under `torchrun` several processes share every update; only the first of them touches `output` and returns a report.
+pub fn quantize(settings: &Path, overrides: &[String], output: &Path) -> Result<Option<Report>> {
+    let together = Together::begin(settings, overrides, output, |it: &QuantizeSettings| it.run.device)?;
+    let Together { settings, device, processes, .. } = together;
     let folder = Folder::read(&settings.model.folder)?;
     folder.check_for_runtime()?;
     let labels = &settings.data.labels;
@@ -39,16 +41,29 @@ pub fn quantize(settings: &Path, overrides: &[String], output: &Path) -> Result<
     let hard = HardLabels::new(&of_trial.training, &train.examples, labels.len(), device)?;
     let objective =
         Box::new(Int8Objective { teacher, teacher_weight: settings.training.teacher_weight, hard });
-    let task =
-        Task { command: "quantize", settings: of_trial, objective, folder, tokenizer, train, dev, device };
+    let leads = processes.world().leads();
+    let task = Task {
+        command: "quantize",
+        settings: of_trial,
+        objective,
+        folder,
+        tokenizer,
+        train,
+        dev,
+        device,
+        processes,
+    };
     Trial::begin(&task, settings.training.seed, output.to_path_buf())?.train()?;
+    if !leads {
+        return Ok(None);
+    }
     draw_curves(&output.join(METRICS), &CURVES, &output.join("curves.svg"))?;
 
     let trained = TextClassifier::read(&Folder::read(&output.join(MODEL))?, device)?;
     let padding = task.tokenizer.special.pad;
     let report = Report::measure(&before, &trained, &task.dev, padding, settings.run.sensitivity_texts)?;
     report.write(&output.join(REPORT))?;
-    Ok(report)
+    Ok(Some(report))
 }
 
 /// The classifier in `path`, which reads texts cut by `tokenizer` into at least `longest` pieces, and gives the same labels.

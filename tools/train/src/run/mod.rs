@@ -6,6 +6,7 @@ mod log;
 mod progress;
 mod settings;
 mod state;
+mod together;
 
 pub use curves::draw_curves;
 pub use lock::FolderLock;
@@ -13,3 +14,4 @@ pub use log::MetricsLog;
 pub use progress::{Progress, Waiting};
 pub use settings::{MOST_STEPS, SAVED_SETTINGS, Settings, load_settings, read_settings, refuse_repeated};
 pub use state::{check_weights, load_state, save_state};
+pub use together::Together;
