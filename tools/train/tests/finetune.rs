@@ -118,6 +118,21 @@ fn a_bert_folder_without_prefix() {
     let output = root.path().join("classifier");
     let more = ["--set", "training.seeds=[1]", "--set", "training.precision=bf16"];
     run(&[&["finetune", text(&settings), "-o", text(&output)][..], &more].concat());
+
+    // A classifier with other labels loses its head, and that is said.
+    let again = [
+        "--set",
+        "model.folder=\"classifier/seed-1/model\"",
+        "--set",
+        "data.labels=[\"BAD\", \"GOOD\"]",
+        "--set",
+        "training.epochs=1",
+    ];
+    let other = root.path().join("other");
+    let arguments = [&["finetune", text(&settings), "-o", text(&other)][..], &more, &again].concat();
+    let output_of_other = electra_train(&arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output_of_other.stderr).into_owned();
+    assert!(said.contains("its head for NEGATIVE, POSITIVE gives way to a new one for BAD, GOOD"), "{said}");
     let dev = root.path().join("dev.tsv");
     let best = output.join("seed-1/model");
     let arguments = ["evaluate", text(&best), text(&dev), "--text", "sentence", "--json"];

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use common::{electra_train, metrics, refused, run, text, write_language};
-use electra_train::model::folder::{WeightKind, read_tensors, write_tensors};
+use electra_train::classification::tokenizer_of;
+use electra_train::model::folder::{Folder, WeightKind, read_tensors, write_tensors};
 use pretraining::write_pretrain_settings;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures");
 
@@ -178,15 +179,8 @@ fn weights_and_vocabularies_that_are_none_are_named() {
     }
 
     fs::write(model.join("model.safetensors"), sound).unwrap();
-    let vocabulary = fs::read_to_string(model.join("vocab.txt")).unwrap();
-    let second = vocabulary.lines().nth(7).unwrap();
-    fs::write(model.join("vocab.txt"), format!("{vocabulary}{second}\n")).unwrap();
     let evaluate =
         |more: &[&str]| refused(&[&["evaluate", text(&model), text(&labelled)][..], more].concat());
-    let expected =
-        format!("vocab.txt: line {}: found {second}, expected a token", vocabulary.lines().count() + 1);
-    assert!(evaluate(&[]).contains(&expected), "{}", evaluate(&[]));
-    fs::write(model.join("vocab.txt"), &vocabulary).unwrap();
     for length in ["0", "100000"] {
         let message = evaluate(&["--max-length", length]);
         assert!(
@@ -194,6 +188,85 @@ fn weights_and_vocabularies_that_are_none_are_named() {
             "{message}"
         );
     }
+}
+
+/// What the trainer takes, the packer takes, and both refuse the rest in the same words.
+#[test]
+fn folders_are_read_as_the_packer_reads_them() {
+    let (root, fixtures) = (tempfile::tempdir().unwrap(), Path::new(FIXTURES));
+    let lines = fs::read_to_string(fixtures.join("classifier/vocab.txt")).unwrap();
+    let tokenizer = fs::read_to_string(fixtures.join("detector/tokenizer.json")).unwrap();
+    let config = fs::read_to_string(fixtures.join("classifier/config.json")).unwrap();
+    let swapped = {
+        let mut document: Value = serde_json::from_str(&tokenizer).unwrap();
+        let processing = json!({"type": "BertProcessing", "cls": ["[SEP]", 3], "sep": ["[CLS]", 2]});
+        document["post_processor"] = processing;
+        document.to_string()
+    };
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
+    let cases: [(&str, String, Option<&str>); 12] = [
+        ("vocab.txt", lines.clone(), None),
+        ("vocab.txt", lines.replace('\n', "\r\n"), None),
+        ("vocab.txt", lines.replace("film\n", "the\n"), None),
+        ("vocab.txt", lines.replace("film\n", "\u{2028}\n"), None),
+        ("vocab.txt", lines.replace("film\n", "\n"), None),
+        ("vocab.txt", lines.replace("[MASK]\n", "film\n"), Some("vocabulary: found no [MASK] among 96")),
+        ("tokenizer.json", swapped, Some("post_processor.cls: found [\"[SEP]\",3]")),
+        ("tokenizer_config.json", "{\"do_lower_case\": false}".into(), Some("do_lower_case: found false")),
+        ("tokenizer_config.json", "{\"strip_accents\": false}".into(), Some("strip_accents: found false")),
+        (
+            "special_tokens_map.json",
+            "{\"additional_special_tokens\": [\"[USER]\"]}".into(),
+            Some("additional_special_tokens: found [\"[USER]\"]"),
+        ),
+        (
+            "config.json",
+            config.replacen('{', "{\"problem_type\": \"multi_label_classification\",", 1),
+            Some("problem_type: found"),
+        ),
+        ("model.safetensors", pointer.to_owned(), Some("content: found a Git LFS pointer")),
+    ];
+    for (index, (file, content, refusal)) in cases.into_iter().enumerate() {
+        let folder = root.path().join(index.to_string());
+        fs::create_dir(&folder).unwrap();
+        for name in ["config.json", "model.safetensors", "vocab.txt"] {
+            fs::copy(fixtures.join("classifier").join(name), folder.join(name)).unwrap();
+        }
+        fs::write(folder.join(file), content).unwrap();
+        let packer = electra_pack::hugging_face::read(&folder).map(|it| it.vocabulary);
+        let trainer = Folder::read(&folder).and_then(|it| tokenizer_of(&it)).map(|it| it.pieces);
+        match refusal {
+            None => assert_eq!(trainer.unwrap(), packer.unwrap(), "{file}"),
+            Some(expected) => {
+                let (packer, trainer) = (packer.unwrap_err().to_string(), trainer.unwrap_err().to_string());
+                assert!(packer.contains(expected) && trainer.contains(expected), "{packer}\n{trainer}");
+            }
+        }
+    }
+}
+
+/// As `transformers` 5 saves it, without a `vocab.txt`; and in an environment that does not know libtorch.
+#[test]
+fn a_folder_with_tokenizer_json_alone_is_taken() {
+    let (root, fixtures) = (tempfile::tempdir().unwrap(), Path::new(FIXTURES));
+    let (folder, half) = (root.path().join("saved"), root.path().join("half"));
+    fs::create_dir(&folder).unwrap();
+    for (from, name) in [
+        ("classifier", "config.json"),
+        ("classifier", "model.safetensors"),
+        ("detector", "tokenizer.json"),
+        ("detector", "tokenizer_config.json"),
+    ] {
+        fs::copy(fixtures.join(from).join(name), folder.join(name)).unwrap();
+    }
+    let labelled = root.path().join("a.tsv");
+    fs::write(&labelled, "text\tlabel\nthe film\tneutral\n").unwrap();
+    let mut bare = electra_train(&["evaluate", text(&folder), text(&labelled)]);
+    let output = bare.env_remove("LD_LIBRARY_PATH").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    run(&["half", text(&folder), "-o", text(&half)]);
+    let lines = fs::read_to_string(half.join("vocab.txt")).unwrap();
+    assert_eq!(lines, fs::read_to_string(fixtures.join("classifier/vocab.txt")).unwrap());
 }
 
 /// Tests elsewhere run those files in tract and in ONNX Runtime.

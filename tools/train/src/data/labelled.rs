@@ -130,7 +130,10 @@ impl Source {
 
     /// What the labels of all rows are called.
     pub fn names(&self) -> Result<BTreeSet<String>> {
-        let name = |row: Row| self.labels.get(&row.label).cloned().unwrap_or(row.label);
+        let name = |row: Row| match self.labels.get(&row.label) {
+            Some(name) => name.clone(),
+            None => row.label.trim().to_owned(),
+        };
         Ok(self.rows(true)?.into_iter().map(name).collect())
     }
 

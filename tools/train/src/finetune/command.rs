@@ -12,6 +12,7 @@ use crate::classification::{EncodedExample, tokenizer_of};
 use crate::data::WordPieceTokenizer;
 use crate::error::{Error, Result};
 use crate::metrics::median;
+use crate::model::config::Head;
 use crate::model::folder::{CONFIG, Folder};
 use crate::run::{Together, draw_curves};
 use crate::texts::{Reading, Texts, read_texts, read_whole};
@@ -47,6 +48,16 @@ pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<
         }
     }
     let folder = Folder::read(&settings.model.folder)?;
+    if let (true, Head::Classification(labels)) = (leads, &folder.head)
+        && *labels != settings.data.labels
+    {
+        eprintln!(
+            "warning: {}: its head for {} gives way to a new one for {}",
+            settings.model.folder.display(),
+            labels.join(", "),
+            settings.data.labels.join(", ")
+        );
+    }
     let (frozen, layers) = (settings.training.freeze_layers, folder.config.num_hidden_layers as u64);
     if frozen > layers {
         let (found, expected) = (frozen.to_string(), format!("at most the model's {layers} layers"));
