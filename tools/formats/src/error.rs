@@ -82,6 +82,31 @@ pub fn quoted(text: &str) -> String {
     result
 }
 
+/// Foreign names made fit for a message: each is cut to a few words, and of many the first are shown.
+pub fn quoted_list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    const LONGEST_NAME: usize = 40;
+    const MOST: usize = 400;
+    let (mut list, mut left_out) = (String::new(), 0);
+    for name in names {
+        let mut short: String = name.chars().take(LONGEST_NAME).collect();
+        if short.len() < name.len() {
+            short.push_str("...");
+        }
+        if list.len() + short.len() > MOST {
+            left_out += 1;
+            continue;
+        }
+        if !list.is_empty() {
+            list.push_str(", ");
+        }
+        list.push_str(&quoted(&short));
+    }
+    if left_out > 0 {
+        list.push_str(&format!(" and {left_out} more"));
+    }
+    list
+}
+
 /// Whether a terminal would act on the character instead of showing it: control characters, the
 /// separators of lines and paragraphs, and what changes the direction of a text (Unicode UAX 9).
 pub fn steers_terminal(character: char) -> bool {
@@ -119,6 +144,14 @@ impl core::error::Error for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_show_the_first_names_and_count_the_rest() {
+        assert_eq!(quoted_list(["a", "b\u{1b}c"]), "a, b\\u{1b}c");
+        let names = vec!["x".repeat(50); 12];
+        let shown = quoted_list(names.iter().map(String::as_str));
+        assert!(shown.ends_with("xxx... and 4 more") && shown.len() < 420, "{shown}");
+    }
 
     #[test]
     fn foreign_text_neither_steers_a_terminal_nor_fills_it() {

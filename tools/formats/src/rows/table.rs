@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use csv_core::ReadRecordResult;
 
 use super::{Field, Format, MAX_LINE, MAX_RECORD, Options, Problem, Row, Rows, Table, too_long, utf8};
-use crate::error::{Error, quoted};
+use crate::error::{Error, quoted, quoted_list};
 
 /// Delimiters that tables have besides the comma, in the order in which they are suspected.
 const DELIMITERS: [(char, &str); 3] = [(';', "';'"), ('\t', "a tab"), ('|', "'|'")];
@@ -28,7 +28,7 @@ pub(super) fn rows(
         .map(|field| {
             column(&header, field).map_err(|found| {
                 let expected = field.expected("a column") + &other_delimiter(&header, &options);
-                Error::field(&name, "line 1", found, expected)
+                Error::Field { file: name.clone(), field: "line 1".to_owned(), found, expected }
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -103,10 +103,10 @@ fn column(header: &[String], field: &Field) -> Result<usize, String> {
         match columns.as_slice() {
             [] => {}
             [column] => return Ok(*column),
-            more => return Err(format!("{} columns {wanted}", more.len())),
+            more => return Err(format!("{} columns {}", more.len(), quoted(wanted))),
         }
     }
-    Err(format!("the columns {}", header.join(", ")))
+    Err(format!("the columns {}", quoted_list(header.iter().map(String::as_str))))
 }
 
 /// A hint where one column holds all names.

@@ -103,7 +103,7 @@ fn headers_are_looked_at_before_rows() {
     assert_eq!(shown("\"a", Format::Csv, &["text"]), [format!("a: line 1: {UNCLOSED}")]);
     assert_eq!(shown("\u{feff} text ,y\n1,2\n", Format::Csv, &["text"]), ["2: 1"]);
     let long = shown("x".repeat(720_000) + "\u{1b}[2J\n", Format::Csv, &["text"]).concat();
-    assert!(long.len() < 300 && !long.contains('\u{1b}'), "{long}");
+    assert!(long.len() < 300 && long.contains('x') && !long.contains('\u{1b}'), "{long}");
     let utf16: Vec<u8> = "text\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let error = shown([&[0xff, 0xfe], utf16.as_slice()].concat(), Format::Csv, &["text"]).concat();
     assert!(error.contains("content: found text in UTF-16, expected UTF-8"), "{error}");

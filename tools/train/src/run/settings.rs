@@ -94,14 +94,14 @@ pub fn refuse_repeated<T: PartialEq + Display>(file: &Path, field: &str, values:
 }
 
 fn not_toml(file: &Path, error: &toml::de::Error) -> Error {
-    // The message spans lines; the first says where and the last what.
+    // The text spans lines, of which the first says where.
     let text = error.to_string();
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    let found = match lines[..] {
-        [first, .., last] => format!("{first}: {last}"),
-        _ => text.trim().to_owned(),
-    };
-    Error::field(file, "settings", found, "a table as in the README")
+    let place = text.lines().next().and_then(|line| line.split_once(" at ")).map(|(_, place)| place);
+    let message = error.message().trim();
+    // The names that would be right are our own, and needed whole.
+    let (found, expected) =
+        message.split_once(", expected ").unwrap_or((message, "a table as in the README"));
+    Error::field(file, place.unwrap_or("settings"), found, expected)
 }
 
 /// `value` is TOML; what is no TOML is taken as a string.
@@ -238,7 +238,8 @@ mod tests {
         );
         let error = load(&["stepps=5"]).unwrap_err().to_string();
         assert!(
-            error.contains("a.toml: settings: found") && error.contains("unknown field `stepps`"),
+            error.contains("a.toml: settings: found unknown field `stepps`, expected ")
+                && error.contains("`steps`"),
             "{error}"
         );
         assert!(load(&["steps=4\nx=5"]).unwrap_err().to_string().contains("expected table.key=value"));
