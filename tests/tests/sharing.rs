@@ -146,7 +146,7 @@ fn texts_together_get_the_answers_of_texts_alone() {
     let [file, _] = classifier_and_detector();
     let options = |max_sequences| ClassifierOptions {
         engine: EngineOptions { max_tokens: Some(40), max_sequences, ..EngineOptions::default() },
-        truncate: false,
+        ..ClassifierOptions::default()
     };
     let mut alone = Classifier::new(&file, &options(None)).unwrap();
     let mut together = Classifier::new(&file, &options(Some(4))).unwrap();

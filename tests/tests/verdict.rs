@@ -88,7 +88,7 @@ fn a_text_whose_logits_overflow_is_an_error_and_its_neighbours_are_not() {
                 max_tokens: Some(40),
                 ..EngineOptions::default()
             };
-            let options = ClassifierOptions { engine, truncate: false };
+            let options = ClassifierOptions { engine, truncate: false, ..ClassifierOptions::default() };
             let mut classifier = Classifier::new(&file, &options).unwrap_or_else(|error| panic!("{error}"));
             let answers = classifier.classify_all(&TEXTS);
             for ((answer, expected), text) in answers.into_iter().zip(&expected).zip(TEXTS) {
@@ -103,7 +103,7 @@ fn a_text_whose_logits_overflow_is_an_error_and_its_neighbours_are_not() {
 fn a_window_that_overflows_is_an_error_of_the_whole_text() {
     let (file, _) = overflowing(Some(3));
     let engine = EngineOptions { max_tokens: Some(3), ..EngineOptions::default() };
-    let options = ClassifierOptions { engine, truncate: false };
+    let options = ClassifierOptions { engine, truncate: false, ..ClassifierOptions::default() };
     let mut classifier = Classifier::new(&file, &options).unwrap_or_else(|error| panic!("{error}"));
     // Windows of one token: letters that overflow alone are found first.
     let letters: Vec<String> = ('a'..='z').map(String::from).collect();

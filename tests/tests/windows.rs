@@ -22,7 +22,8 @@ fn engine_options(max_tokens: usize) -> EngineOptions {
 }
 
 fn classifier(file: &ModelFile, max_tokens: usize, truncate: bool) -> Classifier {
-    let options = ClassifierOptions { engine: engine_options(max_tokens), truncate };
+    let options =
+        ClassifierOptions { engine: engine_options(max_tokens), truncate, ..ClassifierOptions::default() };
     Classifier::new(file, &options).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -205,7 +206,10 @@ fn a_megabyte_is_classified() {
     let count = tokens(&file, &text).len();
     for kind in EngineKind::ALL {
         let engine = EngineOptions { engine: *kind, ..EngineOptions::default() };
-        let classifier = Classifier::new(&file, &ClassifierOptions { engine, truncate: false });
+        let classifier = Classifier::new(
+            &file,
+            &ClassifierOptions { engine, truncate: false, ..ClassifierOptions::default() },
+        );
         let found = classify(&mut classifier.unwrap_or_else(|error| panic!("{error}")), &text);
         assert_eq!((found.tokens, found.windows), (count, windows(count, 512).len()));
         assert!((found.scores.iter().map(|label| label.score).sum::<f32>() - 1.0).abs() < 1e-5);

@@ -17,6 +17,9 @@ pub struct ClassifierOptions {
     pub engine: EngineOptions,
     /// Whether a text longer than the engine's sequences is cut; it is classified in windows otherwise.
     pub truncate: bool,
+    /// Labels that are no answer, by name. The probabilities of the others are divided by their sum,
+    /// so that they add up to 1: `["NEUTRAL"]` makes a classifier of two labels of one of three.
+    pub without: Vec<String>,
 }
 
 /// Classifies texts with one engine and its arena. For several threads, make one a thread from one [`ModelFile`].
@@ -33,8 +36,17 @@ pub struct Classifier {
     engine: Engine,
     windows: Windows,
     pack: Pack,
-    labels: Arc<[Arc<str>]>,
+    labels: Labels,
     truncate: bool,
+}
+
+/// The labels that are answers.
+struct Labels {
+    names: Arc<[Arc<str>]>,
+    /// Their indices among the model's labels.
+    indices: Vec<usize>,
+    /// Labels of the model.
+    all: usize,
 }
 
 /// What a classifier says of a text.
@@ -45,7 +57,7 @@ pub struct Classification {
     pub label: Arc<str>,
     /// Its probability, 0 to 1.
     pub score: f32,
-    /// The probability of every label, in the model's order; they add up to 1.
+    /// The probability of every label that is an answer, in the model's order; they add up to 1.
     pub scores: Vec<LabelScore>,
     /// Tokens of the text that were looked at, without `[CLS]` and `[SEP]`.
     pub tokens: usize,
@@ -95,12 +107,13 @@ impl Classifier {
     /// A classifier for an opened model.
     ///
     /// # Errors
-    /// When the model has no classification head or the engine cannot be made.
+    /// When the model has no classification head, lacks a label that is to be left out or has fewer
+    /// than two others, or the engine cannot be made.
     pub fn new(file: &ModelFile, options: &ClassifierOptions) -> Result<Self, Error> {
         file.expect_head(HeadKind::Classification)?;
         let engine = Engine::new(file, &options.engine)?;
         let windows = Windows::new(engine.max_tokens());
-        let labels = file.model().labels().map(Arc::from).collect();
+        let labels = Labels::new(file, &options.without)?;
         let pack = Pack::new(&engine);
         Ok(Self { engine, windows, pack, labels, truncate: options.truncate })
     }
@@ -123,7 +136,7 @@ impl Classifier {
     pub fn classify_all(&mut self, texts: &[&str]) -> Vec<Result<Classification, Error>> {
         let Self { engine, windows, pack, labels, truncate } = self;
         let file = engine.file().clone();
-        let mut tallies: Vec<_> = texts.iter().map(|_| Tally::new(labels.len())).collect();
+        let mut tallies: Vec<_> = texts.iter().map(|_| Tally::new(labels.all)).collect();
         let mut failure = None;
         let coverages: Vec<_> = texts
             .iter()
@@ -156,10 +169,30 @@ impl Classifier {
         &self.engine
     }
 
-    /// The model's labels, in the order of [`Classification::scores`].
+    /// The labels that are answers, in the order of [`Classification::scores`].
     #[must_use]
     pub fn labels(&self) -> &[Arc<str>] {
-        &self.labels
+        &self.labels.names
+    }
+}
+
+impl Labels {
+    fn new(file: &ModelFile, without: &[String]) -> Result<Self, Error> {
+        let all: Vec<&str> = file.model().labels().collect();
+        let refuse = |label: &str| Error::Without {
+            label: label.to_owned(),
+            labels: all.iter().map(|&name| name.to_owned()).collect(),
+        };
+        if let Some(label) = without.iter().find(|label| !all.contains(&label.as_str())) {
+            return Err(refuse(label));
+        }
+        let is_kept = |index: &usize| !without.iter().any(|label| label == all[*index]);
+        let indices: Vec<usize> = (0..all.len()).filter(is_kept).collect();
+        if let (Some(label), true) = (without.last(), indices.len() < 2) {
+            return Err(refuse(label));
+        }
+        let names = indices.iter().map(|&index| Arc::from(all[index])).collect();
+        Ok(Self { names, indices, all: all.len() })
     }
 }
 
@@ -196,14 +229,23 @@ impl Tally {
         }
     }
 
-    fn classification(self, labels: &[Arc<str>], coverage: Coverage) -> Result<Classification, Error> {
+    fn classification(self, labels: &Labels, coverage: Coverage) -> Result<Classification, Error> {
         if let Some(error) = self.failure {
             return Err(error.into());
         }
+        let means = labels.indices.iter().map(|&index| self.means[index]);
+        // Divided after the windows were averaged: a window counts as far as it speaks for one of these
+        // labels.
+        let total: f64 = if labels.indices.len() < labels.all { means.clone().sum() } else { 1.0 };
+        let equal = 1.0 / labels.indices.len().max(1) as f64;
         let scores: Vec<_> = labels
+            .names
             .iter()
-            .zip(self.means)
-            .map(|(label, mean)| LabelScore { label: label.clone(), score: mean as f32 })
+            .zip(means)
+            .map(|(label, mean)| {
+                let score = if total > 0.0 { mean / total } else { equal };
+                LabelScore { label: label.clone(), score: score as f32 }
+            })
             .collect();
         let best = verdict::likeliest(scores.iter().map(|entry| entry.score));
         // `Config::validate` refuses models without labels.

@@ -53,6 +53,13 @@ pub enum Error {
         /// The model's positions.
         most: usize,
     },
+    /// A label to be left out that the model lacks, or that would leave fewer than two.
+    Without {
+        /// The label.
+        label: String,
+        /// The model's labels.
+        labels: Vec<String>,
+    },
     /// No such number of threads for one text.
     Threads {
         /// The number asked for.
@@ -110,6 +117,11 @@ impl fmt::Display for Error {
                 path.display(),
                 head_name(*found),
                 head_name(*expected)
+            ),
+            Self::Without { label, labels } => write!(
+                f,
+                "label {label} cannot be left out, expected labels of the model, {}, of which two stay at least",
+                labels.join(", ")
             ),
             Self::NoDefaultModel { searched } => {
                 f.write_str("no model given and no default model found; looked for ")?;

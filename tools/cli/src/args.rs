@@ -72,6 +72,8 @@ pub(crate) struct ClassifyArgs {
     /// Show this many labels of each text, the likeliest first
     #[arg(long, value_name = "K", value_parser = parse_top_k)]
     pub top_k: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub without: WithoutArgs,
     /// Cut long texts; without this they are classified in overlapping windows
     #[arg(long)]
     pub truncate: bool,
@@ -119,6 +121,8 @@ pub(crate) struct EvaluateArgs {
     /// Write one JSON object
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub without: WithoutArgs,
     /// Cut long texts; without this they are classified in overlapping windows
     #[arg(long)]
     pub truncate: bool,
@@ -216,6 +220,8 @@ pub(crate) struct ServeArgs {
     /// request's id
     #[arg(long)]
     pub json_requests: bool,
+    #[command(flatten)]
+    pub without: WithoutArgs,
     /// Cut long texts; without this they are classified in overlapping windows
     #[arg(long)]
     pub truncate: bool,
@@ -274,6 +280,14 @@ pub(crate) struct InputArgs {
     /// Column or field with the text [default: text or sentence]
     #[arg(long, value_name = "NAME", requires = "input")]
     pub column: Option<String>,
+}
+
+/// Which labels are answers.
+#[derive(Args)]
+pub(crate) struct WithoutArgs {
+    /// Label that is no answer; the scores of the others then add up to 1. May be given several times
+    #[arg(long, value_name = "LABEL")]
+    pub without: Vec<String>,
 }
 
 /// How the model is run.

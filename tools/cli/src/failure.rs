@@ -70,7 +70,9 @@ impl Display for Failure {
 impl From<electra::Error> for Failure {
     fn from(error: electra::Error) -> Self {
         match error {
-            electra::Error::MaxTokens { .. } => Self::Usage(error.to_string()),
+            electra::Error::MaxTokens { .. } | electra::Error::Without { .. } => {
+                Self::Usage(error.to_string())
+            }
             error => Self::run(error),
         }
     }

@@ -169,6 +169,41 @@ fn a_text_that_was_meant_as_a_file_is_hinted_at() {
 }
 
 #[test]
+fn labels_that_are_left_out_are_no_answers() {
+    let files = Files::new(&[("a.csv", "text,label\nthe,bad\nthe,neutral\nthe,good\n")]);
+    let model = model_with_labels(files.0.path(), ["bad", "neutral", "good"]);
+    let scores = |args: &[&str]| -> Vec<(String, f64)> {
+        let output = files.run(&[&["classify", "--json", "--model", &model, "the film"], args].concat());
+        expect_code(&output, 0);
+        let answer: Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+        assert_eq!(answer["label"], answer["scores"][0]["label"]);
+        let entries = answer["scores"].as_array().expect("scores").iter();
+        entries.map(|it| (it["label"].as_str().unwrap().into(), it["score"].as_f64().unwrap())).collect()
+    };
+    let (all, two) = (scores(&[]), scores(&["--without", "Neutral"]));
+    assert_eq!((all.len(), two.len()), (3, 2));
+    let kept: Vec<_> = all.iter().filter(|(label, _)| label != "neutral").collect();
+    let total: f64 = kept.iter().map(|(_, score)| score).sum();
+    for ((label, score), (expected, whole)) in two.iter().zip(kept) {
+        assert!(label == expected && (score - whole / total).abs() < 1e-6, "{label} {score} {whole}");
+    }
+    let args = ["evaluate", "--json", "--model", &model, "--input", "a.csv", "--without", "neutral"];
+    let output = files.run(&args);
+    expect_code(&output, 1);
+    assert_eq!(texts_by_label(&output), [1, 1]);
+    assert!(stderr(&output).contains("a.csv, line 3: label: found 'neutral', expected one of bad, good"));
+    for wrong in [&["--without", "mixed"][..], &["--without", "good", "--without", "bad"]] {
+        let output = files.run(&[&["classify", "--model", &model, "the"], wrong].concat());
+        expect_code(&output, 2);
+        let said = stderr(&output);
+        assert!(
+            said.contains("cannot be left out, expected labels of the model, bad, neutral, good"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn foreign_text_in_messages_does_not_steer_the_terminal() {
     let header = format!("{}\u{1b}]0;owned\u{7}\u{1b}[2J\n1\n", "column,".repeat(100_000));
     let files = Files::new(&[("a.csv", "\u{1b}]0;owned\u{7},x\n1,2\n"), ("long.csv", &header)]);

@@ -2,7 +2,8 @@
 
 use std::num::NonZeroUsize;
 
-use electra::{Classification, Classifier, ClassifierOptions};
+use electra::{Classification, Classifier, ClassifierOptions, ModelFile};
+use electra_formats::labels::{Kind, Labels};
 use serde_json::{Value, json};
 
 use crate::args::{ClassifyArgs, open_model};
@@ -19,7 +20,7 @@ pub(crate) fn run(args: &ClassifyArgs) -> Result<(), Failure> {
     engine.max_sequences = if args.engine.arena_bytes.is_none() { Some(ROWS_TOGETHER) } else { None };
     let mut classifiers = open_classifiers(
         args.engine.model.as_ref(),
-        &ClassifierOptions { engine, truncate: args.truncate },
+        &ClassifierOptions { engine, truncate: args.truncate, without: args.without.without.clone() },
         args.engine.workers(args.threads, default)?,
     )?;
     let mut output = Output::of_rows(&rows);
@@ -55,7 +56,20 @@ pub(crate) fn open_classifiers(
     count: usize,
 ) -> Result<Vec<Classifier>, Failure> {
     let file = open_model(model)?;
+    let options = ClassifierOptions { without: label_names(&file, &options.without), ..options.clone() };
+    let options = &options;
     (0..count).map(|_| Ok(Classifier::new(&file, options)?)).collect()
+}
+
+/// Labels as the model writes them; what stands for none of them is left to be refused.
+fn label_names(file: &ModelFile, wanted: &[String]) -> Vec<String> {
+    let names: Vec<String> = file.model().labels().map(str::to_owned).collect();
+    let labels = Labels::new(&names);
+    let name = |label: &String| match labels.label(label, Kind::Name) {
+        Some(index) => names[index].clone(),
+        None => label.clone(),
+    };
+    wanted.iter().map(name).collect()
 }
 
 /// Rows that a worker takes at a time, short ones of which run together.

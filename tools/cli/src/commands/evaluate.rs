@@ -32,7 +32,11 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     let rows = source.rows()?;
     let mut classifiers = open_classifiers(
         args.engine.model.as_ref(),
-        &ClassifierOptions { engine: args.engine.options(), truncate: args.truncate },
+        &ClassifierOptions {
+            engine: args.engine.options(),
+            truncate: args.truncate,
+            without: args.without.without.clone(),
+        },
         args.engine.workers(args.threads, 1)?,
     )?;
     let names: Vec<String> =

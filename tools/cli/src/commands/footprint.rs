@@ -69,7 +69,8 @@ fn resident_after_run(file: &ModelFile, options: EngineOptions) -> Result<Option
     let text = "word ".repeat(options.max_tokens.unwrap_or(0).min(longest));
     match file.model().config().head {
         HeadKind::Classification => {
-            let options = ClassifierOptions { engine: options, truncate: true };
+            let options =
+                ClassifierOptions { engine: options, truncate: true, ..ClassifierOptions::default() };
             let mut classifier = Classifier::new(file, &options)?;
             classifier.classify(&text)?;
             Ok(resident())

@@ -19,7 +19,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
     engine.max_sequences = if args.engine.arena_bytes.is_none() { Some(ROWS_TOGETHER) } else { None };
     let loader = Loader {
         model: args.engine.model.clone(),
-        options: ClassifierOptions { engine, truncate: args.truncate },
+        options: ClassifierOptions { engine, truncate: args.truncate, without: args.without.without.clone() },
         workers: args.threads.get(),
     };
     let poll = mio::Poll::new().map_err(|error| Failure::run(format_args!("poll: {error}")))?;
