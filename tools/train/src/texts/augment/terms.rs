@@ -190,7 +190,7 @@ fn said(text: &str, random: &mut Stream) -> String {
         1 => format!("I am {article} {term} man."),
         2 => format!("My neighbour is {term}."),
         3 => format!("I went with {article} {term} friend."),
-        4 => format!("My brother is {term}."),
+        4 => format!("My boss is {term}."),
         _ => format!("We are {article} {term} family."),
     };
     match random.below(2) {

@@ -107,25 +107,30 @@ fn neighbour(letter: char, random: &mut Stream) -> char {
 
 /// One of those that could be written otherwise.
 pub(super) fn contractions(text: &str, random: &mut Stream) -> Option<String> {
-    // Typographers' apostrophes are as long in bytes as nothing else: only the plain one is sought.
+    // As long as `text`: what is found in one is at the same place in the other.
     let small = text.to_ascii_lowercase();
     let mut places = Vec::new();
     for (apart, together, both) in CONTRACTIONS {
-        places.extend(words(&small, apart).map(|at| (at, apart, together)));
+        places.extend(words(&small, apart).map(|at| (at, apart.len(), together)));
+        // Texts that somebody has cut into tokens have "do n't".
+        let cut = together.find("n't").or_else(|| together.find('\'')).unwrap_or(0);
+        let spaced = format!("{} {}", &together[..cut], &together[cut..]);
+        places.extend(words(&small, &spaced).map(|at| (at, spaced.len(), together)));
         if both {
-            places.extend(words(&small, together).map(|at| (at, together, apart)));
+            places.extend(words(&small, &spaced).map(|at| (at, spaced.len(), apart)));
+            places.extend(words(&small, together).map(|at| (at, together.len(), apart)));
         }
     }
     if places.is_empty() {
         return None;
     }
-    let (at, from, to) = places[random.below(places.len())];
+    let (at, length, to) = places[random.below(places.len())];
     let capital = text[at..].starts_with(|it: char| it.is_ascii_uppercase());
     let mut to = to.to_owned();
     if capital {
         to[..1].make_ascii_uppercase();
     }
-    Some(format!("{}{to}{}", &text[..at], &text[at + from.len()..]))
+    Some(format!("{}{to}{}", &text[..at], &text[at + length..]))
 }
 
 /// Where `sought` stands in `text` as whole words.
@@ -238,6 +243,9 @@ mod tests {
             HashSet::from(["It's good, I don't mind.", "It is good, I do not mind."].map(String::from))
         );
         assert_eq!(of("CANNOT wait"), HashSet::from(["Can't wait".to_owned()]));
+        let spaced = of("you do n't , it 's .");
+        let expected = ["you don't , it 's .", "you do not , it 's .", "you do n't , it's ."];
+        assert_eq!(spaced, HashSet::from(expected.map(String::from)));
         for text in ["It's been long.", "This island", "he would've", ""] {
             assert!(of(text).is_empty(), "{text}");
         }
