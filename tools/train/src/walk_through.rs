@@ -1,13 +1,13 @@
 //! The command `walk-through`: what pre-training by replaced-token detection does with one text, step by step.
 
 use std::fmt;
-use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
 use crate::classification::tokenizer_of;
+use crate::data::read_vocabulary;
 use crate::device::Precision;
 use crate::error::{Error, Result};
 use crate::model::config::Head;
@@ -49,8 +49,8 @@ pub fn walk_through(run: &Path, text: &str) -> Result<WalkThrough> {
     let tokenizer = tokenizer_of(&discriminator)?;
     generator.same_vocabulary(&discriminator)?;
     let file = discriminator.vocabulary();
-    let words: Vec<String> =
-        fs::read_to_string(&file).map_err(Error::read(&file))?.lines().map(str::to_owned).collect();
+    let bytes = read_vocabulary(&file)?;
+    let words: Vec<String> = String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect();
     let word = |id: i64| words.get(id as usize).cloned().unwrap_or_else(|| id.to_string());
 
     let (parameters, encoder) =

@@ -178,6 +178,23 @@ fn answers_are_a_teacher(root: &Path, model: &Path) {
     let summary = fs::read_to_string(root.join("file/summary.json")).unwrap();
     assert!(summary.contains("\"teacher\": null"), "{summary}");
 
+    // A teacher of two labels says nothing of the third, and is not to be mixed with one of three.
+    run(&["label", text(&root.join("mpnet")), text(&labelling), "-o", text(&root.join("two"))]);
+    let header = fs::read(root.join("two")).unwrap();
+    let header = header.split(|&byte| byte == b'\n').next().unwrap();
+    assert!(String::from_utf8_lossy(header).contains("\"labels\":[\"NEGATIVE\",\"POSITIVE\"]"));
+    let two = "teacher.folder=mpnet";
+    let (file, live) =
+        (soft("two-file", &["teacher.answers=[\"two\"]"]), soft("two-live", &[two, "teacher.answers=[]"]));
+    // Both know nothing yet: the student's third label, a third of its certainty, does not count.
+    assert!(file < 0.05 && (file - live).abs() < 1e-3, "{file} {live}");
+    let output = root.join("refused");
+    let message = refused(&["distil", text(&settings), "-o", text(&output), "--set", two]);
+    assert!(
+        message.contains("answers: labels: found others, expected answers with the labels of"),
+        "{message}"
+    );
+
     let cases = [
         ("losses.hidden=1.0", "losses.hidden: found 1, expected 0, or a teacher.folder"),
         ("losses.relations=0.5", "losses.relations: found 0.5, expected 0, or a teacher.folder"),

@@ -14,6 +14,7 @@ pub use key::{Keys, checksum};
 use crate::classification::EncodedExample;
 use crate::data::WordPieceTokenizer;
 use crate::error::{Error, Result};
+use crate::losses::ABSENT;
 
 /// Least probability that counts, so that a logarithm of a rounded 0 is one.
 const LEAST: f32 = 1e-6;
@@ -106,7 +107,11 @@ impl Answers {
     fn of(&self, ids: &[u16]) -> Option<Arc<[f32]>> {
         let &(start, files) = self.places.get(&self.keys.of_text(ids))?;
         let sums = &self.sums[start..start + self.labels];
-        Some(sums.iter().map(|sum| (sum / files as f32).max(LEAST).ln()).collect())
+        let log = |(sum, &known): (&f32, &bool)| match known {
+            true => (sum / files as f32).max(LEAST).ln(),
+            false => ABSENT as f32,
+        };
+        Some(sums.iter().zip(&self.known).map(log).collect())
     }
 }
 
@@ -146,7 +151,11 @@ mod tests {
         assert_eq!((of("bad bad"), answers.len()), (None, 2));
 
         fs::write(path("two.tsv"), "text\tNEGATIVE\tPOSITIVE\ngood\t0.4\t0.6\n").unwrap();
-        assert_eq!(read(&["two.tsv"]).unwrap().unwrap().known, [true, false, true]);
+        let two = read(&["two.tsv"]).unwrap().unwrap();
+        assert_eq!(two.known, [true, false, true]);
+        // A label that nobody knows has no probability at all, whatever the temperature.
+        let taught = two.of(&tokenizer.encode_framed("good", 8).unwrap()).unwrap();
+        assert!((taught[2] - 0.6_f32.ln()).abs() < 1e-6 && taught[1] < -1000.0, "{taught:?}");
         let cases = [
             (
                 "two.tsv",

@@ -6,29 +6,25 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use super::batches::Batches;
-use super::losses::{Distillation, FIGURES, map_parameters};
-use super::settings::{DistilSettings, Keep, Start};
-use super::start::{fitted_maps, student_tensors};
+use super::losses::{Distillation, FIGURES};
+use super::settings::{DistilSettings, Keep};
+use super::student::{give_answers, new_student, students_tokenizer};
 use super::teachers::Teachers;
-use crate::answers::Answers;
 use crate::batch::LabelledBatch;
 use crate::checkpoint::{Checkpoints, write_folder};
-use crate::classification::{EncodedExample, TextClassifier, tokenizer_of};
+use crate::classification::{EncodedExample, TextClassifier};
 use crate::data::WordPieceTokenizer;
 use crate::distributed::Processes;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
-use crate::model::Family;
 use crate::model::config::Head;
 use crate::model::folder::{CONFIG, Folder, Tensors};
 use crate::optimizer::{AdamW, linear_schedule};
 use crate::random::seed_torch;
-use crate::run::{
-    MetricsLog, Progress, Together, Waiting, check_weights, draw_curves, load_state, save_state,
-};
+use crate::run::{MetricsLog, Progress, Together, check_weights, draw_curves, load_state, save_state};
 use crate::texts::{Part, Reading, Texts, read_texts, read_whole};
 
 const METRICS: &str = "metrics.jsonl";
@@ -98,144 +94,6 @@ pub fn distil(settings: &Path, overrides: &[String], output: &Path) -> Result<Op
     let goes_on = !leads || Checkpoints::new(output.join("checkpoints")).last()?.is_some();
     let student = new_student(&settings, begun, &teachers, &examples, &tokenizer, device, goes_on)?;
     Run::begin(&settings, output, &processes, &teachers, &student, &tokenizer, examples, parts, dev)?.train()
-}
-
-/// The tokenizer of the vocabulary that the student has: of the folder that it begins with, else of the settings, else the
-/// teacher's.
-fn students_tokenizer(settings: &DistilSettings, begun: Option<&Folder>) -> Result<WordPieceTokenizer> {
-    if let Some(begun) = begun {
-        return tokenizer_of(begun);
-    }
-    if let Some(file) = &settings.student.vocabulary {
-        return WordPieceTokenizer::read(file);
-    }
-    let missing = |found: &str| {
-        let expected = "a vocab.txt of BERT's pieces, or a student.folder";
-        Err(Error::field(Path::new("settings"), "student.vocabulary", found, expected))
-    };
-    let Some(path) = &settings.teacher.folder else { return missing("none, and no teacher that has one") };
-    let folder = Folder::read(path)?;
-    match folder.config.family {
-        Family::Mpnet => missing("none, and a teacher that numbers its pieces as MPNet does"),
-        Family::Electra | Family::Bert => tokenizer_of(&folder),
-    }
-}
-
-/// Gives the texts the answers of the files that the settings name. Where nobody else teaches, texts without one are left out.
-fn give_answers(
-    settings: &DistilSettings,
-    teachers: &mut Teachers,
-    tokenizer: &WordPieceTokenizer,
-    texts: &mut Texts,
-) -> Result<()> {
-    let files = settings.teacher.answers.iter().map(PathBuf::as_path);
-    let alone = teachers.first().is_none();
-    let answers = Answers::read(files, &settings.data.labels, tokenizer, settings.data.max_length)?;
-    let Some(answers) = answers else { return Ok(()) };
-    if alone {
-        teachers.known.clone_from(&answers.known);
-    } else if teachers.known != answers.known {
-        let expected = "answers with the labels of teacher.folder";
-        return Err(Error::field(&settings.teacher.answers[0], "labels", "others", expected));
-    }
-    let without = answers.give(&mut texts.examples);
-    eprintln!(
-        "{} answers; {} of {} texts have one{}",
-        answers.len(),
-        texts.examples.len() - without,
-        texts.examples.len(),
-        if alone && without > 0 { ", the others are left out" } else { "" }
-    );
-    if !alone {
-        return Ok(());
-    }
-    let mut kept = Vec::new();
-    for (part, source) in texts.parts.iter_mut().zip(&settings.data.train) {
-        let start = kept.len();
-        kept.extend(texts.examples[part.texts.clone()].iter().filter(|it| it.taught.is_some()).cloned());
-        if kept.len() == start {
-            eprintln!("warning: {}: no text has an answer", source.path.display());
-        }
-        part.texts = start..kept.len();
-    }
-    if kept.is_empty() {
-        let expected = "some of data.train, cut to the same data.max_length and into the same parts";
-        return Err(Error::field(&settings.teacher.answers[0], "texts", "none of data.train", expected));
-    }
-    texts.examples = kept;
-    Ok(())
-}
-
-fn new_student(
-    settings: &DistilSettings,
-    begun: Option<Folder>,
-    teachers: &Teachers,
-    texts: &[EncodedExample],
-    tokenizer: &WordPieceTokenizer,
-    device: Device,
-    goes_on: bool,
-) -> Result<TextClassifier> {
-    let training = &settings.training;
-    let labels = &settings.data.labels;
-    let config = begun.as_ref().map_or(&settings.model, |it| &it.config);
-    let first = teachers.first();
-    let longest = settings.data.max_length as i64;
-    let source = settings.student.folder.as_deref().unwrap_or(Path::new("model"));
-    if config.family != Family::Electra {
-        return Err(Error::field(source, "model_type", config.family.prefix(), "electra"));
-    }
-    for (field, found) in [
-        ("max_position_embeddings", config.longest_input()),
-        ("max_position_embeddings of the teacher", teachers.longest()),
-    ] {
-        if found < longest {
-            let expected = format!("at least data.max_length, {longest}");
-            return Err(Error::field(source, field, found.to_string(), expected));
-        }
-    }
-    if let Some((teacher, _)) = first.filter(|_| settings.losses.relations > 0.0) {
-        for hidden in [config.hidden_size, teacher.config.hidden_size] {
-            let heads = settings.losses.relation_heads;
-            if hidden % heads != 0 {
-                let expected = format!("a divisor of both hidden sizes, among them {hidden}");
-                return Err(Error::field(source, "losses.relation_heads", heads.to_string(), expected));
-            }
-        }
-    }
-    let more = first.map_or_else(Vec::new, |(teacher, _)| map_parameters(config, &teacher.config));
-    let student = TextClassifier::random(config, labels, more, device, training.precision, training.seed)?;
-    match begun {
-        Some(begun) => {
-            let same = begun.head == Head::Classification(labels.clone());
-            let missing = begun.load_into(&student.parameters, same)?;
-            // What only the run needs has a slash in its name.
-            if let Some(name) = missing.iter().find(|name| same && !name.contains('/')) {
-                return Err(begun.lacks_head(name));
-            }
-            if let Some((teacher, _)) = first.filter(|_| settings.losses.hidden > 0.0 && !goes_on) {
-                let pad = tokenizer.special.pad;
-                let _waiting = Waiting::new("fitting the maps to the teacher's states".to_owned());
-                let maps = fitted_maps(teacher, &student, texts, pad, training.seed)?;
-                student.parameters.load(&maps, source, |name| Some(name.to_owned()))?;
-            }
-        }
-        None if config.vocab_size < tokenizer.size() as i64 => {
-            let expected = format!("at least the tokens of the vocabulary, {}", tokenizer.size());
-            return Err(Error::field(source, "vocab_size", config.vocab_size.to_string(), expected));
-        }
-        None if goes_on || settings.student.start == Start::Random => {}
-        None => {
-            let Some((teacher, numbers)) = first else {
-                unreachable!("settings without a teacher's folder begin with random weights")
-            };
-            let pad = tokenizer.special.pad;
-            let start = settings.student.start;
-            let _waiting = Waiting::new("fitting the student to the teacher".to_owned());
-            let tensors = student_tensors(start, teacher, numbers, config, texts, pad, training.seed)?;
-            student.parameters.load(&tensors, source, |name| Some(name.to_owned()))?;
-        }
-    }
-    Ok(student)
 }
 
 struct Run<'a> {

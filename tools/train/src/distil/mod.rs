@@ -5,6 +5,7 @@ mod command;
 mod losses;
 mod settings;
 mod start;
+mod student;
 mod teachers;
 
 pub use command::{Summary, distil};

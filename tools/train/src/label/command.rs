@@ -8,9 +8,9 @@ use std::time::Instant;
 use tch::{Kind, Tensor};
 
 use super::settings::LabelSettings;
-use crate::answers::{AnswerFile, Header, Keys, Taught};
+use crate::answers::{AnswerFile, Header, Keys, Taught, checksum};
 use crate::batch::LabelledBatch;
-use crate::classification::EncodedExample;
+use crate::classification::{EncodedExample, tokenizer_of};
 use crate::distil::Teachers;
 use crate::distributed::{Processes, World};
 use crate::error::{Error, Result};
@@ -54,7 +54,7 @@ pub fn label(
     let Some(first) = teachers.first() else {
         return Err(Error::field(output, "teachers", "none", "at least one"));
     };
-    let tokenizer = crate::classification::tokenizer_of(&Folder::read(first)?)?;
+    let tokenizer = tokenizer_of(&Folder::read(first)?)?;
     let live = Teachers::read(teachers, labels, &tokenizer, settings.run.precision, device)?;
     if live.longest() < settings.data.max_length as i64 {
         let expected = format!("at most what the teachers take, {}", live.longest());
@@ -155,5 +155,5 @@ fn taught(path: &Path) -> Result<Taught> {
     let file = path.join(WEIGHTS);
     let bytes = fs::read(&file).map_err(Error::read(&file))?;
     let folder = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    Ok(Taught { folder, checksum: format!("{:016x}", crate::answers::checksum(&bytes)) })
+    Ok(Taught { folder, checksum: format!("{:016x}", checksum(&bytes)) })
 }

@@ -186,8 +186,8 @@ fn said(text: &str, random: &mut Stream) -> String {
     let term = term(kinds, random);
     let article = article(term);
     let sentence = match random.below(6) {
-        0 => format!("I am {article} {term} woman."),
-        1 => format!("I am {article} {term} man."),
+        0 => format!("I am {article} {term} person."),
+        1 => format!("They are {article} {term} couple."),
         2 => format!("My neighbour is {term}."),
         3 => format!("I went with {article} {term} friend."),
         4 => format!("My boss is {term}."),
