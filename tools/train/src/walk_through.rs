@@ -7,7 +7,6 @@ use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
 use crate::classification::tokenizer_of;
-use crate::data::read_vocabulary;
 use crate::device::Precision;
 use crate::error::{Error, Result};
 use crate::model::config::Head;
@@ -48,9 +47,7 @@ pub fn walk_through(run: &Path, text: &str) -> Result<WalkThrough> {
     let discriminator = Folder::read(&run.join("discriminator"))?;
     let tokenizer = tokenizer_of(&discriminator)?;
     generator.same_vocabulary(&discriminator)?;
-    let file = discriminator.vocabulary();
-    let bytes = read_vocabulary(&file)?;
-    let words: Vec<String> = String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect();
+    let words = &tokenizer.pieces;
     let word = |id: i64| words.get(id as usize).cloned().unwrap_or_else(|| id.to_string());
 
     let (parameters, encoder) =

@@ -196,7 +196,7 @@ fn bad_inputs_are_named() {
     let cases: [(&[&str], &[&str]); 12] = [
         (&["data.texts=[\"none.txt\"]"], &["none.txt: cannot be read"]),
         (&["data.vocabulary=none.txt"], &["none.txt: cannot be read"]),
-        (&["data.vocabulary=text.txt"], &["text.txt: [PAD]: found no such line"]),
+        (&["data.vocabulary=text.txt"], &["text.txt: vocabulary: found no [PAD] among"]),
         (
             &["model.vocab_size=20"],
             &["vocab.txt: lines: found 34 tokens, expected at most model.vocab_size, 20"],
