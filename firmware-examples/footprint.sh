@@ -81,20 +81,15 @@ figures() { # EXAMPLE
   local limit gemm
   gemm=$(gemm_alone)
   note "$1" "instructions a MAC, the GEMM alone" "$gemm"
-  for limit in "mps2-an500 $m7_gemm_limit" "mps3-an547 $m55_gemm_limit"; do
-    [ "${limit% *}" != "$board" ] || awk -v found="$gemm" -v limit="${limit#* }" 'BEGIN { exit !(found <= limit + 0) }' ||
+  for limit in "cortex-m7 $m7_gemm_limit" "cortex-m55 $m55_gemm_limit"; do
+    [ "${limit% *}" != "$processor" ] || awk -v found="$gemm" -v limit="${limit#* }" 'BEGIN { exit !(found <= limit + 0) }' ||
       fail "GEMM alone: $gemm instructions a MAC, at most ${limit#* }"
   done
 }
 
 # What benches/instructions counted for this board's core, and guards.
 gemm_alone() {
-  local core=none
-  case $board in
-    mps2-an500) core="cortex-m7 smlad" ;;
-    mps3-an547) core="cortex-m55 mve" ;;
-  esac
-  awk -v core="$core" '$1 " " $2 == core { macs += $3 * $4 * $5; instructions += $6 }
+  awk -v core="$processor $(greeted kernels)" '$1 " " $2 == core { macs += $3 * $4 * $5; instructions += $6 }
     END { if (macs) printf "%.3f\n", instructions / macs; else print "-" }' ../benches/instructions/expected
 }
 
@@ -157,13 +152,15 @@ footprint() {
   fi
   awk -F'|' -v tolerance=$tolerance_percent '
     /^## / { table = $0 }
-    /^\|/ && FNR == NR { for (i = 3; i < NF - 1; i++) before[table, $2, i] = $i }
+    /^\| bytes, or as said/ { for (i = 3; i < NF - 1; i++) board[i] = $i; next }
+    /^\|---/ { next }
+    /^\|/ && FNR == NR { for (i = 3; i < NF - 1; i++) before[table, $2, board[i]] = $i }
     /^\|/ && FNR != NR {
       for (i = 3; i < NF - 1; i++) {
-        old = before[table, $2, i]; new = $i
+        old = before[table, $2, board[i]]; new = $i
         gsub(/[ ,]/, "", old); gsub(/[ ,]/, "", new)
         if (new ~ /^[0-9.]+$/ ? old == "" || new + 0 > old * (1 + tolerance / 100) : new != old) {
-          printf "%s,%scolumn %d: %s, FOOTPRINT.md has \"%s\"\n", substr(table, 4), $2, i - 2, new, old
+          printf "%s,%son%s: %s, FOOTPRINT.md has \"%s\"\n", substr(table, 4), $2, board[i], new, old
           failed = 1
         }
       }

@@ -9,7 +9,10 @@ set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")"
 
-all_boards=(mps2-an500 mps2-an505 mps3-an547 riscv-virt)
+# A board is a folder with a memory map.
+all_boards=(boards/*/board.x)
+all_boards=("${all_boards[@]%/board.x}")
+all_boards=("${all_boards[@]#boards/}")
 model=${MODEL:-$PWD/../models/electra-small-sentiment/model.electra}
 rtd_model=${RTD_MODEL:-$PWD/typing-detector/random.electra}
 target_dir=${CARGO_TARGET_DIR:-$PWD/../target/firmware}
@@ -29,10 +32,14 @@ failures=0
 . ./footprint.sh
 
 main() {
+  local board target processor
+  needed_programs
+  for board in "${boards[@]}"; do complete "$board"; done
   build_host
-  local board
   for board in "${boards[@]}"; do
     echo "== $board"
+    target=$(of_board 's/^target = "\(.*\)"/\1/p')
+    processor=$(of_board 's/.*"target-cpu=\([^"]*\)".*/\1/p')
     build "$board"
     code_and_memory sentiment-uart "$model"
     code_and_memory typing-detector "$rtd_model"
@@ -43,10 +50,12 @@ main() {
     bad_models
     provoked
     [ "$board" != mps2-an500 ] || small_arena
-    [ "$board" = riscv-virt ] || standalone
+    ! has_log_uart || standalone
+    case $processor in
+      cortex-m7) kernels mps2-an500 "smlad, scalar: 64032 sums are those of plain loops" ;;
+      cortex-m55) kernels mps3-an547 "mve, smlad, scalar: 96048 sums are those of plain loops" ;;
+    esac
   done
-  kernels thumbv7em-none-eabihf mps2-an500 "smlad, scalar: 64032 sums are those of plain loops"
-  kernels thumbv8m.main-none-eabihf mps3-an547 "mve, smlad, scalar: 96048 sums are those of plain loops"
   if [ ${#boards[@]} = ${#all_boards[@]} ]; then footprint; else echo "left out: FOOTPRINT.md, which is about all boards"; fi
   [ "$failures" = 0 ] || { echo "$failures checks failed" >&2; exit 1; }
   echo "all passed in $SECONDS s"
@@ -61,6 +70,67 @@ expect() { # WHAT FOUND EXPECTED
   if [ "$2" = "$3" ]; then echo "ok: $1: $2"; else fail "$1: found '$2', expected '$3'"; fi
 }
 
+needed_programs() {
+  local program board emulators=()
+  for board in "${boards[@]}"; do
+    [ ! -e "boards/$board/qemu" ] || emulators+=("$(sed -n 's/^command=(\([^ )]*\).*/\1/p' "boards/$board/qemu")")
+  done
+  for program in nm readelf "${emulators[@]}"; do
+    command -v "$program" >/dev/null || {
+      echo "test.sh: $program: no such program, expected one on the PATH:" \
+        "apt-get install qemu-system-arm qemu-system-misc binutils" >&2
+      exit 1
+    }
+  done
+}
+
+# Says what a board's folder lacks. What only the compiler would miss, boards/build.rs says.
+complete() { # BOARD
+  local file line
+  [ -d "boards/$1" ] || {
+    echo "test.sh: $1: no folder in firmware-examples/boards, expected one of: ${all_boards[*]}" >&2
+    exit 1
+  }
+  for file in board.x board.rs cargo.toml qemu; do
+    [ -f "boards/$1/$file" ] || {
+      echo "test.sh: boards/$1/$file: missing, expected as firmware-examples/README.md describes it" >&2
+      exit 1
+    }
+  done
+  has_line "$1" cargo.toml '^target = "..*"' 'target = "TRIPLE" below [build]'
+  has_line "$1" cargo.toml "^runner = \"\./run-in-qemu $1\"" "runner = \"./run-in-qemu $1\""
+  has_line "$1" cargo.toml "^BOARD = { value = \"$1\", force = true }" "BOARD = { value = \"$1\", force = true } below [env]"
+  has_line "$1" board.rs 'const UNREADABLE: usize = 0x[0-9A-Fa-f_]*;' 'pub(crate) const UNREADABLE: usize = ADDRESS;'
+  for line in command model_address; do has_line "$1" qemu "^$line=" "$line=..."; done
+}
+
+has_line() { # BOARD FILE PATTERN LINE
+  grep -q "$3" "boards/$1/$2" || {
+    echo "test.sh: boards/$1/$2: a line is missing, expected: $4" >&2
+    exit 1
+  }
+}
+
+# What a line of the board's cargo.toml says.
+of_board() { # SCRIPT FOR SED
+  sed -n "$1" "boards/$board/cargo.toml" | sed 1q
+}
+
+has_log_uart() { grep -q 'fn log_uart' "boards/$board/board.rs"; }
+
+# QEMU traces what is written to them.
+has_traced_leds() { grep -q '^use crate::devices::fpgaio;' "boards/$board/board.rs"; }
+
+# Adds the Rust library of a target, unless it is there.
+add_target() { # TARGET
+  local said
+  [ ! -d "$(rustc --print sysroot)/lib/rustlib/$1/lib" ] || return 0
+  said=$(rustup target add "$1" 2>&1) || {
+    echo "test.sh: rustup target add $1: $said" >&2
+    exit 1
+  }
+}
+
 build_host() {
   local example
   (cd host-logits && cargo build --quiet --release --locked -j 2)
@@ -71,9 +141,7 @@ build_host() {
 
 # Builds the images of a board: sentiment-uart and typing-detector, and the first with some features.
 build() { # BOARD
-  local target
-  target=$(sed -n 's/^target = "\(.*\)"/\1/p' "boards/$1/cargo.toml")
-  rustup target add "$target" >/dev/null 2>&1
+  add_target "$target"
   image() { # EXAMPLE NAME OPTIONS
     local example=$1 name=$2
     shift 2
@@ -84,7 +152,7 @@ build() { # BOARD
   }
   image sentiment-uart provoke --features provoke
   [ "$1" != mps2-an500 ] || image sentiment-uart small-arena --features small-arena
-  [ "$1" = riscv-virt ] || image sentiment-uart standalone --features standalone
+  ! has_log_uart || image sentiment-uart standalone --features standalone
   image sentiment-uart sentiment-uart
   image typing-detector typing-detector
 }
@@ -155,14 +223,13 @@ emulate() { # IMAGE [MODEL]
   local trace=()
   status=0
   rm -f "$scratch/trace"
-  [ "$board" = riscv-virt ] || trace=(-d "trace:mps2_fpgaio_write" -D "$scratch/trace")
+  ! has_traced_leds || trace=(-d "trace:mps2_fpgaio_write" -D "$scratch/trace")
   MODEL=${2:-$model} QEMU_ARGS="${QEMU_ARGS:-} ${trace[*]}" boards/run-in-qemu "$board" "$scratch/$1" >"$scratch/raw" || status=$?
   tr -d '\r' <"$scratch/raw" >"$scratch/out"
 }
 
 expect_leds() { # WHAT EXPECTED
-  # Riscv-virt has none.
-  [ "$board" = riscv-virt ] ||
+  ! has_traced_leds ||
     expect "$1" "$(sed -n 's/^mps2_fpgaio_write .* offset 0x0 data \(0x[0-9]*\) .*/\1/p' "$scratch/trace" | tail -1)" "$2"
 }
 
@@ -208,12 +275,20 @@ bad_models() {
 }
 
 provoked() {
-  local fault overflow
-  case $board in
-    mps2-an500) fault="fault status 0x00000082, address 0x1f000000" overflow="fault status 0x00000092" ;;
-    riscv-virt) fault="cause 0x00000005, address 0x8007f000" overflow="cause 0x00000007" ;;
-    *) fault="fault status 0x00008200, address 0x3f000000" overflow="fault status 0x00100000" ;;
+  local address fault overflow
+  # By the architecture, and the address that the board names.
+  case $target in
+    # In the guard below the stack.
+    thumbv7em-*) fault="fault status 0x00000082" overflow="fault status 0x00000092" ;;
+    thumbv8m.main-*) fault="fault status 0x00008200" overflow="fault status 0x00100000" ;;
+    riscv32*) fault="cause 0x00000005" overflow="cause 0x00000007" ;;
+    *)
+      fail "boards/$board/cargo.toml: target $target, whose fault codes are missing in provoked() of test.sh"
+      return
+      ;;
   esac
+  address=$(sed -n 's/.*const UNREADABLE: usize = \(0x[0-9A-Fa-f_]*\);.*/\1/p' "boards/$board/board.rs")
+  fault+=$(printf ', address 0x%08x' "$((${address//_/}))")
   stops "panic" "stopped: panicked at boards/src/provoke.rs:|provoked" 101 provoke "$model" <<<'!panic'
   stops "hard fault" "stopped: hard fault, $fault" 102 provoke "$model" <<<'!fault'
   emulate provoke <<<'!overflow'
@@ -246,14 +321,15 @@ $end"
   fi
 }
 
-# The kernels of both cores against plain loops, where the host's tests cannot run.
-kernels() { # TARGET MACHINE EXPECTED
-  local found program=$target_dir/$1/release/instruction-counts
-  (cd instruction-counts && cargo build --quiet --release --locked -j 2 --target "$1") 2>&1 |
+# The kernels of the board's processor against plain loops, where the host's tests cannot run.
+kernels() { # MACHINE EXPECTED
+  local found program=$target_dir/$target/release/instruction-counts
+  add_target "$target"
+  (cd instruction-counts && cargo build --quiet --release --locked -j 2 --target "$target") 2>&1 |
     sed '/unstable feature specified/,/^$/d' >&2
-  found=$(timeout 120 qemu-system-arm -machine "$2" -display none -monitor none -serial null \
+  found=$(timeout 120 qemu-system-arm -machine "$1" -display none -monitor none -serial null \
     -semihosting-config enable=on,target=native,arg=-,arg=check -kernel "$program" 2>&1) || true
-  expect "GEMM on $2" "$found" "$3"
+  expect "GEMM on $1" "$found" "$2"
 }
 
 main

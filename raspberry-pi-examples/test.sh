@@ -41,7 +41,7 @@ main() {
 }
 
 build() {
-  rustup target add "$target" >/dev/null 2>&1
+  [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ] || rustup target add "$target" >&2
   cargo build --quiet --release --locked --target "$target"
   cargo build --quiet --release --locked --target "$target" --target-dir ../target --manifest-path ../Cargo.toml \
     -p electra-cli --no-default-features

@@ -3,7 +3,13 @@
 use std::path::Path;
 use std::{env, fs};
 
-fn main() -> Result<(), String> {
+fn main() {
+    if let Err(problem) = choose() {
+        println!("cargo::error={problem}");
+    }
+}
+
+fn choose() -> Result<(), String> {
     println!("cargo:rerun-if-env-changed=BOARD");
     let folder = env::var("CARGO_MANIFEST_DIR").map_err(|error| error.to_string())?;
     let folder = Path::new(&folder);
@@ -19,16 +25,40 @@ fn main() -> Result<(), String> {
     if !boards.contains(&board) {
         return Err(format!("BOARD is {board:?}, expected one of {}", names.join(", ")));
     }
+    let target = env::var("TARGET").map_err(|error| error.to_string())?;
+    complete(folder, &board, &target)?;
     println!("cargo:rustc-cfg=board={board:?}");
     // Stable Rust has no name for the architecture's version.
     println!("cargo:rustc-check-cfg=cfg(armv8m)");
-    if env::var("TARGET").is_ok_and(|target| target.starts_with("thumbv8m")) {
+    if target.starts_with("thumbv8m") {
         println!("cargo:rustc-cfg=armv8m");
     }
     let folder = folder.join(board);
     println!("cargo:rerun-if-changed={}", folder.join("board.x").display());
     println!("cargo:rustc-link-search={}", folder.display());
     Ok(())
+}
+
+/// Looks for the lines that a new board needs and whose absence the compiler would report as something else.
+fn complete(folder: &Path, board: &str, target: &str) -> Result<(), String> {
+    let module = format!("#[cfg_attr(board = {board:?}, path = \"../{board}/board.rs\")]");
+    has_line(&folder.join("src/lib.rs"), &module, "above `mod board;`")?;
+    let name = format!("pub const NAME: &str = {board:?};");
+    has_line(&folder.join(board).join("board.rs"), &name, "the name of the folder")?;
+    let dependencies = [format!("[target.{target}.dependencies]"), format!("[target.'{target}'.dependencies]")];
+    let manifest = folder.join("Cargo.toml");
+    has_line(&manifest, &dependencies[0], "with the crates for this target's processors")
+        .or_else(|problem| has_line(&manifest, &dependencies[1], "").map_err(|_| problem))
+}
+
+/// `purpose` says what the line is for, or where it stands.
+fn has_line(file: &Path, line: &str, purpose: &str) -> Result<(), String> {
+    println!("cargo:rerun-if-changed={}", file.display());
+    let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    if text.lines().any(|found| found.trim() == line) {
+        return Ok(());
+    }
+    Err(format!("{}: a line is missing, expected: {line} ({purpose})", file.display()))
 }
 
 /// A board is a folder with a memory map.
