@@ -14,7 +14,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use electra::EngineKind;
 use electra_core::MAX_WORKERS;
 
-use crate::commands::fit::{Target, parse_size};
+use crate::commands::fit::parse_size;
+use crate::commands::target::{Target, TargetParser};
 use crate::failure::Failure;
 
 const ENVIRONMENT: &str = "\
@@ -164,10 +165,10 @@ pub(crate) struct FootprintArgs {
     #[arg(long, value_parser = parse_engine)]
     pub engine: Option<EngineKind>,
     /// Longest sequence, in tokens with [CLS] and [SEP], for parts and resident memory
-    #[arg(long, alias = "tokens", value_name = "N", default_value_t = 128)]
+    #[arg(long, visible_alias = "tokens", value_name = "N", default_value_t = 128)]
     pub max_tokens: usize,
     /// Answer for this target instead: what goes to flash, what to RAM, and whether it fits
-    #[arg(long, conflicts_with = "svg")]
+    #[arg(long, conflicts_with = "svg", ignore_case = true, value_parser = TargetParser)]
     pub target: Option<Target>,
     /// Flash of the device, for instance 16M; what does not fit is an error
     #[arg(long, value_name = "SIZE", requires = "target", value_parser = parse_size)]

@@ -275,35 +275,6 @@ fn footprint_adds_up_and_draws() {
 }
 
 #[test]
-fn footprint_answers_before_anything_is_flashed() {
-    let board = ["footprint", "--target", "thumbv7em", "--tokens", "32", "--json"];
-    let report = json(&board);
-    let (flash, ram) = (&report["flash"], &report["ram"]);
-    assert_eq!(flash["parts"]["model"].as_u64(), Some(14_419_584));
-    let used = ram["bytes"].as_u64().expect("bytes");
-    assert!(ram["parts"]["arena"].as_u64().is_some_and(|arena| arena < used && used < 160 << 10), "{report}");
-    assert_eq!(report["fits"], true);
-
-    let exact = used.to_string();
-    let fits = run(&[&board[..5], &["--flash", "16M", "--ram", &exact]].concat());
-    assert!(stdout(&fits).contains(&format!("of {used}: fits, 0 are left")), "{}", stdout(&fits));
-    let short = (used - 1).to_string();
-    let too_small = run(&[&board[..5], &["--ram", &short]].concat());
-    expect_code(&too_small, 1);
-    assert!(stdout(&too_small).contains("does not fit, 1 are missing"), "{}", stdout(&too_small));
-
-    let linux = stdout(&run(&["footprint", "--target", "aarch64", "--ram", "512M"]));
-    assert!(linux.contains("executable") && linux.contains("of 536870912: fits"), "{linux}");
-    for wrong in [
-        &["footprint", "--target", "avr"][..],
-        &["footprint", "--ram", "1M"],
-        &["footprint", "--target", "thumbv7em", "--ram", "much"],
-    ] {
-        expect_code(&run(wrong), 2);
-    }
-}
-
-#[test]
 fn profile_accounts_for_a_run() {
     let report = json(&["profile", SENTENCE, "--tokens", "16", "--runs", "3", "--split", "2", "--json"]);
     let steps = report["steps"].as_array().expect("steps");

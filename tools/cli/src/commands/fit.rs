@@ -1,57 +1,18 @@
 //! `electra footprint --target`: whether a model fits a device, before anything is flashed.
 
-use std::env::consts::ARCH;
+use std::fs;
 
-use clap::ValueEnum;
-use electra::ModelFile;
+use electra::{EngineOptions, ModelFile};
 use electra_core::{HeadKind, arena_bytes};
 use serde_json::{Value, json};
 
-use super::footprint::Resident;
+use super::footprint::resident_after_run;
+use super::target::{Target, of_firmware};
 use crate::args::FootprintArgs;
 use crate::failure::Failure;
 
-/// What `firmware-examples/test.sh` measured of the examples, in the document that it keeps: the one place of these figures.
-const MEASURED: &str = include_str!("../../../../firmware-examples/FOOTPRINT.md");
-
-/// What a model is to run on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Target {
-    /// Cortex-M4 and M7 without an operating system
-    Thumbv7em,
-    /// Cortex-M33
-    #[value(name = "thumbv8m.main")]
-    Thumbv8m,
-    /// Cortex-M55 and M85, with vectors
-    #[value(name = "thumbv8.1m.main")]
-    Thumbv81m,
-    /// 32-bit RISC-V without an operating system
-    Riscv32imac,
-    /// Linux on 64-bit Arm: Raspberry Pi 3, 4, 5, Zero 2 W
-    Aarch64,
-    /// Linux on 32-bit Arm
-    Armv7,
-    /// Linux on a PC
-    #[value(name = "x86_64")]
-    X86_64,
-}
-
-impl Target {
-    /// The board whose figures stand for the target; none where there is an operating system.
-    fn board(self) -> Option<&'static str> {
-        match self {
-            Self::Thumbv7em => Some("mps2-an500"),
-            Self::Thumbv8m => Some("mps2-an505"),
-            Self::Thumbv81m => Some("mps3-an547"),
-            Self::Riscv32imac => Some("riscv-virt"),
-            Self::Aarch64 | Self::Armv7 | Self::X86_64 => None,
-        }
-    }
-
-    fn name(self) -> String {
-        self.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned())
-    }
-}
+/// `[CLS]`, a token of text and `[SEP]`.
+const FEWEST_TOKENS: usize = 3;
 
 /// A part of one of the two memories.
 struct Part {
@@ -65,8 +26,12 @@ pub(crate) struct Fit {
     tokens: usize,
     /// Where the figures that are not computed come from.
     source: String,
+    /// What a device needs besides, of which nothing was measured for the target.
+    not_counted: Option<&'static str>,
     flash: Memory,
     ram: Memory,
+    /// What would fit, where something does not.
+    advice: Vec<String>,
 }
 
 struct Memory {
@@ -77,65 +42,145 @@ struct Memory {
 }
 
 impl Fit {
-    /// `resident` is what this process had in memory after a run of as many tokens.
+    /// Measures here what runs here; all other figures are the target's own.
     pub(crate) fn new(
         target: Target,
         args: &FootprintArgs,
         file: &ModelFile,
-        executable: u64,
-        resident: Option<&Resident>,
+        options: EngineOptions,
     ) -> Result<Self, Failure> {
         let config = file.model().config();
-        let model = Part { name: "model", bytes: file.model().file_len() as u64 };
-        let (source, flash, ram) = match target.board() {
-            Some(board) => {
-                let example = match config.head {
-                    HeadKind::Classification => "sentiment-uart",
-                    HeadKind::ReplacedTokenDetection => "typing-detector",
-                };
-                let figure =
-                    |row| measured(example, row, board).ok_or_else(|| unreadable(example, row, board));
-                let data = figure("data")?;
-                let flash = vec![
-                    Part { name: "code", bytes: figure("code: text, rodata, vector table, data")? },
-                    model,
-                ];
-                let ram = vec![
-                    Part { name: "arena", bytes: arena_bytes(config, args.max_tokens) as u64 },
-                    Part { name: "stack", bytes: figure("stack, reserved")? },
-                    Part { name: "data and bss", bytes: data + figure("bss")? },
-                ];
-                (format!("{example} on {board}, firmware-examples/FOOTPRINT.md"), flash, ram)
-            }
-            None => {
-                let resident = resident
-                    .ok_or_else(|| Failure::run("this system does not say how much memory a process has"))?;
-                let flash = vec![Part { name: "executable", bytes: executable }, model];
-                let ram = vec![
-                    Part { name: "arena, heap and stacks", bytes: resident.anonymous_kib * 1024 },
-                    Part { name: "pages of model and code", bytes: resident.file_kib * 1024 },
-                ];
-                let source = match target.name() == ARCH || (target == Target::Armv7 && ARCH == "arm") {
-                    true => "this executable, measured now".to_owned(),
-                    false => format!("this executable, which is for {ARCH}, measured now"),
-                };
-                (source, flash, ram)
-            }
+        let most = config.max_position_embeddings;
+        if !(FEWEST_TOKENS..=most).contains(&args.max_tokens) {
+            return Err(electra::Error::MaxTokens { found: args.max_tokens, most }.into());
+        }
+        let model = file.model().file_len() as u64;
+        let arena = arena_bytes(config, args.max_tokens) as u64;
+        let (flash, ram) = (args.flash, args.ram);
+        let memories = |code: Part, ram_parts| {
+            let flash_parts = vec![code, Part { name: "model", bytes: model }];
+            let flash = Memory { name: "flash", parts: flash_parts, size: flash };
+            (flash, Memory { name: "RAM", parts: ram_parts, size: ram })
         };
-        Ok(Self {
-            target,
-            tokens: args.max_tokens,
-            source,
-            flash: Memory { name: "flash", parts: flash, size: args.flash },
-            ram: Memory { name: "RAM", parts: ram, size: args.ram },
-        })
+        let (source, not_counted, (flash, ram)) = if let Some(board) = target.board() {
+            let example = match config.head {
+                HeadKind::Classification => "sentiment-uart",
+                HeadKind::ReplacedTokenDetection => "typing-detector",
+            };
+            let figure = |row| of_firmware(example, row, board);
+            let code = Part { name: "code", bytes: figure("code: text, rodata, vector table, data")? };
+            let statics = Part { name: "data and bss", bytes: figure("data")? + figure("bss")? };
+            let stack = Part { name: "stack", bytes: figure("stack, reserved")? };
+            let source = format!("{example} on {board}, firmware-examples/FOOTPRINT.md");
+            (source, None, memories(code, vec![Part { name: "arena", bytes: arena }, stack, statics]))
+        } else if target.is_here() {
+            let resident = resident_after_run(file, options)?
+                .ok_or_else(|| Failure::run("this system does not say how much memory a process has"))?;
+            let executable = std::env::current_exe().and_then(fs::metadata);
+            let executable =
+                executable.map_err(|error| Failure::run(format_args!("this executable: {error}")))?;
+            let executable = Part { name: "executable", bytes: executable.len() };
+            let ram = vec![
+                Part { name: "arena, heap and stacks", bytes: resident.anonymous_kib * 1024 },
+                Part { name: PAGES, bytes: resident.file_kib * 1024 },
+            ];
+            ("this executable, measured now".to_owned(), None, memories(executable, ram))
+        } else {
+            let executable = Part { name: "executable", bytes: target.package_executable()? };
+            let pages = Part { name: PAGES, bytes: executable.bytes + model };
+            let ram = vec![Part { name: "arena", bytes: arena }, pages];
+            let source = "the Debian package's executable, packaging/EXECUTABLES.md; the arena computed";
+            (source.to_owned(), Some(SYSTEM), memories(executable, ram))
+        };
+        let mut fit =
+            Self { target, tokens: args.max_tokens, source, not_counted, flash, ram, advice: Vec::new() };
+        fit.advice = [fit.flash_advice(file), fit.ram_advice(file, arena)].concat();
+        Ok(fit)
     }
 
     /// Whether nothing that was said to be there is too small.
     pub(crate) fn fits(&self) -> bool {
-        [&self.flash, &self.ram]
-            .into_iter()
-            .all(|memory| memory.size.is_none_or(|size| memory.used() <= size))
+        [&self.flash, &self.ram].into_iter().all(|memory| memory.missing().is_none())
+    }
+
+    fn flash_advice(&self, file: &ModelFile) -> Vec<String> {
+        let (Some(missing), Some(size)) = (self.flash.missing(), self.flash.size) else { return Vec::new() };
+        let model = file.model();
+        let code = self.flash.used() - model.file_len() as u64;
+        let bytes = |wanted: &[&str]| -> usize {
+            let sections = model.sections().iter().filter(|it| wanted.contains(&it.kind.name()));
+            sections.map(|section| section.bytes.len()).sum()
+        };
+        let layers = model.config().num_hidden_layers;
+        let mut advice = vec![match size.checked_sub(code).filter(|room| *room > 0) {
+            Some(room) => format!(
+                "a model file of at most {room} bytes would fit; this one has {}, of which vocabulary and \
+                 embeddings are {} and each of its {layers} layers {}",
+                model.file_len(),
+                bytes(&["vocabulary", "embeddings"]),
+                bytes(&["encoder"]) / layers.max(1)
+            ),
+            None => format!("no model fits: the code alone has {code} bytes"),
+        }];
+        if self.target.board().is_some() {
+            let room = (size + missing).div_ceil(1 << 20).next_power_of_two();
+            advice.push(format!(
+                "external flash that is read like memory (QSPI), {room} MiB, would hold code and model: the \
+                 model is used in place"
+            ));
+            advice.push(
+                "on Linux the model is a file on a card or disk: --target aarch64, armv7 or x86_64"
+                    .to_owned(),
+            );
+        }
+        if self.target.is_here()
+            && let Ok(package) = self.target.package_executable()
+            && package < code
+        {
+            advice.push(format!(
+                "the Debian package's executable has {package} bytes instead of this one's {code} \
+                 (packaging/build-deb)"
+            ));
+        }
+        advice
+    }
+
+    /// `arena` is that of the asked tokens.
+    fn ram_advice(&self, file: &ModelFile, arena: u64) -> Vec<String> {
+        let (Some(_), Some(size)) = (self.ram.missing(), self.ram.size) else { return Vec::new() };
+        let config = file.model().config();
+        let pages: u64 = self.ram.parts.iter().filter(|it| it.name == PAGES).map(|it| it.bytes).sum();
+        let needed = self.ram.used() - pages;
+        let mut advice = Vec::new();
+        if pages > 0 && needed <= size {
+            advice.push(format!(
+                "{needed} bytes must stay in memory; the kernel can drop pages of the model and read them \
+                 again for each text, which is slower"
+            ));
+            return advice;
+        }
+        let others = needed.saturating_sub(arena);
+        let with = |tokens| arena_bytes(config, tokens) as u64 + others;
+        advice.push(match (FEWEST_TOKENS..self.tokens).rev().find(|tokens| with(*tokens) <= size) {
+            Some(tokens) => format!(
+                "sequences of up to {tokens} tokens would fit, which need {} bytes: --max-tokens {tokens}; a \
+                 longer text is cut there, or classified in windows",
+                with(tokens)
+            ),
+            None => format!(
+                "no sequence of this model fits: {FEWEST_TOKENS} tokens need {} bytes; a model with a smaller \
+                 hidden size needs less",
+                with(FEWEST_TOKENS)
+            ),
+        });
+        if self.target.board().is_some() {
+            advice.push(format!(
+                "external RAM for the arena, {arena} bytes for {} tokens, leaves {others} bytes to the \
+                 internal one",
+                self.tokens
+            ));
+        }
+        advice
     }
 
     pub(crate) fn text(&self) -> String {
@@ -143,12 +188,14 @@ impl Fit {
             format!("target         {}, sequences of up to {} tokens", self.target.name(), self.tokens),
             format!("measured with  {}", self.source),
         ];
+        lines.extend(self.not_counted.map(|what| format!("not counted    {what}")));
         for memory in [&self.flash, &self.ram] {
             lines.push(format!("{:14} {:>10} bytes{}", memory.name, memory.used(), memory.verdict()));
             for part in &memory.parts {
                 lines.push(format!("  {:26} {:>10}", part.name, part.bytes));
             }
         }
+        lines.extend(self.advice.iter().map(|advice| format!("advice         {advice}")));
         lines.join("\n")
     }
 
@@ -157,24 +204,34 @@ impl Fit {
             "target": self.target.name(),
             "max_tokens": self.tokens,
             "source": self.source,
+            "not_counted": self.not_counted,
             "flash": self.flash.json(),
             "ram": self.ram.json(),
             "fits": self.fits(),
+            "advice": self.advice,
         })
     }
 }
+
+/// Of files; the kernel can drop them and read them again.
+const PAGES: &str = "pages of model and code";
+const SYSTEM: &str = "heap, stacks, C library and the system itself";
 
 impl Memory {
     fn used(&self) -> u64 {
         self.parts.iter().map(|part| part.bytes).sum()
     }
 
+    /// Bytes that the device has too few; `None` where they suffice or its size was not said.
+    fn missing(&self) -> Option<u64> {
+        self.size.and_then(|size| self.used().checked_sub(size)).filter(|missing| *missing > 0)
+    }
+
     fn verdict(&self) -> String {
-        let used = self.used();
-        match self.size {
-            None => String::new(),
-            Some(size) if used <= size => format!(" of {size}: fits, {} are left", size - used),
-            Some(size) => format!(" of {size}: does not fit, {} are missing", used - size),
+        match (self.size, self.missing()) {
+            (None, _) => String::new(),
+            (Some(size), None) => format!(" of {size}: fits, {} are left", size - self.used()),
+            (Some(size), Some(missing)) => format!(" of {size}: does not fit, {missing} are missing"),
         }
     }
 
@@ -183,21 +240,6 @@ impl Memory {
             self.parts.iter().map(|part| (part.name.to_owned(), part.bytes.into())).collect();
         json!({ "parts": parts, "bytes": self.used(), "size": self.size })
     }
-}
-
-/// The figure in the table of `example`, in the row `row` and the column `board`.
-fn measured(example: &str, row: &str, board: &str) -> Option<u64> {
-    let heading = format!("## {example}");
-    let mut table =
-        MEASURED.lines().skip_while(|line| !line.starts_with(&heading)).filter(|it| it.starts_with('|'));
-    let cells = |line: &'static str| line.trim_matches('|').split('|').map(str::trim);
-    let column = cells(table.next()?).position(|cell| cell == board)?;
-    let line = table.find(|line| cells(line).next() == Some(row))?;
-    cells(line).nth(column)?.replace(',', "").parse().ok()
-}
-
-fn unreadable(example: &str, row: &str, board: &str) -> Failure {
-    Failure::run(format_args!("FOOTPRINT.md: {example}, {board}: found no figure, expected one for {row}"))
 }
 
 /// A size in bytes, with `K` or `M` after it for 1024 of them or the square of that.
@@ -216,19 +258,6 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_figure_is_in_the_document() {
-        for target in Target::value_variants() {
-            let Some(board) = target.board() else { continue };
-            for example in ["sentiment-uart", "typing-detector"] {
-                for row in ["code: text, rodata, vector table, data", "stack, reserved", "data", "bss"] {
-                    assert!(measured(example, row, board).is_some(), "{example}, {row}, {board}");
-                }
-            }
-        }
-        assert_eq!(measured("sentiment-uart", "no such row", "mps2-an500"), None);
-    }
 
     #[test]
     fn sizes() {

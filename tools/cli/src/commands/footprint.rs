@@ -35,11 +35,9 @@ pub(crate) fn run(args: &FootprintArgs) -> Result<(), Failure> {
     let file = open_model(args.model.as_ref())?;
     let engine = args.engine.unwrap_or_default();
     let options = EngineOptions { engine, max_tokens: Some(args.max_tokens), ..EngineOptions::default() };
-    let resident = resident_after_run(&file, options)?;
-    let code = std::env::current_exe().and_then(fs::metadata).map_or(0, |metadata| metadata.len());
     let mut output = Output::new();
     if let Some(target) = args.target {
-        let fit = Fit::new(target, args, &file, code, resident.as_ref())?;
+        let fit = Fit::new(target, args, &file, options)?;
         output.line(&if args.json { fit.json().to_string() } else { fit.text() }, 0)?;
         output.finish()?;
         return match fit.fits() {
@@ -47,6 +45,8 @@ pub(crate) fn run(args: &FootprintArgs) -> Result<(), Failure> {
             false => Err(Failure::run("the model does not fit the target")),
         };
     }
+    let resident = resident_after_run(&file, options)?;
+    let code = std::env::current_exe().and_then(fs::metadata).map_or(0, |metadata| metadata.len());
     let config = file.model().config();
     let parts = parts(&file, args.max_tokens);
     let lengths: Vec<(usize, usize)> = LENGTHS
@@ -63,7 +63,10 @@ pub(crate) fn run(args: &FootprintArgs) -> Result<(), Failure> {
 }
 
 /// What the system reports once the longest sequence was run, with engine and arena still there.
-fn resident_after_run(file: &ModelFile, options: EngineOptions) -> Result<Option<Resident>, Failure> {
+pub(crate) fn resident_after_run(
+    file: &ModelFile,
+    options: EngineOptions,
+) -> Result<Option<Resident>, Failure> {
     // More than the model takes is refused below.
     let longest = file.model().config().max_position_embeddings;
     let text = "word ".repeat(options.max_tokens.unwrap_or(0).min(longest));
@@ -134,7 +137,7 @@ impl Report<'_> {
         for section in model.sections() {
             lines.push(format!("  {:12} {:>10}", section.kind.name(), section.bytes.len()));
         }
-        lines.push(format!("executable     {:>10} bytes", self.code));
+        lines.push(format!("executable     {:>10} bytes, this one", self.code));
         let arena = arena_bytes(model.config(), self.max_tokens);
         lines.push(format!("arena          {arena:>10} bytes for {} tokens", self.max_tokens));
         let mut phase = None;

@@ -11,4 +11,5 @@ pub(crate) mod pack;
 pub(crate) mod profile;
 #[cfg(unix)]
 pub(crate) mod serve;
+pub(crate) mod target;
 pub(crate) mod tokenize;

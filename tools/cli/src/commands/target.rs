@@ -1,0 +1,154 @@
+//! What a model can run on, and what was measured there.
+
+use std::env::consts::{ARCH, OS};
+use std::ffi::OsStr;
+
+use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Arg, Command, Error, ValueEnum};
+
+use crate::failure::Failure;
+
+/// What `firmware-examples/test.sh` measured of the examples, in the document that it keeps: the one
+/// place of these figures.
+const FIRMWARE: &str = include_str!("../../../../firmware-examples/FOOTPRINT.md");
+/// The same of `packaging/measure-executables`.
+const EXECUTABLES: &str = include_str!("../../../../packaging/EXECUTABLES.md");
+
+/// What a model is to run on. The aliases are processors, boards, Debian's names and Rust's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Target {
+    /// Cortex-M4 and M7 without an operating system
+    #[value(aliases = ["cortex-m4", "cortex-m7", "m4", "m7", "thumbv7em-none-eabihf"])]
+    Thumbv7em,
+    /// Cortex-M33
+    #[value(name = "thumbv8m.main", aliases = ["cortex-m33", "m33", "thumbv8m.main-none-eabihf"])]
+    Thumbv8m,
+    /// Cortex-M55 and M85, with vectors
+    #[value(name = "thumbv8.1m.main", aliases = ["cortex-m55", "cortex-m85", "m55", "m85"])]
+    Thumbv81m,
+    /// 32-bit RISC-V without an operating system
+    #[value(aliases = ["riscv32", "rv32imac", "riscv32imac-unknown-none-elf"])]
+    Riscv32imac,
+    /// Linux on 64-bit Arm: Raspberry Pi 3, 4, 5, Zero 2 W
+    #[value(aliases = [
+        "arm64", "cortex-a53", "cortex-a55", "cortex-a72", "cortex-a76", "a53", "a55", "a72", "a76",
+        "raspberry-pi-3", "raspberry-pi-4", "raspberry-pi-5", "raspberry-pi-zero-2-w", "pi3", "pi4",
+        "pi5", "aarch64-unknown-linux-gnu",
+    ])]
+    Aarch64,
+    /// Linux on 32-bit Arm, Armv7 or later: Raspberry Pi 2, and the others with a 32-bit system
+    #[value(aliases = [
+        "armhf", "cortex-a7", "a7", "raspberry-pi-2", "pi2", "armv7-unknown-linux-gnueabihf",
+    ])]
+    Armv7,
+    /// Linux on a PC
+    #[value(name = "x86_64", aliases = ["amd64", "x86-64", "x86_64-unknown-linux-gnu"])]
+    X86_64,
+}
+
+impl Target {
+    /// The board whose figures stand for the target; none where there is an operating system.
+    pub(crate) fn board(self) -> Option<&'static str> {
+        match self {
+            Self::Thumbv7em => Some("mps2-an500"),
+            Self::Thumbv8m => Some("mps2-an505"),
+            Self::Thumbv81m => Some("mps3-an547"),
+            Self::Riscv32imac => Some("riscv-virt"),
+            Self::Aarch64 | Self::Armv7 | Self::X86_64 => None,
+        }
+    }
+
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned())
+    }
+
+    /// Whether this process runs on such a machine, so that measuring it here is measuring it there.
+    pub(crate) fn is_here(self) -> bool {
+        let architecture = match self {
+            Self::Aarch64 => "aarch64",
+            Self::Armv7 => "arm",
+            Self::X86_64 => "x86_64",
+            Self::Thumbv7em | Self::Thumbv8m | Self::Thumbv81m | Self::Riscv32imac => return false,
+        };
+        (OS, ARCH) == ("linux", architecture)
+    }
+
+    /// Bytes of the executable in the Debian package for this target.
+    ///
+    /// # Errors
+    /// Where the document has none.
+    pub(crate) fn package_executable(self) -> Result<u64, Failure> {
+        let name = self.name();
+        figure(EXECUTABLES, "# Executables", &name, "bytes").ok_or_else(|| {
+            Failure::run(format_args!("EXECUTABLES.md: found no figure, expected one for {name}"))
+        })
+    }
+}
+
+/// Takes the names of targets; for another one the error says what each target is.
+#[derive(Clone)]
+pub(crate) struct TargetParser;
+
+impl TypedValueParser for TargetParser {
+    type Value = Target;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<Target, Error> {
+        EnumValueParser::new().parse_ref(command, arg, value).map_err(|_| {
+            let mut message = format!(
+                "--target: found '{}', expected one of these, or a processor of theirs:",
+                value.display()
+            );
+            for target in Target::value_variants().iter().filter_map(ValueEnum::to_possible_value) {
+                let what = target.get_help().map(ToString::to_string).unwrap_or_default();
+                message += &format!("\n  {:15} {what}", target.get_name());
+            }
+            command.clone().error(ErrorKind::InvalidValue, message)
+        })
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Target::value_variants().iter().filter_map(ValueEnum::to_possible_value)))
+    }
+}
+
+/// The figure in the table of `example`, in the row `row` and the column `board`.
+pub(crate) fn of_firmware(example: &str, row: &str, board: &str) -> Result<u64, Failure> {
+    figure(FIRMWARE, &format!("## {example}"), row, board).ok_or_else(|| {
+        Failure::run(format_args!(
+            "FOOTPRINT.md: {example}, {board}: found no figure, expected one for {row}"
+        ))
+    })
+}
+
+/// The figure in the first table behind a heading.
+fn figure(document: &'static str, heading: &str, row: &str, column: &str) -> Option<u64> {
+    let mut table =
+        document.lines().skip_while(|line| !line.starts_with(heading)).filter(|it| it.starts_with('|'));
+    let cells = |line: &'static str| line.trim_matches('|').split('|').map(str::trim);
+    let column = cells(table.next()?).position(|cell| cell == column)?;
+    let line = table.find(|line| cells(line).next() == Some(row))?;
+    cells(line).nth(column)?.replace(',', "").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_is_in_its_document() {
+        for target in Target::value_variants() {
+            let Some(board) = target.board() else {
+                // A model is not in it.
+                assert!(target.package_executable().is_ok_and(|bytes| (1 << 20..8 << 20).contains(&bytes)));
+                continue;
+            };
+            for example in ["sentiment-uart", "typing-detector"] {
+                for row in ["code: text, rodata, vector table, data", "stack, reserved", "data", "bss"] {
+                    assert!(of_firmware(example, row, board).is_ok(), "{example}, {row}, {board}");
+                }
+            }
+        }
+        assert!(of_firmware("sentiment-uart", "no such row", "mps2-an500").is_err());
+    }
+}
