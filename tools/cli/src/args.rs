@@ -261,6 +261,9 @@ pub(crate) struct PackArgs {
     /// Name to store in the model file [default: the source's name]
     #[arg(long)]
     pub name: Option<String>,
+    /// Language of the texts that the model knows, to store in the model file: en, de, zh-Hant
+    #[arg(long, value_name = "CODE", value_parser = parse_language)]
+    pub language: Option<String>,
     /// Write one JSON object
     #[arg(long)]
     pub json: bool,
@@ -294,7 +297,7 @@ pub(crate) struct WithoutArgs {
 /// How the model is run.
 #[derive(Args)]
 pub(crate) struct EngineArgs {
-    /// Model file [default: the one that ELECTRA_MODEL names, else electra-small-sentiment, for `detect` electra-small-rtd where it is installed]
+    /// Model file [default: the one that ELECTRA_MODEL names, else electra-small-sentiment, for `detect` electra-small-rtd where it is installed: both know English only]
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
     /// Engine to run it with
@@ -386,6 +389,21 @@ fn parse_delimiter(text: &str) -> Result<u8, String> {
         (_, [byte]) if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n') => Ok(*byte),
         _ => Err("expected one ASCII character, or 'tab'".to_owned()),
     }
+}
+
+/// A language tag in the form of RFC 5646: a language of two to eight letters, then subtags of at
+/// most eight letters and digits.
+#[cfg(feature = "pack")]
+fn parse_language(text: &str) -> Result<String, String> {
+    let mut subtags = text.split('-');
+    let is_language =
+        |tag: &str| (2..=8).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_alphabetic());
+    let is_subtag =
+        |tag: &str| (1..=8).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_alphanumeric());
+    if subtags.next().is_some_and(is_language) && subtags.all(is_subtag) {
+        return Ok(text.to_owned());
+    }
+    Err("expected a language tag, for instance en, de or zh-Hant".to_owned())
 }
 
 /// `--top-k 0` would show nothing.

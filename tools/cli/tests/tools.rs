@@ -82,6 +82,19 @@ fn packed_models_run_and_explain_themselves() {
     expect_code(&output, 1);
     assert!(stderr(&output).contains("expected one for replaced-token detection"), "{}", stderr(&output));
 
+    let unnamed = json(&["inspect", &classifier, "--json"]);
+    assert!(unnamed["metadata"]["language"].is_null(), "{unnamed}");
+    let german = path("german.electra");
+    let source = fixture("ElectraForSequenceClassification");
+    expect_code(&run(&["pack", &source, "-o", &german, "--language", "de-CH"]), 0);
+    assert!(stdout(&run(&["inspect", &german])).contains("\n  language: de-CH\n"));
+    assert_eq!(json(&["inspect", &german, "--json"])["metadata"]["language"], "de-CH");
+    for wrong in ["", "d", "german language", "de_CH", "de-", "12", "de\nname=x", "Deutschland"] {
+        let refused = run(&["pack", &source, "-o", &path("refused.electra"), "--language", wrong]);
+        expect_code(&refused, 2);
+        assert!(stderr(&refused).contains("expected a language tag, for instance en"), "{wrong}");
+    }
+
     let inspected = json(&["inspect", &classifier, "--json"]);
     assert_eq!(inspected["config"]["head"], "classification");
     assert_eq!(inspected["sections"].as_array().map(Vec::len), Some(7));

@@ -28,7 +28,9 @@ pub(crate) fn run(args: &PackArgs) -> Result<(), Failure> {
     let stem =
         source.canonicalize().ok().and_then(|path| Some(path.file_stem()?.to_string_lossy().into_owned()));
     let name = args.name.clone().or(stem).unwrap_or_default();
-    let metadata = [("name", name.as_str()), ("packer", concat!("electra ", env!("CARGO_PKG_VERSION")))];
+    let mut metadata =
+        vec![("name", name.as_str()), ("packer", concat!("electra ", env!("CARGO_PKG_VERSION")))];
+    metadata.extend(args.language.as_deref().map(|language| ("language", language)));
     let problem = |error| Failure::run(format_args!("{}: {error}", source.display()));
     let packed = pack(&checkpoint, &metadata).map_err(problem)?;
     packed.check().map_err(problem)?;
