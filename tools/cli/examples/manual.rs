@@ -3,10 +3,13 @@
 //! An example, since only packaging needs it, and the executable need not carry it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::builder::Resettable;
 use clap_complete::Shell;
+use clap_mangen::Man;
 
 fn main() -> ExitCode {
     let Some(folder) = std::env::args_os().nth(1).map(PathBuf::from) else {
@@ -22,11 +25,54 @@ fn main() -> ExitCode {
     }
 }
 
-fn write(folder: &std::path::Path) -> std::io::Result<()> {
+/// Writes all files.
+///
+/// # Errors
+/// When the folder or a file cannot be written.
+pub fn write(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
         clap_complete::generate_to(shell, &mut electra_cli::command_line(), "electra", folder)?;
     }
     // `electra help COMMAND` shows these pages' text, it needs none of its own.
-    clap_mangen::generate_to(electra_cli::command_line().disable_help_subcommand(true), folder)
+    let mut command = electra_cli::command_line().disable_help_subcommand(true);
+    command.build();
+    write_pages(&command, folder)
+}
+
+/// A page for the command and one for each command below it.
+fn write_pages(command: &clap::Command, folder: &Path) -> io::Result<()> {
+    for below in command.get_subcommands() {
+        write_pages(below, folder)?;
+    }
+    // clap_mangen would put what follows the options in the help into one section named EXTRA.
+    let man = Man::new(command.clone().after_help(Resettable::Reset));
+    let mut page = Vec::new();
+    man.render(&mut page)?;
+    let page = String::from_utf8(page).map_err(io::Error::other)?;
+    let at = page.find("\n.SH VERSION").map_or(page.len(), |at| at + 1);
+    let (before, after) = page.split_at(at);
+    let sections = command.get_after_help().map(|help| sections(&help.to_string())).unwrap_or_default();
+    fs::write(folder.join(man.get_filename()), format!("{before}{sections}{after}"))
+}
+
+/// The help's paragraphs as sections: each begins with its heading and a colon.
+fn sections(help: &str) -> String {
+    let mut page = String::new();
+    for line in help.lines() {
+        let text = roff(line.trim_start());
+        if let Some(heading) = line.strip_suffix(':').filter(|line| !line.starts_with(' ')) {
+            let end = if page.is_empty() { "" } else { ".fi\n" };
+            page.extend([end, ".SH ", &heading.to_uppercase(), "\n.nf\n"]);
+        } else if !text.is_empty() {
+            page.extend([&*text, "\n"]);
+        }
+    }
+    page + ".fi\n"
+}
+
+/// The line as roff prints it, with hyphens that can be copied into a shell.
+fn roff(line: &str) -> String {
+    let escaped = line.replace('\\', "\\e").replace('-', "\\-");
+    if escaped.starts_with(['.', '\'']) { format!("\\&{escaped}") } else { escaped }
 }

@@ -10,25 +10,19 @@ use std::time::Duration;
 
 #[cfg(unix)]
 use clap::ArgGroup;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use electra::EngineKind;
 use electra_core::MAX_WORKERS;
 
 use crate::commands::fit::parse_size;
 use crate::commands::target::{Target, TargetParser};
+use crate::examples;
 use crate::failure::Failure;
-
-const ENVIRONMENT: &str = "\
-Environment:
-  ELECTRA_MODEL    model file to use where --model is not given
-  ELECTRA_KERNELS  kernels to use instead of the fastest, by a name that 'electra inspect' shows
-  NO_COLOR         no colours on a terminal
-
-Exit codes: 0 done, 1 something failed at run time, 2 wrong use.";
 
 /// Classify text on the device with an int8 ELECTRA in one fixed memory arena.
 #[derive(Parser)]
-#[command(name = "electra", version, arg_required_else_help = true, after_help = ENVIRONMENT)]
+#[command(name = "electra", version, arg_required_else_help = true, after_help = examples::ELECTRA)]
 pub(crate) struct CommandLine {
     #[command(subcommand)]
     pub command: Command,
@@ -37,24 +31,33 @@ pub(crate) struct CommandLine {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Give each text its label and score
+    #[command(after_help = examples::CLASSIFY)]
     Classify(ClassifyArgs),
     /// Show which tokens of a text look replaced
+    #[command(after_help = examples::DETECT)]
     Detect(DetectArgs),
     /// Measure a model on labelled texts
+    #[command(after_help = examples::EVALUATE)]
     Evaluate(EvaluateArgs),
     /// Show the tokens of a text
+    #[command(after_help = examples::TOKENIZE)]
     Tokenize(TokenizeArgs),
     /// Show what a model file holds and which kernels this machine chooses
+    #[command(after_help = examples::INSPECT)]
     Inspect(InspectArgs),
     /// Show the memory that a model needs: file, arena, resident
+    #[command(after_help = examples::FOOTPRINT)]
     Footprint(FootprintArgs),
     /// Show where the time of a run goes, and how much of it the processor could not avoid
+    #[command(after_help = examples::PROFILE)]
     Profile(ProfileArgs),
     /// Answer clients on a socket until told to stop
     #[cfg(unix)]
+    #[command(after_help = examples::SERVE)]
     Serve(ServeArgs),
     /// Make a model file from a Hugging Face folder or an ONNX file
     #[cfg(feature = "pack")]
+    #[command(after_help = examples::PACK)]
     Pack(PackArgs),
 }
 
@@ -162,7 +165,7 @@ pub(crate) struct FootprintArgs {
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
     /// Engine whose resident memory to measure
-    #[arg(long, value_parser = parse_engine)]
+    #[arg(long, value_parser = engine_parser())]
     pub engine: Option<EngineKind>,
     /// Longest sequence, in tokens with [CLS] and [SEP], for parts and resident memory
     #[arg(long, visible_alias = "tokens", value_name = "N", default_value_t = 128)]
@@ -301,7 +304,7 @@ pub(crate) struct EngineArgs {
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
     /// Engine to run it with
-    #[arg(long, value_parser = parse_engine)]
+    #[arg(long, value_parser = engine_parser())]
     pub engine: Option<EngineKind>,
     /// Longest sequence in tokens, [CLS] and [SEP] included, so that a text of two tokens fewer fits; 'tokens' in JSON
     /// counts the text's own [default: the model's positions]
@@ -376,11 +379,11 @@ pub(crate) enum LabelKind {
     Index,
 }
 
-fn parse_engine(name: &str) -> Result<EngineKind, String> {
-    EngineKind::ALL.iter().copied().find(|engine| engine.name() == name).ok_or_else(|| {
-        let names: Vec<_> = EngineKind::ALL.iter().map(|engine| engine.name()).collect();
-        format!("this build has: {}", names.join(", "))
-    })
+/// The engines of this build, which shells complete.
+fn engine_parser() -> impl TypedValueParser<Value = EngineKind> {
+    let names = EngineKind::ALL.iter().map(|engine| engine.name());
+    PossibleValuesParser::new(names)
+        .map(|name| EngineKind::ALL.iter().copied().find(|engine| engine.name() == name).unwrap_or_default())
 }
 
 fn parse_delimiter(text: &str) -> Result<u8, String> {

@@ -3,6 +3,7 @@
 
 mod args;
 mod commands;
+mod examples;
 mod failure;
 mod input;
 mod label_column;
@@ -16,7 +17,7 @@ mod workers;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, ValueHint};
 
 use args::{Command, CommandLine};
 
@@ -42,8 +43,14 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// The command line, for manual pages and completions.
+/// The command line, for manual pages and completions: only arguments that name files complete to
+/// names of files.
 #[must_use]
 pub fn command_line() -> clap::Command {
-    CommandLine::command()
+    CommandLine::command().mut_subcommands(|command| {
+        command.mut_args(|arg| match arg.get_value_hint() {
+            ValueHint::Unknown if arg.get_action().takes_values() => arg.value_hint(ValueHint::Other),
+            _ => arg,
+        })
+    })
 }
