@@ -39,7 +39,8 @@ fn choose() -> Result<(), String> {
     Ok(())
 }
 
-/// Looks for the lines that a new board needs and whose absence the compiler would report as something else.
+/// Looks for the lines that a new board needs and whose absence the compiler would report as
+/// something else.
 fn complete(folder: &Path, board: &str, target: &str) -> Result<(), String> {
     let module = format!("#[cfg_attr(board = {board:?}, path = \"../{board}/board.rs\")]");
     has_line(&folder.join("src/lib.rs"), &module, "above `mod board;`")?;
