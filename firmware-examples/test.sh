@@ -9,6 +9,9 @@ set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")"
 
+# What an incremental build makes has other bytes.
+export CARGO_INCREMENTAL=0
+
 # A board is a folder with a memory map.
 all_boards=(boards/*/board.x)
 all_boards=("${all_boards[@]%/board.x}")
