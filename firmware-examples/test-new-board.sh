@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Follows README.md's way to a new board in a copy of the checkout: a copy of a board's folder under
+# another name. Each step that was left out must be named by file and line, and the complete board
+# must pass test.sh.
+set -euo pipefail
+shopt -s inherit_errexit
+cd "$(dirname "$0")"
+
+board=new-board
+model_board=mps2-an500
+root=$(cd .. && pwd)
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/firmware}
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+for entry in "$root"/*; do
+  case ${entry##*/} in
+    firmware-examples | target) ;;
+    *) ln -s "$entry" "$scratch" ;;
+  esac
+done
+cp -r "$root/firmware-examples" "$scratch"
+cd "$scratch/firmware-examples"
+
+lacks() { # MESSAGE
+  local said
+  if said=$(./test.sh "$board" 2>&1); then
+    echo "FAILED: test.sh passed, expected it to say: $1" >&2
+    exit 1
+  fi
+  grep -qF "$1" <<<"$said" || {
+    echo "FAILED: test.sh does not say: $1" >&2
+    echo "$said" >&2
+    exit 1
+  }
+  echo "ok: $1"
+}
+
+lacks "$board: no folder in firmware-examples/boards, expected one of:"
+mkdir "boards/$board"
+cp "boards/$model_board/board.x" "boards/$board"
+lacks "boards/$board/board.rs: missing"
+cp "boards/$model_board"/* "boards/$board"
+lacks "boards/$board/cargo.toml: a line is missing, expected: runner = \"./run-in-qemu $board\""
+sed -i "s/run-in-qemu $model_board/run-in-qemu $board/" "boards/$board/cargo.toml"
+lacks "boards/$board/cargo.toml: a line is missing, expected: BOARD = { value = \"$board\""
+sed -i "s/$model_board/$board/" "boards/$board/cargo.toml"
+line="#[cfg_attr(board = \"$board\", path = \"../$board/board.rs\")]"
+lacks "boards/src/lib.rs: a line is missing, expected: $line"
+sed -i "s|^mod board;|$line\n&|" boards/src/lib.rs
+lacks "boards/$board/board.rs: a line is missing, expected: pub const NAME: &str = \"$board\";"
+sed -i "s/\"$model_board\"/\"$board\"/" "boards/$board/board.rs"
+./test.sh "$board"
