@@ -46,7 +46,8 @@ fn complete(folder: &Path, board: &str, target: &str) -> Result<(), String> {
     has_line(&folder.join("src/lib.rs"), &module, "above `mod board;`")?;
     let name = format!("pub const NAME: &str = {board:?};");
     has_line(&folder.join(board).join("board.rs"), &name, "the name of the folder")?;
-    let dependencies = [format!("[target.{target}.dependencies]"), format!("[target.'{target}'.dependencies]")];
+    let dependencies =
+        [format!("[target.{target}.dependencies]"), format!("[target.'{target}'.dependencies]")];
     let manifest = folder.join("Cargo.toml");
     has_line(&manifest, &dependencies[0], "with the crates for this target's processors")
         .or_else(|problem| has_line(&manifest, &dependencies[1], "").map_err(|_| problem))
