@@ -161,6 +161,10 @@ impl ModelFile {
     }
 }
 
+/// How the small text begins that Git LFS leaves where a large file was not fetched
+/// (<https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>).
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+
 /// Unset and empty are the same, as for `ELECTRA_KERNELS`.
 fn named_by_environment() -> Option<PathBuf> {
     std::env::var_os("ELECTRA_MODEL").filter(|path| !path.is_empty()).map(PathBuf::from)
@@ -174,7 +178,13 @@ fn map(path: &Path) -> io::Result<Mmap> {
     }
     // SAFETY: the map is read-only and private; that nobody truncates the file meanwhile is what the docs of
     // `ModelFile` ask for, as every user of mapped files must.
-    unsafe { Mmap::map(&file) }
+    let map = unsafe { Mmap::map(&file) }?;
+    if map.starts_with(LFS_POINTER) {
+        let problem =
+            "is a pointer of Git LFS, expected the model file; `git lfs pull` in its repository fetches it";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+    }
+    Ok(map)
 }
 
 /// Opens a file that can be mapped, and nothing else: opening a pipe waits for its writer, and

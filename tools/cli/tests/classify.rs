@@ -201,6 +201,9 @@ fn failures_at_run_time_exit_with_1() {
     fs::write(path("windows.TXT"), b"\xff\xfeg\0").expect("written");
     fs::write(path("not-a-model"), vec![7; 100_000]).expect("written");
     fs::write(path("empty-model"), "").expect("written");
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
+    fs::write(path("pointer"), pointer).expect("written");
+    fs::write(path("pointer.csv"), pointer).expect("written");
     let folder_name = folder.path().to_str().expect("UTF-8");
     for (args, message) in [
         (vec!["classify", "--input", &path("missing.txt")], "missing.txt: No such file"),
@@ -215,6 +218,14 @@ fn failures_at_run_time_exit_with_1() {
         (vec!["classify", "x", "--model", folder_name], "is a directory, expected a model file"),
         (vec!["classify", "x", "--model", &path("empty-model")], "is empty, expected a model file"),
         (vec!["classify", "x", "--model", &path("not-a-model")], "not an electra model file"),
+        (
+            vec!["classify", "x", "--model", &path("pointer")],
+            "is a pointer of Git LFS, expected the model file",
+        ),
+        (
+            vec!["classify", "--input", &path("pointer.csv")],
+            "found a Git LFS pointer, expected the file itself",
+        ),
         (vec!["classify", "x", "--arena-bytes", "1000"], "1000 bytes given, 1135936 needed for 512 tokens"),
         (
             vec!["detect", "x", "--model", SENTIMENT_MODEL],

@@ -13,7 +13,7 @@ pub const MAX_WEIGHT_FILE: u64 = 16 << 30;
 
 /// How the small text begins that Git LFS leaves where a large file was not fetched
 /// (<https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>).
-const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+pub(crate) const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// Opens a regular file of 1 to `limit` bytes.
 ///
@@ -65,20 +65,20 @@ pub fn read_text(file: &Path) -> Result<String, Error> {
 }
 
 /// Refuses a file that Git LFS has not fetched.
-///
-/// # Errors
-///
-/// That, and a file that cannot be read.
-pub fn refuse_lfs_pointer(file: &Path) -> Result<(), Error> {
+fn refuse_lfs_pointer(file: &Path) -> Result<(), Error> {
     let mut beginning = Vec::new();
     File::open(file)
         .and_then(|opened| opened.take(LFS_POINTER.len() as u64).read_to_end(&mut beginning))
         .map_err(|source| Error::read(file, source))?;
     if beginning == LFS_POINTER {
-        let expected = "the file itself; `git lfs pull` in its repository fetches it";
-        return Err(Error::field(file, "content", "a Git LFS pointer", expected));
+        return Err(lfs_pointer(file));
     }
     Ok(())
+}
+
+pub(crate) fn lfs_pointer(file: &Path) -> Error {
+    let expected = "the file itself; `git lfs pull` in its repository fetches it";
+    Error::field(file, "content", "a Git LFS pointer", expected)
 }
 
 #[cfg(test)]

@@ -113,6 +113,12 @@ fn what_lies_where_a_result_is_to_go_is_not_lost() {
     let config = model.join("config.json");
     let message = refused(&["export-onnx", text(&model), text(&config)]);
     assert!(message.contains("config.json: output: found a file that is read"), "{message}");
+    let notes = root.path().join("notes.txt");
+    fs::write(&notes, "mine").unwrap();
+    let message = refused(&["export-onnx", text(&model), text(&notes)]);
+    assert!(message.contains("notes.txt: output: found another file, expected a new one"), "{message}");
+    assert_eq!(fs::read_to_string(&notes).unwrap(), "mine");
+    fs::remove_file(notes).unwrap();
     assert!(fs::read(model.join("model.safetensors")).unwrap() == before);
 
     // With a slash at the end, and again over what it wrote.

@@ -11,6 +11,7 @@ use csv_core::ReadRecordResult;
 
 use super::{Field, Format, MAX_LINE, MAX_RECORD, Options, Problem, Row, Rows, Table, too_long, utf8};
 use crate::error::{Error, quoted, quoted_list};
+use crate::file::{LFS_POINTER, lfs_pointer};
 
 /// Delimiters that tables have besides the comma, in the order in which they are suspected.
 const DELIMITERS: [(char, &str); 3] = [(';', "';'"), ('\t', "a tab"), ('|', "'|'")];
@@ -62,7 +63,11 @@ fn open<R: BufRead>(
         Some(Ok((line, record))) => {
             let header =
                 record.and_then(|record| record.iter().map(|it| utf8(it)).collect::<Result<Vec<_>, _>>());
-            Ok((header.map_err(|problem| problem.in_file(name, line))?, records))
+            let header = header.map_err(|problem| problem.in_file(name, line))?;
+            if header.first().is_some_and(|column| column.as_bytes().starts_with(LFS_POINTER)) {
+                return Err(lfs_pointer(name));
+            }
+            Ok((header, records))
         }
     }
 }

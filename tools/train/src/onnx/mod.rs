@@ -5,6 +5,7 @@ mod graph;
 mod protobuf;
 
 use std::fs;
+use std::io::{self, Read};
 use std::path::Path;
 
 use tch::Device;
@@ -29,6 +30,7 @@ pub fn export(path: &Path, file: &Path, int8: bool) -> Result<()> {
     }) {
         return Err(Error::field(file, "output", "a file that is read", "another one"));
     }
+    refuse_other_file(file)?;
     if folder.config.family == Family::Mpnet {
         let expected = "electra or bert: MPNet's position biases have no form here";
         return Err(Error::field(&folder.file(CONFIG), "model_type", "mpnet", expected));
@@ -44,6 +46,24 @@ pub fn export(path: &Path, file: &Path, int8: bool) -> Result<()> {
         let _ = fs::remove_file(unfinished);
     }
     written
+}
+
+/// Refuses to replace what is no ONNX file: that begins with the number of the version of its format, field 1 of `ModelProto`.
+fn refuse_other_file(file: &Path) -> Result<()> {
+    const FIRST_FIELD: u8 = 0x08;
+    let metadata = match fs::metadata(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(Error::read(file))?,
+    };
+    let mut first = Vec::new();
+    if metadata.is_file() {
+        let opened = fs::File::open(file).map_err(Error::read(file))?;
+        opened.take(1).read_to_end(&mut first).map_err(Error::read(file))?;
+    }
+    match (metadata.is_file(), first.as_slice()) {
+        (true, [] | [FIRST_FIELD]) => Ok(()),
+        _ => Err(Error::field(file, "output", "another file", "a new one, or an ONNX file to replace")),
+    }
 }
 
 /// Every weight of the encoder and its head, each of the shape that `config.json` gives it.
