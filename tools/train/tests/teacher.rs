@@ -51,6 +51,7 @@ fn a_teacher_of_three_labels() {
     assert!(saved.contains("\"identity\"") && saved.contains("consistency = 0.5"), "{saved}");
 
     frozen_layers_stay(root, &settings);
+    the_last_weights_are_averaged(root, &settings);
     answers_are_a_teacher(root, &model);
     a_student_is_fitted_to_it(root);
     texts_are_kept_back(root, &settings);
@@ -124,6 +125,33 @@ fn frozen_layers_stay(root: &Path, settings: &Path) {
         "training.freeze_layers=3",
     ]);
     assert!(message.contains("training.freeze_layers: found 3, expected "), "{message}");
+}
+
+/// Against the weights of the last two updates, as checkpoints have them.
+fn the_last_weights_are_averaged(root: &Path, settings: &Path) {
+    let state = |name: &str, changes: &[&str]| {
+        let output = root.join(name);
+        let mut arguments =
+            vec!["finetune", text(settings), "-o", text(&output), "--set", "training.steps=3"];
+        for change in changes {
+            arguments.extend(["--set", change]);
+        }
+        run(&arguments);
+        move |step: &str| {
+            let checkpoint = output.join("seed-1/checkpoints").join(step);
+            read_tensors(&checkpoint.join("state.safetensors")).unwrap()
+        }
+    };
+    let each = state("each", &["training.average_share=0.0", "training.evaluations_per_epoch=3"]);
+    let mean = state("mean", &["training.average_share=0.6", "training.evaluations_per_epoch=1"])("step-3");
+    let (second, third) =
+        (each("step-2").remove("parameters").unwrap(), each("step-3").remove("parameters").unwrap());
+    let expected = (&second + &third) / 2.0;
+    assert_eq!(mean["parameters"], third);
+    assert!(mean["mean_parameters"].allclose(&expected, 1e-6, 1e-7, false));
+    // What was looked at, and is kept.
+    assert_eq!(mean["best_parameters"], mean["mean_parameters"]);
+    assert_ne!(second, third);
 }
 
 fn answers_are_a_teacher(root: &Path, model: &Path) {
