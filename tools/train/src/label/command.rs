@@ -44,7 +44,11 @@ pub fn label(
     output: &Path,
 ) -> Result<Option<Labelled>> {
     let world = World::from_environment()?;
-    let settings: LabelSettings = read_settings(settings, overrides)?;
+    let mut settings: LabelSettings = read_settings(settings, overrides)?;
+    for source in &mut settings.data.train {
+        // Their answers are those of their texts.
+        source.augment = None;
+    }
     let device = settings.run.device.find_for(world.local_rank)?;
     let processes = Processes::join(world.clone(), device)?;
     if world.leads() {
