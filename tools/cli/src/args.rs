@@ -108,7 +108,7 @@ pub(crate) struct EvaluateArgs {
     /// Format of the input, if its name does not tell
     #[arg(long, value_enum)]
     pub format: Option<Format>,
-    /// What stands between the fields of a .csv or .tsv, for instance ';' or tab [default: a comma, a tab]
+    /// Delimiter of a .csv or .tsv file, for instance ';' or tab [default: comma for .csv, tab for .tsv]
     #[arg(long, value_name = "CHARACTER", value_parser = parse_delimiter)]
     pub delimiter: Option<u8>,
     /// Column or field with the text [default: text or sentence]
@@ -117,7 +117,7 @@ pub(crate) struct EvaluateArgs {
     /// Column or field with the label
     #[arg(long, value_name = "NAME", default_value = "label")]
     pub label_column: String,
-    /// What the values of that column are [default: what more of its rows fit]
+    /// Read the values of that column as names or as indices [default: the kind that fits more rows]
     #[arg(long, value_enum, value_name = "KIND")]
     pub label_as: Option<LabelKind>,
     #[command(flatten)]
@@ -281,7 +281,7 @@ pub(crate) struct InputArgs {
     /// Format of the input, if its name does not tell
     #[arg(long, value_enum, requires = "input")]
     pub format: Option<Format>,
-    /// What stands between the fields of a .csv or .tsv, for instance ';' or tab [default: a comma, a tab]
+    /// Delimiter of a .csv or .tsv file, for instance ';' or tab [default: comma for .csv, tab for .tsv]
     #[arg(long, value_name = "CHARACTER", requires = "input", value_parser = parse_delimiter)]
     pub delimiter: Option<u8>,
     /// Column or field with the text [default: text or sentence]
@@ -289,10 +289,10 @@ pub(crate) struct InputArgs {
     pub column: Option<String>,
 }
 
-/// Which labels are answers.
+/// Labels to leave out.
 #[derive(Args)]
 pub(crate) struct WithoutArgs {
-    /// Label that is no answer; the scores of the others then add up to 1. May be given several times
+    /// Leave this label out; the scores of the other labels add up to 1. Repeat the option for more labels
     #[arg(long, value_name = "LABEL")]
     pub without: Vec<String>,
 }
@@ -370,7 +370,7 @@ impl From<Format> for electra_formats::rows::Format {
     }
 }
 
-/// What the values of a column of labels are.
+/// How to read the values of a label column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LabelKind {
     /// Names of labels

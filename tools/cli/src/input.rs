@@ -20,7 +20,7 @@ const TEXT_COLUMNS: [&str; 2] = ["text", "sentence"];
 pub(crate) struct Row {
     /// Line where it begins, counted from 1.
     pub line: u64,
-    /// What it holds, or what is wrong with it.
+    /// Its content, or the problem with it.
     pub content: Result<Content, String>,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Rows {
     rows: Box<dyn Iterator<Item = Result<Row, Failure>> + Send>,
     /// Whether they are lines of a file or of standard input.
     pub from_file: bool,
-    /// How far the file was read, where its size is known.
+    /// Progress in the file, if its size is known.
     pub position: Option<Position>,
 }
 
@@ -56,7 +56,7 @@ impl Iterator for Rows {
     }
 }
 
-/// How far a file was read.
+/// Progress in a file.
 #[derive(Clone)]
 pub(crate) struct Position {
     read: Arc<AtomicU64>,
@@ -85,7 +85,7 @@ impl Read for Counted {
     }
 }
 
-/// What to read from where.
+/// A file of texts and the options for reading it.
 pub(crate) struct Source<'a> {
     pub path: &'a Path,
     pub format: Option<Format>,

@@ -13,7 +13,7 @@ const LISTED: usize = 5;
 /// Different values that are kept apart. More than labels a model can have: the rest are no labels.
 const DIFFERENT: usize = 10_000;
 
-/// What the values of the column stand for.
+/// Maps the values of the column to labels.
 pub(crate) struct LabelColumn {
     labels: Labels,
     kind: Kind,

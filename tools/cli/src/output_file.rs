@@ -9,7 +9,7 @@ use electra_core::model::format::MAGIC;
 
 use crate::failure::Failure;
 
-/// What is written.
+/// The kind of file that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A model file.
@@ -42,8 +42,8 @@ impl Kind {
 pub(crate) struct OutputFile(PathBuf);
 
 impl OutputFile {
-    /// Where `path` leads, if nothing is there, or an empty file, or one of the same kind: whatever else a file is, the
-    /// source of a model for instance, it is not ours to replace.
+    /// Resolves `path`. Refuses an existing file that is neither empty nor of the same kind: it may be the source of
+    /// the model.
     pub(crate) fn new(path: &Path, kind: Kind) -> Result<Self, Failure> {
         let refuse = |problem: &str| {
             let expected = format!("a new file or {} to replace", kind.name());

@@ -1,4 +1,4 @@
-//! What can be wrong with a file that somebody else wrote.
+//! Errors of files that somebody else wrote.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,14 +14,14 @@ pub enum Error {
     Read {
         /// The file.
         file: PathBuf,
-        /// What the operating system answered.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The file is not JSON.
     Json {
         /// The file.
         file: PathBuf,
-        /// Where and why parsing stopped.
+        /// The position and the reason.
         source: serde_json::Error,
     },
     /// The file is well-formed, but something in it is contradictory or unsupported.
@@ -30,9 +30,9 @@ pub enum Error {
         file: PathBuf,
         /// The field, tensor, graph node or line at fault.
         field: String,
-        /// What was found there.
+        /// The value that was found.
         found: String,
-        /// What would have been accepted.
+        /// A description of the values that are accepted.
         expected: String,
     },
 }

@@ -11,17 +11,17 @@ pub const MAX_TEXT_FILE: u64 = 256 << 20;
 /// Largest file of weights that is read: ELECTRA-Large in f32 has 1.3 GB.
 pub const MAX_WEIGHT_FILE: u64 = 16 << 30;
 
-/// How the small text begins that Git LFS leaves where a large file was not fetched
+/// The first bytes of the small text that Git LFS leaves in place of a file it has not fetched
 /// (<https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>).
 pub(crate) const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// Opens a regular file of 1 to `limit` bytes.
 ///
-/// Looking first keeps a folder, a pipe or a device under the expected name from being opened.
+/// A folder, a pipe or a device is refused before it is opened.
 ///
 /// # Errors
 ///
-/// Where the file is missing, no regular file, empty, too large, or the pointer of Git LFS.
+/// The file is missing, no regular file, empty, too large, or a pointer of Git LFS.
 pub fn open(file: &Path, limit: u64) -> Result<Take<File>, Error> {
     let metadata = fs::metadata(file).map_err(|source| Error::read(file, source))?;
     if !metadata.is_file() {

@@ -10,7 +10,7 @@ use crate::file::read_text;
 /// A JSON file whose top level is an object.
 #[derive(Debug)]
 pub struct Document {
-    /// Where it came from.
+    /// Path of the file, for messages.
     pub file: PathBuf,
     fields: Map<String, Value>,
 }
@@ -30,7 +30,7 @@ impl Document {
     ///
     /// # Errors
     ///
-    /// What is no JSON, or no object.
+    /// The text is not JSON, or not an object.
     pub fn parse(file: PathBuf, text: &str) -> Result<Self, Error> {
         match serde_json::from_str(text) {
             Ok(Value::Object(fields)) => Ok(Self { file, fields }),

@@ -1,11 +1,11 @@
-//! Which label a value of a column of labels stands for: its name, or its index from 0.
+//! Finds the label for a value of a label column. A column holds names of labels, or indices from 0.
 //!
-//! A column holds one of the two. Decided value by value, "1" in a column of indices would be taken for
-//! a label whose name is "1".
+//! The kind is decided for the whole column. A decision per value would read "1" in a column of indices
+//! as a label that is named "1".
 
 use std::collections::HashMap;
 
-/// What the values of a column are.
+/// The kind of values in a label column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Names of labels.
@@ -23,12 +23,12 @@ pub struct Labels {
     folded: HashMap<String, Option<usize>>,
 }
 
-/// What a column was found to be.
+/// The result of looking at a label column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// What its values are.
+    /// The kind of its values.
     pub kind: Kind,
-    /// Whether they could as well be the other kind, and would then be other labels.
+    /// Whether the other kind fits all rows too, and gives other labels.
     pub ambiguous: bool,
 }
 
@@ -50,8 +50,8 @@ impl Labels {
         &self.names
     }
 
-    /// What a column is whose values are `values`, each with the number of its rows: that which more
-    /// rows fit, names where both fit as many.
+    /// Decides the kind of a column from its `values`, each with the number of its rows. The kind that
+    /// fits more rows wins; names win a tie.
     pub fn reading<'v>(&self, values: impl IntoIterator<Item = (&'v str, u64)>) -> Reading {
         let (mut rows, mut names, mut indices, mut differ) = (0, 0, 0, false);
         for (value, count) in values {
@@ -79,7 +79,7 @@ impl Labels {
         }
     }
 
-    /// What [`Labels::label`] accepts, for messages.
+    /// The values that [`Labels::label`] accepts, for messages.
     #[must_use]
     pub fn expected(&self, kind: Kind) -> String {
         const SHOWN: usize = 8;

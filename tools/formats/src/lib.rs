@@ -1,10 +1,10 @@
-//! Readers of files that somebody else wrote, shared by the packer, the command and the trainer, so
-//! that all of them read the same thing or refuse it in the same words.
+//! Readers of files that somebody else wrote. The packer, the command and the trainer share them, so
+//! all three accept the same files and refuse others with the same message.
 //!
-//! - [`rows`]: texts, with labels or without, from `.txt`, `.csv`, `.tsv` and `.jsonl`;
-//! - [`labels`]: which label a value of a column stands for;
-//! - [`tokenizer`]: the WordPiece vocabulary of a Hugging Face folder, and its tokenizer's settings;
-//! - [`json`] and [`file`]: what these and the packer's own readers are made of.
+//! - [`rows`]: texts, with or without labels, from `.txt`, `.csv`, `.tsv` and `.jsonl`;
+//! - [`labels`]: the label for a value of a label column;
+//! - [`tokenizer`]: the WordPiece vocabulary of a Hugging Face folder, and its tokenizer settings;
+//! - [`json`] and [`mod@file`]: helpers of these, which the packer's own readers use too.
 #![forbid(unsafe_code)]
 
 pub mod error;

@@ -1,4 +1,4 @@
-//! What a model can run on, and what was measured there.
+//! The targets of a model, and the figures measured for them.
 
 use std::env::consts::{ARCH, OS};
 use std::ffi::OsStr;
@@ -15,7 +15,7 @@ const FIRMWARE: &str = include_str!("../../../../firmware-examples/FOOTPRINT.md"
 /// The same of `packaging/measure-executables`.
 const EXECUTABLES: &str = include_str!("../../../../packaging/EXECUTABLES.md");
 
-/// What a model is to run on. The aliases are processors, boards, Debian's names and Rust's.
+/// A target of a model. The aliases are names of processors and boards, and those of Debian and Rust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Target {
     /// Cortex-M4 and M7 without an operating system
@@ -77,7 +77,7 @@ impl Target {
     /// Bytes of the executable in the Debian package for this target.
     ///
     /// # Errors
-    /// Where the document has none.
+    /// The document has no figure.
     pub(crate) fn package_executable(self) -> Result<u64, Failure> {
         let name = self.name();
         figure(EXECUTABLES, "# Executables", &name, "bytes").ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! What goes over a connection: requests, answers, and why there is no answer.
+//! The messages of a connection: requests, answers and errors.
 
 use std::fmt::{self, Display};
 
@@ -19,7 +19,7 @@ pub(crate) enum Protocol {
     JsonRequests,
 }
 
-/// What an answer repeats of its request: a string, an integer, or null where there is none.
+/// The id of a request, which its answer repeats: a string, an integer, or null if there is none.
 pub(crate) type Id = Value;
 
 /// A text to classify.
@@ -114,7 +114,7 @@ fn name_of(value: &Value) -> &'static str {
     }
 }
 
-/// What a client sent must not make a message as long as its line.
+/// Cuts text from a client, so that a message is not as long as the line.
 fn shortened(text: &str) -> String {
     const MOST: usize = 100;
     let mut short: String = one_line(text).chars().take(MOST).collect();
@@ -182,7 +182,7 @@ impl Display for Refusal {
 mod tests {
     use super::*;
 
-    /// What the daemon says to a line that is no request.
+    /// The answer to a line that is not a valid request.
     fn refused(line: &str) -> String {
         let (id, refusal) = Protocol::JsonRequests.request(line.to_owned()).expect_err("no request");
         Protocol::JsonRequests.refuse(&id, &refusal)

@@ -1,9 +1,9 @@
 //! Texts from files, one row at a time: `.txt` with a text per line, `.csv` and `.tsv` with a header,
 //! `.jsonl` with an object per line.
 //!
-//! A bad row is an item like any other, so that the rows after it are still read. What a lenient
-//! parser would guess is refused: a quote that is not closed, or closed in the middle of a field,
-//! would otherwise make one row of several without a word.
+//! A bad row is an item like any other, so the rows after it are still read. The reader does not
+//! guess: a quote that is never closed, or that is closed in the middle of a field, is an error of
+//! its row. A lenient parser would merge several rows into one without a message.
 
 mod json;
 mod lines;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, quoted};
 
-/// What some editors begin UTF-8 files with.
+/// The byte order mark that some editors put at the start of a UTF-8 file.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// The same for UTF-16, in both orders.
 const UTF_16: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
@@ -71,14 +71,14 @@ impl Format {
 pub struct Field {
     /// Names that it may have, the first one found counts.
     pub names: Vec<String>,
-    /// What to do where none of them is there, for messages: `--column names another`.
+    /// Advice for the message when none of them exists: `--column names another`.
     pub hint: String,
     /// Whether a number or a boolean of JSON is a value, too.
     pub numbers: bool,
 }
 
 impl Field {
-    /// How messages name it.
+    /// Its name in messages.
     fn name(&self) -> String {
         self.names.join(" or ")
     }
@@ -89,15 +89,14 @@ impl Field {
     }
 }
 
-/// How to read a file.
+/// Options for reading a file.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Its format.
     pub format: Format,
-    /// What stands between the fields of a row of [`Format::Csv`] and [`Format::Tsv`] instead of a
-    /// comma or a tab.
+    /// Delimiter of [`Format::Csv`] and [`Format::Tsv`], if it is not a comma or a tab.
     pub delimiter: Option<u8>,
-    /// What to do where another delimiter seems to be in use, for messages: `--delimiter names it`.
+    /// Advice for the message when the file seems to use another delimiter: `--delimiter names it`.
     pub delimiter_hint: String,
     /// The fields to read; a row of [`Format::Txt`] is the value of the first one.
     pub fields: Vec<Field>,
@@ -112,14 +111,14 @@ pub struct Row {
     pub values: Result<Vec<String>, Problem>,
 }
 
-/// What is wrong with a row.
+/// A problem with a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The field at fault, where it is one.
     pub field: Option<String>,
-    /// What was found.
+    /// The value that was found.
     pub found: String,
-    /// What would have been accepted.
+    /// A description of the values that are accepted.
     pub expected: String,
 }
 
@@ -229,7 +228,7 @@ fn begin<R: BufRead>(name: &Path, mut reader: R) -> Result<Chain<Cursor<Vec<u8>>
     Ok(Cursor::new(first).chain(reader))
 }
 
-/// What ends the reading of a line that is too long.
+/// The error for a line that is too long.
 fn too_long(line: u64) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is longer than {MAX_LINE} bytes"))
 }

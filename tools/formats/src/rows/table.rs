@@ -125,7 +125,7 @@ fn other_delimiter(header: &[String], options: &Options) -> String {
     }
 }
 
-/// Where in a row of quoted fields a byte is.
+/// Position of a byte within a row of quoted fields.
 #[derive(Clone, Copy)]
 enum State {
     FieldStart,
@@ -245,7 +245,7 @@ struct Lines<R> {
     reader: R,
     /// Number of the line that comes next, from 1.
     line: u64,
-    /// What is read again, from `replayed` on, before the reader goes on.
+    /// Bytes that are read again, from index `replayed`, before the reader continues.
     again: Vec<u8>,
     replayed: usize,
 }

@@ -28,8 +28,8 @@ fn token_of_line(line: &str) -> String {
 ///
 /// # Errors
 ///
-/// What the operating system answers, and [`io::ErrorKind::InvalidData`] for a token that a reader of
-/// lines would take for another one: with a line break in it, or with white space at its end.
+/// An error of the operating system, or [`io::ErrorKind::InvalidData`] for a token with a line break
+/// or with white space at its end: a reader of lines would read another token.
 pub fn write(file: &Path, vocabulary: &[String]) -> io::Result<()> {
     let mut text = vocabulary.join("\n");
     text.push('\n');

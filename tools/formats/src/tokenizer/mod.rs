@@ -27,8 +27,8 @@ const TOKENIZER: &str = "tokenizer.json";
 
 /// Reads the vocabulary of a Hugging Face folder: the tokens in the order of their ids.
 ///
-/// Where `vocab.txt` and `tokenizer.json` are both there, they have to agree. What stands beside them
-/// is checked: `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`.
+/// If `vocab.txt` and `tokenizer.json` both exist, they must agree. The files beside them are checked:
+/// `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`.
 ///
 /// A token may stand there twice, as in some published vocabularies; the later id is the one that a
 /// text gets, as in `transformers`.

@@ -1,8 +1,8 @@
-//! Whether a graph computes what ELECTRA computes with the weights that were found in it.
+//! Checks that a graph computes ELECTRA with the weights that were recovered from it.
 //!
-//! Weights are recovered from places in the graph that exporters always make alike; whatever else the
-//! graph does, a sigmoid behind the head or a factor in the middle, would be lost without a word. So
-//! the graph is run on a few tokens, and its logits are compared with those of the checkpoint.
+//! The readers find weights at known places of a graph and do not look at the rest. A sigmoid behind the
+//! head, or a factor in the middle, would be lost. So the graph is run on a few tokens, and its hidden
+//! states and logits are compared with those of the checkpoint.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ const TOLERANCE: f32 = 1e-4;
 /// The same for graphs with constants in f16, whose factors and epsilon were rounded.
 const TOLERANCE_F16: f32 = 2e-2;
 
-/// What stands behind the head, and what the runtime does to the logits in any case.
+/// The operation behind the head. The runtime applies the same one to the logits, so nothing is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Final {
     Logits,
