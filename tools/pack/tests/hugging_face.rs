@@ -242,6 +242,7 @@ fn other_tokenizers_are_refused() {
             "ElectraTokenizer",
         ),
         ("tokenizer_config.json", "/unk_token", json!({"content": "<unk>"}), "unk_token", "[UNK]"),
+        ("tokenizer_config.json", "/split_special_tokens", json!(true), "split_special_tokens", "false"),
         ("tokenizer_config.json", "/never_split", json!(["x"]), "never_split", "[]"),
         ("tokenizer.json", "/model/type", json!("BPE"), "model.type", "WordPiece"),
         ("tokenizer.json", "/model/unk_token", json!("<unk>"), "model.unk_token", "[UNK]"),

@@ -129,6 +129,8 @@ fn other_delimiter(header: &[String], options: &Options) -> String {
 #[derive(Clone, Copy)]
 enum State {
     FieldStart,
+    /// White space at the start of a field, before anything else.
+    Space,
     Unquoted,
     Quoted,
     /// After a quote in a quoted field: its end, or the first of two that stand for one.
@@ -197,7 +199,12 @@ impl<R: BufRead> Records<R> {
                             "the delimiter or the end of the line there; a quote within a field is doubled";
                         return Ok(Err(Problem::new("text behind a closing quote", expected)));
                     }
-                    (State::FieldStart | State::Unquoted, _) => State::Unquoted,
+                    (State::Space, b'"') => {
+                        let expected = "the quote at the start of the field, or the field without quotes";
+                        return Ok(Err(Problem::new("white space in front of a quote", expected)));
+                    }
+                    (State::FieldStart | State::Space, b' ') => State::Space,
+                    (State::FieldStart | State::Space | State::Unquoted, _) => State::Unquoted,
                 };
                 at += 1;
             }

@@ -61,6 +61,18 @@ fn a_broken_quote_costs_its_line_and_no_other() {
     );
 }
 
+/// Read as it stands, a comma between the quotes would end the field.
+#[test]
+fn white_space_in_front_of_a_quote_is_an_error() {
+    let text = "label,text,more\n1, \"Great film, really\"\n0,  said \"no\",a\n1, ,b\n";
+    let message = "found white space in front of a quote, expected the quote at the start of the field, or \
+                   the field without quotes";
+    assert_eq!(
+        shown(text, Format::Csv, &["label", "text"]),
+        [format!("2! {message}"), "3: 0|  said \"no\"".to_owned(), "4: 1| ".to_owned()]
+    );
+}
+
 #[test]
 fn a_quote_that_is_never_closed_is_found_before_it_fills_the_memory() {
     let mut text = "text\n\"a\n".to_owned();

@@ -47,6 +47,8 @@ fn check_config(settings: &Object<'_>, family: &Family, vocabulary: &[String]) -
         settings.allow(field, &[json!(true)])?;
     }
     settings.allow("never_split", &[json!([])])?;
+    // The runtime finds special tokens in raw text, as `transformers` does by default.
+    settings.allow("split_special_tokens", &[json!(false)])?;
     check_roles(settings, family)?;
     if let Some(added) = settings.object("added_tokens_decoder")? {
         for (id, token) in added.entries() {
