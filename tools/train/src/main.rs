@@ -181,7 +181,7 @@ struct EvaluateArguments {
 }
 
 fn main() -> ExitCode {
-    electra_train::threads::wait_asleep();
+    electra_train::threads::limit_spinning();
     electra_train::memory::keep_freed_memory();
     let said = run(Arguments::parse().command).map(|text| io::stdout().lock().write_all(text.as_bytes()));
     match said {
