@@ -15,7 +15,7 @@ pub struct Section {
     pub templates: Vec<Template>,
 }
 
-/// What a section's cases are.
+/// The kind of a section's cases.
 pub enum Kind {
     /// Texts with a label.
     Labelled,

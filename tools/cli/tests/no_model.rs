@@ -1,5 +1,4 @@
-//! What is named as a model and is no regular file: refused at once, whatever would happen on
-//! opening it.
+//! Pipes, devices, sockets and folders in place of a model are refused before they are opened.
 #![cfg(target_os = "linux")]
 
 mod common;

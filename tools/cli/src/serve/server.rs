@@ -149,9 +149,8 @@ impl Server {
         let mut events = Events::with_capacity(EVENTS);
         let mut again = false;
         loop {
-            // The process may be held up anywhere. What has happened before this moment is seen by
-            // the poll below, so a timer is judged by it and not by the time at which it is looked
-            // at.
+            // The process may be held up anywhere. The poll below sees every event before this moment.
+            // So timers are judged by this moment, and not by the time when they are looked at.
             let seen_until = Instant::now();
             let timeout = if again { Some(Duration::ZERO) } else { self.timeout(seen_until) };
             self.all_seen = match self.poll.poll(&mut events, timeout) {
@@ -246,7 +245,7 @@ impl Server {
         }
         self.end = Some(now + self.limits.deadline + LAST_FAREWELL);
         self.farewells.hurry(now + LAST_FAREWELL);
-        // Who has connected until now is told, too.
+        // Clients in the backlog of the listener are told, too.
         self.waiting.fill(true);
         for _ in 0..LAST_ROUNDS {
             if !self.accept(now) {

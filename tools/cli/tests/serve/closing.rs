@@ -67,7 +67,7 @@ fn lines_that_wait_in_the_socket_are_answered_when_the_daemon_stops() {
     assert_eq!(lines.len(), 3001);
     assert!(lines[0].starts_with("POSITIVE\t") && lines[3000].starts_with("error stopping"));
     assert_eq!(idle.line(), None);
-    // Nobody is waited for who has closed.
+    // The daemon does not wait for clients that have closed.
     drop((client, idle));
     let start = Instant::now();
     assert!(daemon.end().0.success());
