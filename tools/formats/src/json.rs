@@ -160,3 +160,16 @@ impl<'a> Object<'a> {
 fn alternatives(accepted: &[Value]) -> String {
     accepted.iter().map(Value::to_string).collect::<Vec<_>>().join(" or ")
 }
+
+/// The kind of a value, for messages.
+#[must_use]
+pub fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}

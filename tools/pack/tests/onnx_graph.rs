@@ -9,7 +9,8 @@ use electra_pack::checkpoint::Checkpoint;
 use electra_pack::error::Error;
 use electra_pack::onnx::{Options, read};
 use prost::Message;
-use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, tensor_proto::DataType};
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, tensor_shape_proto, type_proto};
 
 /// The fixture's model after `change`, read.
 fn changed(folder: &str, model: &str, change: impl FnOnce(&mut GraphProto)) -> Result<Checkpoint, Error> {
@@ -70,7 +71,7 @@ fn what_stands_behind_the_head_is_refused_by_name() {
     }
 }
 
-/// What the runtime does in any case is no loss.
+/// The runtime applies the same function to the logits, so nothing is lost.
 #[test]
 fn probabilities_of_the_runtimes_kind_are_packed_as_logits() {
     let plain = |folder, model| changed(folder, model, |_| ()).unwrap();
@@ -113,6 +114,30 @@ fn what_is_changed_inside_is_refused_by_layer() {
         });
     });
     assert_refused(refused, &["node node_layer_norm_4", "than the head of ELECTRA has"]);
+}
+
+/// Exporters fix the sizes of inputs unless they are told otherwise.
+#[test]
+fn graphs_of_one_size_are_checked_at_that_size() {
+    let of_length = |length: i64, factor: Option<f32>| {
+        changed("classifier", "dynamo.onnx", |graph| {
+            if let Some(factor) = factor {
+                insert(graph, "layer_norm_2", "Mul", Some(factor));
+            }
+            for input in &mut graph.input {
+                let Some(type_proto::Value::TensorType(tensor)) =
+                    input.r#type.as_mut().unwrap().value.as_mut()
+                else {
+                    panic!("a tensor")
+                };
+                let size = Some(tensor_shape_proto::dimension::Value::DimValue(length));
+                tensor.shape.as_mut().unwrap().dim[1].value = size;
+            }
+        })
+    };
+    of_length(32, None).unwrap();
+    assert_refused(of_length(32, Some(1.5)), &["than layer 1 of ELECTRA has"]);
+    assert_refused(of_length(33, None), &["found a length of 33", "at most the 32 of max_position"]);
 }
 
 #[test]

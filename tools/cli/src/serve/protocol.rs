@@ -76,8 +76,10 @@ fn request_of(mut object: Map<String, Value>) -> Result<Request, (Id, Refusal)> 
         // Floats would not come back digit by digit.
         Value::Number(id) if id.is_i64() || id.is_u64() => Value::Number(id),
         found => {
-            let problem =
-                format!("id: {} found, expected a string or an integer of 64 bits", name_of(&found));
+            let problem = format!(
+                "id: {} found, expected a string or an integer of 64 bits",
+                electra_formats::json::kind(&found)
+            );
             return Err((Id::Null, Refusal::Request(problem)));
         }
     };
@@ -86,7 +88,7 @@ fn request_of(mut object: Map<String, Value>) -> Result<Request, (Id, Refusal)> 
         (Some(Value::String(_)), Some(field)) => {
             format!("field {:?} found, expected id and text only", shortened(field))
         }
-        (Some(found), _) => format!("text: {} found, expected a string", name_of(&found)),
+        (Some(found), _) => format!("text: {} found, expected a string", electra_formats::json::kind(&found)),
         (None, _) => "no field text found, expected {\"id\": ..., \"text\": \"...\"}".to_owned(),
     };
     Err((id, Refusal::Request(problem)))
@@ -101,17 +103,6 @@ fn problem_of(error: &serde_json::Error) -> String {
         message => message,
     };
     format!("{} at byte {}, expected {{\"id\": ..., \"text\": \"...\"}}", shortened(message), error.column())
-}
-
-fn name_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
 }
 
 /// Cuts text from a client, so that a message is not as long as the line.

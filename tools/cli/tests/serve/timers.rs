@@ -124,7 +124,7 @@ fn the_end_comes_after_what_happened_during_a_pause() {
     known.send(NO_TEXT);
     assert!(is_answer_to_no_text(known.line()));
     daemon.signal("STOP");
-    // Who has connected before the signal comes is told, too, though the daemon has not seen them.
+    // Clients that connect before the signal are told, although the daemon has not seen them yet.
     let mut unknown: Vec<Client<TcpStream>> = (0..40).map(|_| connect_tcp(port)).collect();
     let mut locals: Vec<_> = (0..20).map(|_| daemon.connect()).collect();
     unknown.iter_mut().chain([&mut known]).for_each(|client| client.send(b"good film\n\xff\n"));

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Field, Problem};
+use crate::json::kind;
 
 /// The values of `fields` in the object on `line`.
 ///
@@ -45,17 +46,6 @@ fn parse(line: &str) -> Result<Value, Problem> {
     let reason = reason.split(" at line ").next().unwrap_or_default();
     let found = format!("no valid JSON ({reason} in column {})", error.column());
     Err(Problem::new(found, "a JSON object"))
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
 }
 
 /// `line` with `null` in place of `NaN`, `Infinity` and `-Infinity` outside strings; `None` if it has none.

@@ -188,6 +188,16 @@ pub fn read(name: PathBuf, reader: impl BufRead + Send + 'static, options: Optio
     }
 }
 
+/// Reads texts, one per line; `name` stands for the file in errors.
+///
+/// # Errors
+///
+/// Those of [`read`].
+pub fn read_lines(name: PathBuf, reader: impl BufRead + Send + 'static) -> Result<Rows, Error> {
+    let (delimiter, delimiter_hint, fields) = (None, String::new(), Vec::new());
+    read(name, reader, Options { format: Format::Txt, delimiter, delimiter_hint, fields })
+}
+
 /// Reads the header of a `.csv` or a `.tsv`; `name` stands for the file in errors.
 ///
 /// # Errors

@@ -49,9 +49,14 @@ pub(super) fn verify(
         .collect();
     let float = Float::new(checkpoint);
     let positions = checkpoint.config.max_position_embeddings;
-    let fixed = inputs.iter().find_map(|input| input.fixed_length());
-    let lengths = fixed.map_or(LENGTHS.to_vec(), |length| vec![length]);
-    for length in lengths.into_iter().filter(|length| (1..=positions).contains(length)) {
+    let fixed = inputs.iter().find_map(|input| input.fixed_length().map(|length| (input.name, length)));
+    if let Some((name, length)) = fixed.filter(|(_, length)| *length > positions) {
+        let expected = format!("at most the {positions} of max_position_embeddings");
+        return Err(Error::field(graph.file, name, format!("a length of {length}"), expected));
+    }
+    // A model has room for three tokens at least, so one length is always tried.
+    let lengths = fixed.map_or(LENGTHS.to_vec(), |(_, length)| vec![length]);
+    for length in lengths.into_iter().filter(|length| *length <= positions) {
         compare(weights, &inputs, output, end, &float, checkpoint, length)?;
     }
     Ok(())

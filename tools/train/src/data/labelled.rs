@@ -128,7 +128,7 @@ impl Source {
         Ok((known.contains(&true) && known.contains(&false)).then_some(known))
     }
 
-    /// What the labels of all rows are called.
+    /// The names of the labels of all rows.
     pub fn names(&self) -> Result<BTreeSet<String>> {
         let name = |row: Row| match self.labels.get(&row.label) {
             Some(name) => name.clone(),

@@ -23,7 +23,7 @@ pub fn piece_map(from: &WordPieceTokenizer, to: &WordPieceTokenizer) -> Result<O
         Err(Error::field(of.file(), format!("line {}", id + 1), piece, expected))
     };
     for (id, piece) in others.iter().enumerate() {
-        // What begins so is never one word of a text: a word has one sign if that is a bracket.
+        // A text never has such a piece: a word that begins with a bracket is that bracket alone.
         let unreachable = piece.len() > 1 && piece.starts_with(['<', '[']);
         if !known.contains_key(piece.as_str()) && !unreachable {
             return refuse(to, id, piece, from);

@@ -1,9 +1,9 @@
 //! Files of labelled and unlabelled texts, whole or in parts.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
+use electra_formats::rows;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
@@ -254,13 +254,12 @@ impl TextSource {
                 let expected = "a table: every text needs a label here";
                 return Err(Error::field(&self.path, "name", "a plain text", expected));
             }
-            let lines = open_text(&self.path)?.lines();
             let mut texts = Vec::new();
-            for line in lines {
-                let line = line.map_err(Error::read(&self.path))?;
-                if !line.trim().is_empty() {
-                    texts.push((line, UNLABELLED));
-                }
+            for row in rows::read_lines(self.path.clone(), open_text(&self.path)?)? {
+                let row = row?;
+                let values = row.values.map_err(|problem| problem.in_file(&self.path, row.line))?;
+                texts
+                    .extend(values.into_iter().filter(|it| !it.trim().is_empty()).map(|it| (it, UNLABELLED)));
             }
             if texts.is_empty() {
                 return Err(Error::field(&self.path, "lines", "none that count", "at least one"));
@@ -355,7 +354,7 @@ mod tests {
         assert!(sentences.iter().all(|it| it.label == 1 && it.ids[0] == 2 && it.ids.ends_with(&[5, 3])));
 
         let plain = root.path().join("b.txt");
-        std::fs::write(&plain, "the film was good\n\na bad film\n").unwrap();
+        std::fs::write(&plain, "\u{feff}the film was good\r\n\r\na bad film\r\n").unwrap();
         let parts = source(&plain, "").read(&reading(10)).unwrap().0;
         assert_eq!((parts.len(), parts[1].label), (2, UNLABELLED));
         for (more, expected) in [
