@@ -119,14 +119,15 @@ page() {
   cat <<'MARKDOWN'
 # Footprint
 
-Written by `firmware-examples/test.sh --update`; `firmware-examples/test.sh` compares, and fails where a figure is more than
-2 % above what is written here. Counted with QEMU, whose virtual clock takes a nanosecond an instruction (`-icount
-shift=0`). An instruction is not a cycle, and external memory has wait states: nothing here says how long a board would
-take, and no board was at hand.
+`firmware-examples/test.sh --update` writes this file. `firmware-examples/test.sh` compares the
+figures with it and fails if one is more than 2 % higher. The instructions are counted with QEMU,
+whose virtual clock advances by one nanosecond per instruction (`-icount shift=0`). An instruction
+is not a cycle, and external memory has wait states, so these figures do not give the time on a
+board. The programs were not run on hardware.
 
-"GEMM alone" is the int8 inner loop as `benches/instructions` counts it: 32 rows, 256 by 1024 and 1024 by 256, loads and loop
-control included. "All of a run" adds LayerNorm, GELU, softmax and quantization, in floats, which the riscv32imac core computes by
-software.
+"GEMM alone" is the int8 inner loop as `benches/instructions` counts it: 32 rows, 256 by 1024 and
+1024 by 256, including loads and loop control. "All of a run" adds LayerNorm, GELU, softmax and
+quantization. These use floats, which the riscv32imac core computes in software.
 
 ## sentiment-uart, ELECTRA-Small
 
@@ -136,7 +137,8 @@ MARKDOWN
 
 ## typing-detector
 
-The arena is ELECTRA-Small's; the test's model is a tiny one (28 KB), which uses less of it.
+The arena has the size for ELECTRA-Small. The model of the test is tiny (28 KB) and uses only a part
+of it.
 
 MARKDOWN
   table typing-detector
