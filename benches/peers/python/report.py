@@ -73,10 +73,11 @@ def machine(results):
 def systems(results):
     yield "## Systems"
     yield ""
-    yield "All run the same model, the repository's, whose int8 weights were multiplied by their scales for those that want f32."
-    yield "rten, tract and candle are compiled for this very processor (`-C target-cpu=native`), electra-edge as it is shipped;"
-    yield "ONNX Runtime is the published wheel."
-    yield "Logits may differ from ONNX Runtime's in f32 by so much on real sentences, and do by at most:"
+    yield "All systems run the model of the repository. For systems in f32, its int8 weights were multiplied by"
+    yield "their scales. rten, tract and candle are compiled for this processor (`-C target-cpu=native`)."
+    yield "electra-edge is compiled as it is shipped, and ONNX Runtime is the published wheel. The last two"
+    yield "columns show the allowed and the largest difference from the logits of ONNX Runtime in f32, on real"
+    yield "sentences:"
     yield ""
     versions = {row["system"]: row["version"] for row in results["opening"]}
     rows = []
@@ -85,9 +86,11 @@ def systems(results):
         files = (results["choices"][threads][system.name] for threads in ("1", "2"))
         rows.append((system.name, versions[system.name], *files, f"{system.tolerance}", f"{difference:.5f}"))
     yield from table(("system", "version", "1 thread", "2 threads", "allowed", "found"), rows)
-    yield "Where a system has several files or settings, the fastest at 32 and 128 tokens was kept. Medians in ms; `plain` is the"
-    yield "graph as an exporter writes it, `fused` the one after onnxruntime.transformers.optimizer; in `cut` the last layer computes"
-    yield "only what a classifier reads, which no exporter does, but electra-edge does, and candle was written to do:"
+    yield "If a system has several files or settings, the fastest one at 32 and 128 tokens was kept. The table"
+    yield "shows medians in ms. `plain` is the graph that an exporter writes, and `fused` is the graph after"
+    yield "onnxruntime.transformers.optimizer. In `cut` the last layer computes only the rows that a classifier"
+    yield "reads. No exporter writes such a graph, but electra-edge computes in this way, and candle was"
+    yield "programmed to do so:"
     yield ""
     found = {}
     for trial in results["trials"]:
@@ -110,10 +113,10 @@ def times(results, title, model):
         yield f"## Time of a run in ms, {threads} thread{'s' * (threads > 1)}: {title}"
         yield ""
         if model == "real":
-            yield "Median, and in brackets the 10th and 90th percentile. Token ids to logits, one sequence."
+            yield "Median, with the 10th and 90th percentile in parentheses, from token ids to logits, one sequence."
             yield ""
             yield from table(("tokens", *map(str, lengths)), grid(lengths, found, spread))
-        yield f"Times as long as {OURS}:" if ours_ran(found) else f"{OURS} does not run with {threads} threads: no ratios."
+        yield f"Time as a multiple of that of {OURS}:" if ours_ran(found) else f"{OURS} does not run with {threads} threads: no ratios."
         yield ""
         if ours_ran(found):
             yield from table(("tokens", *map(str, lengths)), grid(lengths, found, lambda row: ratio(row, found)))
@@ -146,10 +149,12 @@ def ratio(row, found):
 def opening(results):
     yield "## Opening and memory"
     yield ""
-    yield "Load: from opening the file to the first logits of 128 tokens, in a process that runs. Resident: peak of a fresh process"
-    yield "that opened the model and ran 128 tokens (VmHWM; ONNX Runtime with Python, for the others a bare runner; mapped files"
-    yield "count). Allocations: of one warmed-up run of 128 tokens. First label: from the start of a process, ours and ONNX Runtime's"
-    yield "from text, the others from token ids."
+    yield "- Load: time from opening the file to the first logits of 128 tokens, in a running process."
+    yield "- Resident: peak memory of a new process that opened the model and ran 128 tokens (VmHWM, which"
+    yield "  includes mapped files). ONNX Runtime includes Python; the others are small programs."
+    yield "- Allocations: in one run of 128 tokens after warming up."
+    yield "- First label: time from the start of a process. electra-edge and ONNX Runtime start from text, the"
+    yield "  others from token ids."
     yield ""
     first = {row["system"]: row for row in results["first_labels"]}
     rows = []
@@ -158,35 +163,36 @@ def opening(results):
         allocations = f"{counted[0]:,} ({counted[1]:,} bytes)" if counted else "not counted"
         resident = f"{row['resident'] / 1e6:.1f}"
         rows.append((row["system"], spread(row["load"]), resident, allocations, spread(first[row["system"]])))
-    yield from table(("system", "load, ms", "resident, MB", "allocations a run", "first label, ms"), rows)
+    yield from table(("system", "load, ms", "resident, MB", "allocations per run", "first label, ms"), rows)
 
 
 def throughput(results):
     found = results["throughput"]
     yield "## A file of sentences, 2 threads"
     yield ""
-    yield f"{found['sentences']} sentences ({results['machine']['sentences']}), text to labels. Ours: `electra classify --input`, process"
-    yield "start, opening of the model and output included. ONNX Runtime int8: the fastest of the ways below, tokenization"
-    yield "included, process start and opening of the model not. Labels that agree are counted against ONNX Runtime's."
+    yield f"{found['sentences']} sentences ({results['machine']['sentences']}), from text to labels. The time of electra-edge is that of"
+    yield "`electra classify --input`, including the start of the process, opening the model, and output. The"
+    yield "time of ONNX Runtime int8 is that of the fastest way below, including tokenization, but without the"
+    yield "start of the process and opening the model. \"Same labels\" is the share that agrees with ONNX Runtime."
     yield ""
     rows = []
     for row in found["table"]:
         accuracy = f"{100 * row['accuracy']:.2f} %" if "accuracy" in row else "no labels"
         rate = f"{row['median']:.0f} ({row['p10']:.0f}-{row['p90']:.0f})"
         rows.append((row["system"], rate, accuracy, f"{100 * row['same_labels']:.2f} %", row["way"]))
-    yield from table(("system", "sentences a second", "accuracy", "same labels", "way"), rows)
+    yield from table(("system", "sentences per second", "accuracy", "same labels", "way"), rows)
     rows = [(trial["way"], f"{trial['sentences_per_second']:.0f}") for trial in found["trials"]]
-    yield from table(("way of ONNX Runtime, sorted by length", "sentences a second, best of 2"), rows)
+    yield from table(("way of ONNX Runtime, sorted by length", "sentences per second, best of 2"), rows)
 
 
 def tokenizing(results):
     found = results["tokenizing"]
     yield "## Tokenizing, 1 thread"
     yield ""
-    yield f"The same {found['bytes']:,} bytes, {found['tokens']:,} tokens, the same ids; `tokenizers` is the Rust crate, told to leave offsets out."
+    yield f"The same {found['bytes']:,} bytes, {found['tokens']:,} tokens, with equal ids; `tokenizers` is the Rust crate, without offsets."
     yield ""
     rows = [(row["system"], f"{row['median']:.1f} ({row['p10']:.1f}-{row['p90']:.1f})") for row in found["rows"]]
-    yield from table(("tokenizer", "MB a second"), rows)
+    yield from table(("tokenizer", "MB per second"), rows)
     yield f"electra-edge takes 1/{found['ratio']:.1f} of the time (median of the ratios of neighbouring rounds)."
     yield ""
 
@@ -198,9 +204,9 @@ def avx2(results):
         yield "Not measured in this run (`benches/peers/run --avx2` does)."
         return
     found = results["avx2"]
-    yield f"electra-edge with `ELECTRA_KERNELS={found['kernels']}`, ONNX Runtime as the copy that benches/peers/python/hold_to_avx2.py"
-    yield "makes: it believes that the system saves no AVX-512 registers, and is otherwise unchanged. Largest differences from"
-    yield f"{ORT}, held likewise: " + ", ".join(f"{name} {worst:.4f}" for name, worst in found["differences"].items()) + "."
+    yield f"electra-edge runs with `ELECTRA_KERNELS={found['kernels']}`. ONNX Runtime is the copy that"
+    yield "`benches/peers/python/hold_to_avx2.py` makes: it assumes that the system does not save AVX-512"
+    yield f"registers, and is otherwise unchanged. Largest differences from {ORT} under the same restriction: " + ", ".join(f"{name} {worst:.4f}" for name, worst in found["differences"].items()) + "."
     yield ""
     for problem in found["problems"]:
         yield f"- beyond the tolerance: {problem}"
@@ -212,6 +218,6 @@ def avx2(results):
         yield from table(("tokens", *map(str, lengths)), (line for line in grid(lengths, rows, spread) if set(line[1:]) != {"-"}))
         if ours_ran(rows):
             lines = grid(lengths, rows, lambda row: ratio(row, rows))
-            yield f"Times as long as {OURS}:"
+            yield f"Time as a multiple of that of {OURS}:"
             yield ""
             yield from table(("tokens", *map(str, lengths)), (line for line in lines if set(line[1:]) != {"-"}))
