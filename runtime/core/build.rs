@@ -1,12 +1,13 @@
-//! Tells the kernels what stable Rust does not: which instructions a 32-bit Arm target has.
+//! Tells the kernels which instructions a 32-bit Arm target has, since stable Rust does not.
 //!
-//! `target_feature = "dsp"` and `"mve"` are not visible on stable, so they are derived from what implies them:
-//! the target (Armv7E-M always has DSP) and the processor named by `-C target-cpu`.
+//! `target_feature = "dsp"` and `"mve"` are not visible on stable Rust. They are derived from the
+//! target (Armv7E-M always has DSP) and from the processor named by `-C target-cpu`.
 
 use std::env;
 
-/// Armv8-M processors that the compiler takes to have the DSP extension, and of these those with MVE.
+/// Armv8-M processors that the compiler takes to have the DSP extension.
 const DSP: [&str; 5] = ["cortex-m33", "cortex-m35p", "cortex-m52", "cortex-m55", "cortex-m85"];
+/// The processors of [`DSP`] that also have MVE.
 const MVE: [&str; 3] = ["cortex-m52", "cortex-m55", "cortex-m85"];
 
 fn main() {
@@ -23,11 +24,13 @@ fn main() {
     if mve {
         println!("cargo:rustc-cfg=arm_mve");
     }
-    // Where the assembler may take NEON; whether the processor has it is asked at run time.
+    // On these targets the assembler accepts NEON instructions. The kernels ask at run time whether
+    // the processor has them.
     if target.starts_with("armv7") || target.starts_with("thumbv7neon") {
         println!("cargo:rustc-cfg=arm_v7a");
     }
-    // With either, the compiler makes vectors of floats, which on 32-bit Arm flush denormals to zero.
+    // With either feature, the compiler uses vectors of floats, which flush denormals to zero on
+    // 32-bit Arm.
     if mve && !flags.contains("-mve.fp") {
         println!(
             "cargo:warning=logits may differ from other targets' in the last bits: add -C target-feature=-mve.fp"

@@ -1,11 +1,13 @@
-//! One block of memory for everything a run writes, its size known from the config and the longest sequence.
+//! One block of memory for everything that a run writes. Its size follows from the config and the
+//! [`Capacity`].
 //!
-//! The block begins with what lives through a whole run (token ids, hidden states, logits). The rest is scratch
-//! that the phases of a run (embedding, attention, feed-forward, head) carve anew, each as it needs: the block
-//! is as large as the largest phase, not as their sum.
+//! The block begins with the buffers that live through a whole run (token ids, hidden states,
+//! logits). The rest is scratch memory. Each phase of a run (embedding, attention, feed-forward,
+//! head) carves its own buffers from it, so the scratch memory is as large as the largest phase,
+//! not as the sum of the phases.
 //!
-//! Each phase describes its buffers once, to a [`Space`]: measuring and carving run the same description, so
-//! the promised size and the used size cannot differ.
+//! Each phase describes its buffers once, to a [`Space`]. Measuring and carving run the same
+//! description, so the promised size and the used size cannot differ.
 
 use core::fmt;
 
@@ -15,10 +17,11 @@ use crate::blocks;
 use crate::config::Config;
 use crate::team::MAX_WORKERS;
 
-/// Every buffer begins at a multiple of this many bytes, and so must the arena.
+/// Alignment in bytes of the arena and of every buffer in it.
 pub const ALIGNMENT: usize = 64;
 
-/// What an arena can hold. A plain number of tokens stands for one sequence and one worker.
+/// The largest run that an arena can hold. A plain number of tokens stands for one sequence and one
+/// worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
     /// Tokens of all sequences of a run together, `[CLS]` and `[SEP]` included.
@@ -36,13 +39,14 @@ impl From<usize> for Capacity {
 }
 
 impl Capacity {
-    /// Tokens with each sequence padded to a multiple of `unit`.
+    /// Returns the largest number of tokens after each sequence is padded to a multiple of `unit`.
     pub(crate) fn padded(&self, unit: usize) -> usize {
         let padding = self.sequences.saturating_mul(unit - 1);
         self.tokens.saturating_add(padding) / unit * unit
     }
 
-    /// The same for no more tokens than the model has positions, nor more sequences than tokens or workers than can be.
+    /// Returns this capacity with no more tokens than the model has positions, no more sequences
+    /// than tokens, and no more than [`MAX_WORKERS`] workers.
     fn within(self, config: &Config) -> Self {
         let tokens = self.tokens.min(config.max_position_embeddings);
         let (sequences, workers) =
@@ -51,13 +55,14 @@ impl Capacity {
     }
 }
 
-/// Where a phase's buffers come from: a real block, or a measure of it.
+/// Source of a phase's buffers: a real block, or a measurement of its size.
 pub(crate) trait Space<'a> {
-    /// `rows` times `columns` elements under `name`. Empty when there is no room, which the space remembers.
+    /// Takes `rows` x `columns` elements, called `name` in reports. Where there is no room, the
+    /// slice is empty and [`Carver::finish`] reports the error.
     fn take<T: Pod>(&mut self, name: &'static str, rows: usize, columns: usize) -> &'a mut [T];
 }
 
-/// Adds up what a phase takes and reports each buffer.
+/// Adds up the bytes that a phase takes and reports each buffer.
 struct Measure<F> {
     bytes: usize,
     report: F,
@@ -84,7 +89,7 @@ impl<'a> Carver<'a> {
         Self { rest: block, exhausted: false }
     }
 
-    /// Confirms that everything taken was there; what is left of the block.
+    /// Confirms that there was room for every buffer and returns the rest of the block.
     pub(crate) fn finish(self) -> Result<&'a mut [u8], ArenaError> {
         if self.exhausted { Err(ArenaError::Scratch) } else { Ok(self.rest) }
     }
@@ -108,17 +113,17 @@ impl<'a> Space<'a> for Carver<'a> {
     }
 }
 
-/// What lives through a whole run.
+/// The buffers that live through a whole run, and the scratch memory.
 pub(crate) struct Workspace<'a> {
     /// Token ids of all sequences, one after the other.
     pub ids: &'a mut [u16],
-    /// Where each sequence but the last ends in `ids`.
+    /// End of each sequence in `ids`, except the last.
     pub ends: &'a mut [u16],
     /// Hidden states, tokens x hidden size.
     pub hidden: &'a mut [f32],
-    /// Of each sequence one a label, or one a token for replaced-token detection.
+    /// One logit per label for each sequence, or one per token for replaced-token detection.
     pub logits: &'a mut [f32],
-    /// What the phases carve.
+    /// Memory from which the phases carve their buffers.
     pub scratch: &'a mut [u8],
 }
 
@@ -145,7 +150,7 @@ fn persistent<'a, S: Space<'a>>(config: &Config, run: Capacity, space: &mut S) -
 /// A phase of a run; phases share the arena's scratch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Alive through the whole run.
+    /// The buffers that live through the whole run.
     Run,
     /// Looking up, normalising and projecting the embeddings.
     Embedding,
@@ -174,10 +179,11 @@ impl Phase {
     }
 }
 
-/// Exact bytes of the arena for sequences of up to so many tokens (`[CLS]` and `[SEP]` included).
+/// Returns the exact size in bytes of the arena for runs of up to `capacity` (`[CLS]` and `[SEP]`
+/// included).
 ///
-/// An arena of this size works for everything shorter too; one byte less is refused. No run is longer than the
-/// model's positions: more tokens need what those need.
+/// An arena of this size also works for everything shorter; one byte less is refused. No run is
+/// longer than the model's positions, so a capacity of more tokens needs no more bytes.
 #[must_use]
 pub fn arena_bytes(config: &Config, capacity: impl Into<Capacity>) -> usize {
     let run = capacity.into().within(config);
@@ -186,7 +192,7 @@ pub fn arena_bytes(config: &Config, capacity: impl Into<Capacity>) -> usize {
     bytes(Phase::Run).saturating_add(scratch)
 }
 
-/// Calls `report` with phase, name and bytes of every buffer that [`arena_bytes`] counts.
+/// Calls `report` with phase, name and bytes of every buffer that [`arena_bytes`] measures.
 pub fn arena_parts(
     config: &Config,
     capacity: impl Into<Capacity>,
@@ -207,12 +213,13 @@ pub enum ArenaError {
         needed: usize,
         /// Bytes given.
         given: usize,
-        /// The longest sequence that was asked for.
+        /// Tokens of the capacity that was asked for.
         tokens: usize,
     },
     /// The block does not begin at a multiple of [`ALIGNMENT`].
     Misaligned,
-    /// A phase found less scratch than it measured; only an arena that was exchanged in between can cause it.
+    /// A phase found less scratch memory than it needs: the arena is smaller than [`arena_bytes`],
+    /// or it was exchanged during the run.
     Scratch,
 }
 

@@ -5,19 +5,19 @@ use core::fmt;
 use crate::engine::Step;
 use crate::kernels::LANES;
 
-/// What stands on top of the encoder.
+/// The head on top of the encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadKind {
-    /// One text, one of several labels: `ElectraForSequenceClassification`.
+    /// Assigns one of several labels to a text: `ElectraForSequenceClassification`.
     Classification,
-    /// One logit a token, positive meaning "replaced": `ElectraForPreTraining`.
+    /// One logit per token, positive for "replaced": `ElectraForPreTraining`.
     ReplacedTokenDetection,
 }
 
 /// Sizes of a model; names follow Hugging Face's `config.json`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Config {
-    /// What stands on top of the encoder.
+    /// The head on top of the encoder.
     pub head: HeadKind,
     /// Rows of the word embeddings.
     pub vocab_size: usize,
@@ -27,7 +27,7 @@ pub struct Config {
     pub hidden_size: usize,
     /// Encoder layers.
     pub num_hidden_layers: usize,
-    /// Attention heads of a layer.
+    /// Attention heads per layer.
     pub num_attention_heads: usize,
     /// Width inside the feed-forward block.
     pub intermediate_size: usize,
@@ -42,28 +42,28 @@ pub struct Config {
 }
 
 impl Config {
-    /// Bytes of the encoded form.
+    /// Bytes of the encoded config.
     pub const ENCODED_LEN: usize = 64;
 
-    /// Width of one attention head.
+    /// Returns the width of one attention head.
     #[must_use]
     pub fn head_size(&self) -> usize {
         self.hidden_size / self.num_attention_heads
     }
 
-    /// Whether a projection stands between embeddings and encoder.
+    /// Returns whether there is a projection between embeddings and encoder.
     #[must_use]
     pub fn has_projection(&self) -> bool {
         self.embedding_size != self.hidden_size
     }
 
-    /// Labels rounded up to the kernels' sixteen columns.
+    /// Returns the number of labels, rounded up to a multiple of the kernels' sixteen columns.
     #[must_use]
     pub fn padded_labels(&self) -> usize {
         self.num_labels.next_multiple_of(LANES)
     }
 
-    /// Logits that a run of `sequences` with `tokens` tokens together gives.
+    /// Returns the number of logits of a run of `sequences` that have `tokens` tokens together.
     #[must_use]
     pub fn num_logits(&self, tokens: usize, sequences: usize) -> usize {
         match self.head {
@@ -72,14 +72,15 @@ impl Config {
         }
     }
 
-    /// Int8 multiply-accumulates of one run of `tokens` tokens, as the engines execute it.
+    /// Returns the int8 multiply-accumulates of one run of `tokens` tokens, as the engines execute
+    /// it.
     #[must_use]
     pub fn macs(&self, tokens: usize) -> u64 {
         Step::all(self.num_hidden_layers).map(|step| self.step_macs(step, tokens)).sum()
     }
 
-    /// Those of one step: the last layer of a classifier computes keys and values for all tokens but everything else for
-    /// `[CLS]` alone.
+    /// Returns the int8 multiply-accumulates of one step. The last layer of a classifier computes
+    /// keys and values for all tokens, but everything else only for `[CLS]`.
     #[must_use]
     pub fn step_macs(&self, step: Step, tokens: usize) -> u64 {
         let [all, hidden, intermediate] =
@@ -139,7 +140,8 @@ impl Config {
         Ok(())
     }
 
-    /// The form stored in a model file: sixteen little-endian words (see `docs/model-format.md`).
+    /// Returns the form stored in a model file: sixteen little-endian words (see
+    /// `docs/model-format.md`).
     #[must_use]
     pub fn encode(&self) -> [u8; Self::ENCODED_LEN] {
         let head = match self.head {
@@ -175,7 +177,8 @@ impl Config {
     /// Reads and validates the stored form.
     ///
     /// # Errors
-    /// Names the first field that does not fit; `bytes` of a wrong length are a field of their own.
+    /// Names the first field that does not fit. A wrong length of `bytes` counts as a field of its
+    /// own.
     pub fn decode(bytes: &[u8]) -> Result<Self, ConfigError> {
         let Ok(bytes) = <&[u8; Self::ENCODED_LEN]>::try_from(bytes) else {
             return Err(ConfigError { field: "config length", found: bytes.len(), expected: "64" });
@@ -219,19 +222,20 @@ impl Config {
     }
 }
 
-/// Activation: GELU through erf.
+/// Code of the activation: GELU with erf.
 const GELU: u32 = 1;
-/// Tokenizer: WordPiece on lower-cased text without accents, as published BERT and ELECTRA use it.
+/// Code of the tokenizer: WordPiece on lower-cased text without accents, as in the published BERT
+/// and ELECTRA.
 const WORDPIECE_UNCASED: u32 = 1;
 
-/// A size that this runtime cannot compute with.
+/// A field of the config that this runtime does not support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The field's name in `config.json`.
+    /// The field's name in `config.json`, or else in the stored form.
     pub field: &'static str,
     /// Its value.
     pub found: usize,
-    /// What it may be.
+    /// The values allowed.
     pub expected: &'static str,
 }
 

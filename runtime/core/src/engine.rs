@@ -1,4 +1,4 @@
-//! The direct engine: the blocks called in order, with no allocator and no operating system.
+//! The direct engine: it calls the blocks in order, with no allocator and no operating system.
 
 use core::fmt;
 
@@ -34,11 +34,12 @@ pub struct Engine<'a, 'm> {
 }
 
 impl<'a, 'm> Engine<'a, 'm> {
-    /// Lends `arena` to an engine for sequences of up to `max_tokens` tokens.
+    /// Creates an engine that runs sequences of up to `max_tokens` tokens in `arena`.
     ///
     /// # Errors
-    /// When `arena` is smaller than [`crate::arena_bytes`] (the error names that size), or not aligned to
-    /// [`crate::ARENA_ALIGNMENT`] bytes, or `max_tokens` is 0 or exceeds the model's positions.
+    /// When `arena` is smaller than [`crate::arena_bytes`] (the error names that size) or not
+    /// aligned to [`crate::ARENA_ALIGNMENT`] bytes, or when `max_tokens` is 0 or exceeds the
+    /// model's positions.
     pub fn new(
         model: &'a Model<'m>,
         kernels: Kernels,
@@ -53,11 +54,12 @@ impl<'a, 'm> Engine<'a, 'm> {
         Ok(Self { steps: Steps { model, kernels, team: &Alone }, arena, max_tokens })
     }
 
-    /// Runs one sequence, `[CLS]` and `[SEP]` included, and returns its logits: one a label, or one a token.
+    /// Runs one sequence, `[CLS]` and `[SEP]` included, and returns its logits: one per label, or
+    /// one per token.
     ///
     /// # Errors
-    /// When there are no ids, more than fit, or one beyond the vocabulary, or a logit is not
-    /// finite.
+    /// When there are no ids or more than fit, when an id is beyond the vocabulary, or when a logit
+    /// is not finite.
     pub fn run(&mut self, ids: &[u16]) -> Result<&[f32], RunError> {
         let run = self.steps.begin(&[ids], self.max_tokens.into(), self.arena)?;
         for step in self.steps.all() {
@@ -70,47 +72,49 @@ impl<'a, 'm> Engine<'a, 'm> {
 /// One step of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// Ids to the encoder's input.
+    /// From token ids to the encoder's input.
     Embedding,
     /// Self-attention of this layer.
     Attention(usize),
     /// The feed-forward block of this layer.
     FeedForward(usize),
-    /// Hidden states to logits.
+    /// From hidden states to logits.
     Head,
 }
 
 impl Step {
-    /// All steps of a run through a model of so many layers, in order.
+    /// Returns all steps of a run through `layers` layers, in order.
     pub fn all(layers: usize) -> impl Iterator<Item = Self> {
         let encoder = (0..layers).flat_map(|layer| [Self::Attention(layer), Self::FeedForward(layer)]);
         core::iter::once(Self::Embedding).chain(encoder).chain(core::iter::once(Self::Head))
     }
 }
 
-/// The steps of a run over an arena that holds its ids: what an engine with a planner of its own schedules.
+/// The steps of a run over an arena that holds its ids, for an engine that schedules them itself.
 #[derive(Clone, Copy)]
 pub struct Steps<'a, 'm, T = Alone> {
     /// The model whose weights are read in place.
     pub model: &'a Model<'m>,
-    /// The kernels that compute.
+    /// The kernels that compute the steps.
     pub kernels: Kernels,
-    /// The workers who share each step.
+    /// The workers that share each step.
     pub team: &'a T,
 }
 
 impl<T: Team> Steps<'_, '_, T> {
-    /// All steps of a run, in order.
+    /// Returns all steps of a run, in order.
     pub fn all(&self) -> impl Iterator<Item = Step> + use<T> {
         Step::all(self.model.config().num_hidden_layers)
     }
 
-    /// Checks `sequences` and copies their ids to where the steps expect them. Returns what the run holds, which is
-    /// within `capacity`, for which the arena was made.
+    /// Checks `sequences` and copies their ids to the place in `arena` where the steps expect them.
+    /// Returns the size of the run, which is within `capacity`. The arena was made for that
+    /// capacity.
     ///
     /// # Errors
-    /// When there are no sequences or more than fit, or one has no ids, or together they have more than fit, or one id is
-    /// beyond the vocabulary.
+    /// When there are no sequences or more than fit, when one has no ids, when together they have
+    /// more tokens than fit, when an id is beyond the vocabulary, or when `arena` is too small or
+    /// misaligned.
     pub fn begin(&self, sequences: &[&[u16]], capacity: Capacity, arena: &mut [u8]) -> Result<Run, RunError> {
         let most = capacity.tokens;
         let tokens = sequences.iter().map(|ids| ids.len()).sum();
@@ -132,7 +136,7 @@ impl<T: Team> Steps<'_, '_, T> {
             crate::team::take(&mut rest, sequence.len()).copy_from_slice(sequence);
             end += sequence.len();
             if let Some(to) = ends.next() {
-                // No more tokens than positions, of which there are at most 65,535.
+                // A run has no more tokens than the model has positions, which are at most 65,535.
                 *to = end as u16;
             }
         }
@@ -142,7 +146,8 @@ impl<T: Team> Steps<'_, '_, T> {
     /// Runs one step.
     ///
     /// # Errors
-    /// When the arena is not the one that the run began with.
+    /// When `arena` is too small for the run or misaligned, or when the model has no layer of the
+    /// step's index.
     pub fn run(&self, step: Step, run: Run, arena: &mut [u8]) -> Result<(), RunError> {
         let (model, kernels, team) = (self.model, self.kernels, self.team);
         let config = model.config();
@@ -175,21 +180,22 @@ impl<T: Team> Steps<'_, '_, T> {
         Ok(())
     }
 
-    /// The logits that [`Step::Head`] left in the arena, those of each sequence after those of the
-    /// one before. They are not checked; [`verdict::finite`] does that for each sequence.
+    /// Returns the logits that [`Step::Head`] left in the arena, sequence after sequence. They are
+    /// not checked; [`verdict::finite`] does that for each sequence.
     ///
     /// # Errors
-    /// When the arena is not the one that the run began with.
+    /// When `arena` is too small for the run or misaligned.
     pub fn logits<'b>(&self, run: Run, arena: &'b mut [u8]) -> Result<&'b [f32], RunError> {
         Ok(Workspace::carve(self.model.config(), self.capacity(run), arena)?.logits)
     }
 
-    /// For measurement: the two GEMMs of a layer's feed-forward block as a run of `tokens` tokens
-    /// computes them, without what stands between them, over whatever the arena holds. Returns
-    /// their multiply-accumulates.
+    /// Computes, for measurement, only the two GEMMs of a layer's feed-forward block. They are the
+    /// GEMMs of a run of `tokens` tokens, over the bytes that the arena happens to hold. Returns
+    /// the number of multiply-accumulates.
     ///
     /// # Errors
-    /// When the arena is too small for a run of so many tokens, or the model has no such layer.
+    /// When the arena is too small for a run of `tokens` tokens, or when the model has no layer
+    /// `layer`.
     pub fn feed_forward_gemms(&self, layer: usize, tokens: usize, arena: &mut [u8]) -> Result<u64, RunError> {
         let config = self.model.config();
         let run = Run { tokens, sequences: 1 };
@@ -199,8 +205,9 @@ impl<T: Team> Steps<'_, '_, T> {
         Ok(2 * (rows * config.hidden_size * config.intermediate_size) as u64)
     }
 
-    /// Whether after this layer only the first row of each sequence is read: the last layer of a classifier. That layer
-    /// leaves those rows, and only them, at the beginning.
+    /// Returns whether only the first row of each sequence is read after this layer. This is so for
+    /// the last layer of a classifier. That layer leaves those rows, and only them, at the
+    /// beginning.
     fn first_only(&self, layer: usize) -> bool {
         let config = self.model.config();
         config.head == HeadKind::Classification && layer + 1 == config.num_hidden_layers
@@ -211,48 +218,48 @@ impl<T: Team> Steps<'_, '_, T> {
     }
 }
 
-/// What a run holds.
+/// The size of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     tokens: usize,
     sequences: usize,
 }
 
-/// A run that could not be made.
+/// Errors of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RunError {
-    /// No tokens, or more than fit.
+    /// A sequence has no tokens, or there are more tokens than fit.
     Length {
         /// Tokens given.
         tokens: usize,
-        /// Most that fit.
+        /// The maximum.
         most: usize,
     },
     /// No sequences, or more than fit.
     Sequences {
         /// Sequences given.
         found: usize,
-        /// Most that fit.
+        /// The maximum.
         most: usize,
     },
-    /// A token id beyond the vocabulary.
+    /// A token id is beyond the vocabulary.
     Token {
-        /// Where it stands.
+        /// Its position in its sequence.
         position: usize,
         /// The id.
         id: u16,
-        /// Ids there are.
+        /// Number of ids in the vocabulary.
         vocab_size: usize,
     },
-    /// A logit is infinite or no number.
+    /// A logit is infinite or NaN.
     NotFinite {
         /// Its index: of a label, or of a token of the sequence.
         index: usize,
     },
     /// The arena cannot hold the run.
     Arena(ArenaError),
-    /// The model's bytes changed since they were parsed.
+    /// The model has no layer of the given index.
     Model(ModelError),
 }
 

@@ -1,11 +1,12 @@
 //! Int8 ELECTRA without an operating system: everything between a model file and its logits.
 //!
-//! The way of a sentence: [`tokenizer`] turns text into token ids; [`Engine`] runs the blocks (embedding,
-//! self-attention, feed-forward, head) over one arena of [`arena_bytes`] bytes; the blocks call [`Kernels`];
-//! the weights are read in place from a [`Model`].
+//! [`tokenizer`] turns text into token ids. [`Engine`] runs the blocks (embedding, self-attention,
+//! feed-forward, head) over one arena of [`arena_bytes`] bytes. The blocks call [`Kernels`]. The
+//! weights are read in place from a [`Model`].
 //!
-//! Nothing here allocates, and without the feature `std` nothing needs an operating system. `unsafe` occurs in
-//! the kernels only: arena and model file are typed by `bytemuck`'s checked casts.
+//! Nothing here allocates, and without the feature `std` nothing needs an operating system.
+//! `unsafe` occurs only in the kernels: `bytemuck`'s checked casts type the arena and the model
+//! file.
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![deny(unsafe_code)]
 

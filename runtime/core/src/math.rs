@@ -1,6 +1,7 @@
-//! What `core` lacks, and what it does not do fast.
+//! Math that `core` lacks or does not do fast.
 
-/// Square root, correctly rounded as IEEE 754 asks, so the same bits whoever computes it.
+/// Returns the square root, correctly rounded as IEEE 754 requires. Every implementation therefore
+/// gives the same bits.
 #[inline(always)]
 pub(crate) fn sqrt(x: f32) -> f32 {
     #[cfg(any(feature = "std", test))]
@@ -13,8 +14,8 @@ pub(crate) fn sqrt(x: f32) -> f32 {
     }
 }
 
-/// Whether no number of `x` is infinite or NaN. By their bits, whose greatest does not depend on
-/// order, so vectors find it.
+/// Returns whether every number of `x` is finite. It compares the bit patterns: their maximum does
+/// not depend on the order, so the compiler can use vectors.
 pub(crate) fn all_finite(x: &[f32]) -> bool {
     const MAGNITUDE: u32 = 0x7fff_ffff;
     let greatest = x.iter().fold(0, |greatest, x| (x.to_bits() & MAGNITUDE).max(greatest));

@@ -1,23 +1,25 @@
-//! Several workers on one run: who they are is the caller's affair, what each does is decided here.
+//! Division of one run among several workers. The caller provides the workers; this module decides
+//! which part each worker takes.
 //!
-//! Work is divided so that no sum is: a worker takes whole rows or whole attention heads. Hence the same bits with any
-//! number of workers.
+//! No sum is divided: a worker takes whole rows or whole attention heads. The result therefore has
+//! the same bits for any number of workers.
 
 use core::ops::Range;
 
-/// Most workers of a [`Team`]; without an operating system there is one.
+/// Maximum number of workers of a [`Team`]; 1 without the feature `std`.
 pub const MAX_WORKERS: usize = if cfg!(any(feature = "std", test)) { 8 } else { 1 };
 
-/// Workers that run tasks side by side.
+/// Workers that run tasks in parallel.
 pub trait Team: Sync {
-    /// How many there are, from 1 to [`MAX_WORKERS`].
+    /// Returns the number of workers, from 1 to [`MAX_WORKERS`].
     fn workers(&self) -> usize;
 
-    /// Calls `task` once with each of at most [`Team::workers`] parts, and returns when all calls have.
+    /// Calls `task` once for each of `parts`, of which there are at most [`Team::workers`], and
+    /// returns after all calls have returned.
     fn for_each<P: Send>(&self, parts: &mut [P], task: impl Fn(&mut P) + Sync);
 }
 
-/// The calling thread alone.
+/// A team of one: the calling thread.
 #[derive(Clone, Copy, Debug)]
 pub struct Alone;
 
@@ -31,20 +33,21 @@ impl Team for Alone {
     }
 }
 
-/// Item numbers of worker `index` when `workers` share `items` evenly.
+/// Returns the item numbers of worker `index` when `workers` share `items` evenly.
 pub(crate) fn share(items: usize, workers: usize, index: usize) -> Range<usize> {
     let each = items.div_ceil(workers.max(1));
     (index * each).min(items)..((index + 1) * each).min(items)
 }
 
-/// The same for rows, of which a worker takes at least as many as a tile of the GEMM has: with fewer, all workers would
-/// read all weights for next to no work.
+/// Returns the row numbers of worker `index` when `workers` share `rows`. There is at most one
+/// worker per four rows, rounded up: with fewer rows each, all workers would read all weights for
+/// very little work.
 pub(crate) fn share_rows(rows: usize, workers: usize, index: usize) -> Range<usize> {
     const FEWEST: usize = 4;
     share(rows, workers.min(rows.div_ceil(FEWEST)), index)
 }
 
-/// Takes the first `len` elements off a slice that several workers share.
+/// Splits the first `len` elements off `rest`, a slice that several workers share.
 pub(crate) fn take<'a, T>(rest: &mut &'a mut [T], len: usize) -> &'a mut [T] {
     let (taken, left) = core::mem::take(rest).split_at_mut(len);
     *rest = left;

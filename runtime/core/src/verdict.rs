@@ -1,12 +1,12 @@
-//! From logits to answers: the rules that the library, the command and the firmware share.
+//! Rules that turn logits into answers. The library, the command and the firmware share them.
 
 use crate::engine::RunError;
 
-/// The logits of one sequence, if all of them are finite.
+/// Returns the logits of one sequence if all of them are finite.
 ///
 /// # Errors
-/// [`RunError::NotFinite`] with the first that is not: weights of the model overflow on this
-/// sequence.
+/// [`RunError::NotFinite`] with the index of the first logit that is not finite: weights of the
+/// model overflow on this sequence.
 pub fn finite(logits: &[f32]) -> Result<&[f32], RunError> {
     match logits.iter().position(|logit| !logit.is_finite()) {
         Some(index) => Err(RunError::NotFinite { index }),
@@ -14,8 +14,8 @@ pub fn finite(logits: &[f32]) -> Result<&[f32], RunError> {
     }
 }
 
-/// The probability of each label: softmax over finite logits. In f64 and with `libm`'s `exp`, so
-/// that every machine has the same bits.
+/// Returns the probability of each label: the softmax of finite logits. It is computed in f64 with
+/// `libm`'s `exp`, so every machine gives the same bits.
 pub fn softmax(logits: &[f32]) -> impl Iterator<Item = f64> {
     let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let exponential = move |logit: &f32| libm::exp(f64::from(*logit) - f64::from(greatest));
@@ -23,23 +23,23 @@ pub fn softmax(logits: &[f32]) -> impl Iterator<Item = f64> {
     logits.iter().map(move |logit| exponential(logit) / sum)
 }
 
-/// Index and score of the likeliest label, `None` where there are no labels. Of equal scores the
-/// first wins: scores are compared as they are reported, in f32, whatever the difference of the
-/// logits behind them.
+/// Returns index and score of the likeliest label, or `None` where there are no labels. The first
+/// of equal scores wins. Scores are compared in f32, as they are reported, even where the logits
+/// behind them differ.
 pub fn likeliest(scores: impl IntoIterator<Item = f32>) -> Option<(usize, f32)> {
     scores.into_iter().enumerate().reduce(|best, next| if next.1 > best.1 { next } else { best })
 }
 
-/// The probability that a token was replaced: the logistic function of its logit, computed as
-/// [`softmax`] is.
+/// Returns the probability that a token was replaced: the logistic function of its logit. It is
+/// computed in f64 with `libm`'s `exp`, like [`softmax`].
 #[must_use]
 pub fn probability(logit: f32) -> f32 {
     (1.0 / (1.0 + libm::exp(-f64::from(logit)))) as f32
 }
 
-/// Whether a token was rather replaced than not: whether its [`probability`], as it is reported, is
-/// above one half. That is so from the first logit above the machine epsilon on; below, the
-/// probability rounds to one half.
+/// Returns whether a token was more likely replaced than not: whether its [`probability`], as
+/// reported, is above one half. This is so for every logit above the machine epsilon of f32.
+/// Positive logits up to the epsilon have a probability that rounds to one half.
 #[must_use]
 pub fn is_replaced(logit: f32) -> bool {
     logit > f32::EPSILON
@@ -90,7 +90,7 @@ mod tests {
         for step in -200..=200 {
             let difference = step as f32 / 16.0;
             let scores: Vec<f64> = softmax(&[0.5, 0.5 + difference]).collect();
-            // The softmax of two logits, through another function of the standard library.
+            // The softmax of two logits, computed with another function of the standard library.
             let second = 0.5 + 0.5 * (f64::from(difference) / 2.0).tanh();
             assert!((scores[1] - second).abs() < 1e-15 && (scores[0] + second - 1.0).abs() < 1e-15);
         }

@@ -1,4 +1,5 @@
-//! The smallest program that classifies: `cargo run --release -p electra --example classify -- "a text"`.
+//! The smallest program that classifies:
+//! `cargo run --release -p electra --example classify -- "a text"`.
 
 use electra::Classifier;
 

@@ -6,14 +6,14 @@ use bytemuck::{Pod, Zeroable};
 #[repr(C, align(64))]
 struct Line([u8; electra_core::ARENA_ALIGNMENT]);
 
-/// A block of exactly as many bytes as were asked for.
+/// A block of exactly the requested number of bytes.
 pub(crate) struct Arena {
     lines: Box<[Line]>,
     len: usize,
 }
 
 impl Arena {
-    /// Allocates `len` bytes; `None` when the system refuses.
+    /// Allocates `len` bytes. Returns `None` when the system refuses.
     pub(crate) fn new(len: usize) -> Option<Self> {
         let lines = bytemuck::allocation::try_zeroed_slice_box(len.div_ceil(size_of::<Line>())).ok()?;
         Some(Self { lines, len })

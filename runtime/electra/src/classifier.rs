@@ -1,4 +1,4 @@
-//! Text to label.
+//! Classification of texts.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,19 +10,22 @@ use crate::error::Error;
 use crate::model_file::ModelFile;
 use crate::windows::{Coverage, Windows};
 
-/// How a classifier is made.
+/// Settings of a classifier.
 #[derive(Clone, Debug, Default)]
 pub struct ClassifierOptions {
-    /// How its engine is made.
+    /// Settings of its engine.
     pub engine: EngineOptions,
-    /// Whether a text longer than the engine's sequences is cut; it is classified in windows otherwise.
+    /// Whether a text longer than the engine's sequences is cut. Otherwise it is classified in
+    /// windows.
     pub truncate: bool,
-    /// Labels that are no answer, by name. The probabilities of the others are divided by their sum,
-    /// so that they add up to 1: `["NEUTRAL"]` makes a classifier of two labels of one of three.
+    /// Names of labels that are never the answer. The probabilities of the others are divided by
+    /// their sum, so they add up to 1. For example, `["NEUTRAL"]` turns a classifier of three
+    /// labels into one of two.
     pub without: Vec<String>,
 }
 
-/// Classifies texts with one engine and its arena. For several threads, make one a thread from one [`ModelFile`].
+/// Classifies texts with one engine and its arena. For several threads, make one classifier per
+/// thread from one [`ModelFile`].
 ///
 /// ```no_run
 /// # fn main() -> Result<(), electra::Error> {
@@ -40,28 +43,29 @@ pub struct Classifier {
     truncate: bool,
 }
 
-/// The labels that are answers.
+/// The labels that can be answers.
 struct Labels {
     names: Arc<[Arc<str>]>,
     /// Their indices among the model's labels.
     indices: Vec<usize>,
-    /// Labels of the model.
+    /// Number of labels of the model.
     all: usize,
 }
 
-/// What a classifier says of a text.
+/// Result of [`Classifier::classify`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Classification {
-    /// The likeliest label, of equal ones the first: that of the first entry of
+    /// The likeliest label, of equal ones the first. It is that of the first entry of
     /// [`Classification::ranked`].
     pub label: Arc<str>,
     /// Its probability, 0 to 1.
     pub score: f32,
-    /// The probability of every label that is an answer, in the model's order; they add up to 1.
+    /// The probability of every label that can be the answer, in the model's order. They add up to
+    /// 1.
     pub scores: Vec<LabelScore>,
-    /// Tokens of the text that were looked at, without `[CLS]` and `[SEP]`.
+    /// Number of tokens of the text that were run, without `[CLS]` and `[SEP]`.
     pub tokens: usize,
-    /// Windows in which they were looked at; 1 unless the text is long.
+    /// Number of windows that were run; 1 unless the text is long.
     pub windows: usize,
     /// Whether the text was cut.
     pub truncated: bool,
@@ -77,11 +81,12 @@ pub struct LabelScore {
 }
 
 impl Classification {
-    /// Labels and probabilities, the likeliest first, equal ones in the model's order.
+    /// Returns labels and probabilities, the likeliest first, equal ones in the model's order.
     #[must_use]
     pub fn ranked(&self) -> Vec<LabelScore> {
         let mut ranked = self.scores.clone();
-        // A stable sort: the first of equal ones stays the first, as `verdict::likeliest` has it.
+        // The sort is stable, so the first of equal labels stays the first, as in
+        // `verdict::likeliest`.
         ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
         ranked
     }
@@ -91,12 +96,13 @@ impl Classifier {
     /// Opens a model file with the default engine for the model's longest sequence.
     ///
     /// # Errors
-    /// When the file is no intact model, has no classification head, or memory is short.
+    /// When the file cannot be opened, is not an intact model or has no classification head, or
+    /// when memory is short.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::new(&ModelFile::open(path)?, &ClassifierOptions::default())
     }
 
-    /// The same for the default model; see [`ModelFile::open_default`].
+    /// Opens the default model in the same way; see [`ModelFile::open_default`].
     ///
     /// # Errors
     /// As [`Classifier::open`], and when there is no default model.
@@ -104,11 +110,11 @@ impl Classifier {
         Self::new(&ModelFile::open_default()?, &ClassifierOptions::default())
     }
 
-    /// A classifier for an opened model.
+    /// Creates a classifier for an opened model.
     ///
     /// # Errors
-    /// When the model has no classification head, lacks a label that is to be left out or has fewer
-    /// than two others, or the engine cannot be made.
+    /// When the model has no classification head, when it lacks a label that is to be left out,
+    /// when fewer than two labels remain, or when the engine cannot be made.
     pub fn new(file: &ModelFile, options: &ClassifierOptions) -> Result<Self, Error> {
         file.expect_head(HeadKind::Classification)?;
         let engine = Engine::new(file, &options.engine)?;
@@ -118,21 +124,24 @@ impl Classifier {
         Ok(Self { engine, windows, pack, labels, truncate: options.truncate })
     }
 
-    /// Classifies one text, in overlapping windows if it is longer than the engine's sequences. Their
-    /// probabilities are averaged, each window weighted by the tokens that it adds.
+    /// Classifies one text. A text longer than the engine's sequences is classified in overlapping
+    /// windows. Their probabilities are averaged, each window weighted by the number of tokens that
+    /// it adds.
     ///
     /// # Errors
     /// When the text is longer than 4 GiB, or its logits are not finite.
     pub fn classify(&mut self, text: &str) -> Result<Classification, Error> {
-        // As many answers as texts: one.
+        // There is one answer per text.
         self.classify_all(&[text]).pop().expect("an answer")
     }
 
-    /// Classifies several texts, with the same answers as [`Classifier::classify`] gives to each. Short ones run
-    /// together, [`EngineOptions::max_sequences`] of them at most, which is faster.
+    /// Classifies several texts, with the same answers as [`Classifier::classify`] gives for each.
+    /// Short texts run together, which is faster; at most [`EngineOptions::max_sequences`] windows
+    /// share a run.
     ///
     /// # Errors
-    /// Of each text as [`Classifier::classify`].
+    /// For each text as [`Classifier::classify`]. If a run fails, every text gets
+    /// [`Error::Engine`].
     pub fn classify_all(&mut self, texts: &[&str]) -> Vec<Result<Classification, Error>> {
         let Self { engine, windows, pack, labels, truncate } = self;
         let file = engine.file().clone();
@@ -152,7 +161,7 @@ impl Classifier {
                 })
             })
             .collect();
-        // Texts run together, so they fail together.
+        // Texts run together, so an error of a run is the error of all texts.
         failure = pack.run(engine, &mut tallies).err().or(failure);
         let answers = tallies.into_iter().zip(coverages);
         answers
@@ -169,7 +178,7 @@ impl Classifier {
         &self.engine
     }
 
-    /// The labels that are answers, in the order of [`Classification::scores`].
+    /// Returns the labels that can be answers, in the order of [`Classification::scores`].
     #[must_use]
     pub fn labels(&self) -> &[Arc<str>] {
         &self.labels.names
@@ -196,13 +205,13 @@ impl Labels {
     }
 }
 
-/// What the windows of a text have said so far.
+/// Averages over the windows of a text so far.
 struct Tally {
-    /// Of each label the mean of its probabilities, weighted by their windows.
+    /// Mean of the probabilities of each label, with the weights of the windows.
     means: Vec<f64>,
     /// Weight of all windows so far.
     total: f64,
-    /// Why a window has no probabilities.
+    /// The error of a window that has no probabilities.
     failure: Option<RunError>,
 }
 
@@ -221,8 +230,8 @@ impl Tally {
             }
         };
         self.total += weight;
-        // 1 for the first window: a text of one window has its softmax to the bit, as on the
-        // firmware.
+        // The share is 1 for the first window, so a text of one window has its softmax to the bit,
+        // as on the firmware.
         let share = weight / self.total;
         for (mean, probability) in self.means.iter_mut().zip(verdict::softmax(logits)) {
             *mean += (probability - *mean) * share;
@@ -234,8 +243,8 @@ impl Tally {
             return Err(error.into());
         }
         let means = labels.indices.iter().map(|&index| self.means[index]);
-        // Divided after the windows were averaged: a window counts as far as it speaks for one of these
-        // labels.
+        // The division comes after the windows are averaged, so a window counts in proportion to
+        // its probability of these labels.
         let total: f64 = if labels.indices.len() < labels.all { means.clone().sum() } else { 1.0 };
         let equal = 1.0 / labels.indices.len().max(1) as f64;
         let scores: Vec<_> = labels
@@ -256,15 +265,16 @@ impl Tally {
     }
 }
 
-/// Most tokens of windows that run together. From here on more rows make a run no faster by the token.
+/// Maximum number of tokens of windows that run together. More rows than this do not reduce the
+/// time per token.
 const PACKED_TOKENS: usize = 64;
-/// Most windows that run together.
+/// Maximum number of windows that run together.
 const PACKED_WINDOWS: usize = 16;
 
-/// Windows that wait to be run together.
+/// Windows that wait to run together.
 struct Pack {
     ids: Vec<u16>,
-    /// Of each window where its ids end, its text's index and its weight.
+    /// For each window the end of its ids, the index of its text and its weight.
     windows: Vec<(usize, usize, f64)>,
     most_windows: usize,
     most_tokens: usize,
@@ -288,7 +298,7 @@ impl Pack {
         self.windows.push((self.ids.len(), text_index, weight));
     }
 
-    /// Runs what waits and adds it to the tallies of its texts.
+    /// Runs the waiting windows and adds their results to the tallies of their texts.
     fn run(&mut self, engine: &mut Engine, tallies: &mut [Tally]) -> Result<(), Error> {
         let mut sequences = [&[][..]; PACKED_WINDOWS];
         let mut start = 0;

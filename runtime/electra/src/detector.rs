@@ -1,4 +1,4 @@
-//! Which tokens of a text look replaced.
+//! Detection of replaced tokens in a text.
 
 use std::ops::Range;
 use std::path::Path;
@@ -11,35 +11,36 @@ use crate::error::Error;
 use crate::model_file::ModelFile;
 use crate::windows::Windows;
 
-/// Judges for each token of a text whether it is original or was replaced, as ELECTRA is pre-trained to.
+/// Judges for each token of a text whether it is original or was replaced, which is ELECTRA's
+/// pre-training task.
 pub struct Detector {
     engine: Engine,
     windows: Windows,
 }
 
-/// What a detector says of a text.
+/// Result of [`Detector::detect`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Detection {
-    /// One verdict a token, in text order.
+    /// One verdict per token, in text order.
     pub tokens: Vec<TokenVerdict>,
-    /// Windows in which they were looked at; 1 unless the text is long.
+    /// Number of windows that were run; 1 unless the text is long.
     pub windows: usize,
 }
 
-/// What a detector says of a token.
+/// Verdict on one token.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenVerdict {
     /// The token as the vocabulary spells it.
     pub piece: String,
-    /// Bytes of the text that it comes from.
+    /// Bytes of the text from which it comes.
     pub span: Range<usize>,
     /// Probability that it was replaced, 0 to 1.
     pub probability: f32,
 }
 
 impl TokenVerdict {
-    /// Whether it was rather replaced than not: as [`verdict::is_replaced`] has it, which the
-    /// firmware asks.
+    /// Returns whether the token was more likely replaced than not. The rule is that of
+    /// [`verdict::is_replaced`], which the firmware uses.
     #[must_use]
     pub fn is_replaced(&self) -> bool {
         self.probability > 0.5
@@ -50,15 +51,16 @@ impl Detector {
     /// Opens a model file with the default engine for the model's longest sequence.
     ///
     /// # Errors
-    /// When the file is no intact model, has another head, or memory is short.
+    /// When the file cannot be opened, is not an intact model or has another head, or when memory
+    /// is short.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::new(&ModelFile::open(path)?, &EngineOptions::default())
     }
 
-    /// A detector for an opened model.
+    /// Creates a detector for an opened model.
     ///
     /// # Errors
-    /// When the model has no head for replaced-token detection or the engine cannot be made.
+    /// When the model has no head for replaced-token detection, or the engine cannot be made.
     pub fn new(file: &ModelFile, options: &EngineOptions) -> Result<Self, Error> {
         file.expect_head(HeadKind::ReplacedTokenDetection)?;
         let engine = Engine::new(file, options)?;
@@ -66,8 +68,8 @@ impl Detector {
         Ok(Self { engine, windows })
     }
 
-    /// Judges every token of one text. Where windows of a long text overlap, a token is judged by the window in
-    /// which it has more context.
+    /// Judges every token of one text. Where windows of a long text overlap, a token is judged in
+    /// the window that gives it more context.
     ///
     /// # Errors
     /// When the text is longer than 4 GiB, or its logits are not finite.
@@ -91,7 +93,7 @@ impl Detector {
         Ok(Detection { tokens, windows: coverage.windows })
     }
 
-    /// The engine that runs the model.
+    /// Returns the engine that runs the model.
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.engine

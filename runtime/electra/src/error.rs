@@ -1,4 +1,4 @@
-//! Errors of the library; each says which file, what was found and what was expected.
+//! Errors of the library. Each message names the file, the value found and the value expected.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use electra_core::tokenizer::TextTooLong;
 use electra_core::{ArenaError, HeadKind, ModelError, RunError, UnknownKernels};
 
-/// What went wrong.
+/// Errors of the library.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -15,14 +15,14 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The file is no model, or a damaged one.
+    /// The file is not a model, or it is damaged.
     Model {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error in the file.
         source: ModelError,
     },
     /// The model has the other head.
@@ -34,9 +34,9 @@ pub enum Error {
         /// The head that the call needs.
         expected: HeadKind,
     },
-    /// No model was named and none was found where the default lies.
+    /// No model was named and no default model was found.
     NoDefaultModel {
-        /// Where it was looked for.
+        /// The paths that were searched.
         searched: Vec<PathBuf>,
     },
     /// The arena is smaller than the longest sequence needs.
@@ -46,25 +46,25 @@ pub enum Error {
         /// Bytes asked for.
         bytes: usize,
     },
-    /// `max_tokens` cannot hold a text, or exceeds the model's positions.
+    /// `max_tokens` is too small for a text, or exceeds the model's positions.
     MaxTokens {
         /// The number asked for.
         found: usize,
         /// The model's positions.
         most: usize,
     },
-    /// A label to be left out that the model lacks, or that would leave fewer than two.
+    /// A label to leave out that the model lacks, or without which fewer than two would remain.
     Without {
         /// The label.
         label: String,
         /// The model's labels.
         labels: Vec<String>,
     },
-    /// No such number of threads for one text.
+    /// The number of threads for one text is out of range.
     Threads {
         /// The number asked for.
         found: usize,
-        /// The most there can be.
+        /// The maximum.
         most: usize,
     },
     /// The threads could not be pinned to cores of their own.
@@ -74,20 +74,20 @@ pub enum Error {
         /// Cores that this process may use.
         cores: usize,
     },
-    /// The system started no thread.
+    /// The system could not start a thread.
     Thread(io::Error),
-    /// No kernels of that name on this processor.
+    /// This processor has no kernels of that name.
     Kernels {
         /// The name.
         name: String,
-        /// What there is.
+        /// The error, which lists the kernels of this processor.
         source: UnknownKernels,
     },
-    /// A text longer than offsets reach.
+    /// The text is longer than the range of offsets.
     Text(TextTooLong),
     /// A run failed.
     Run(RunError),
-    /// The engine failed outside our own operators.
+    /// The engine failed outside our own operators, or a run of [`crate::Classifier`] failed.
     Engine(String),
 }
 

@@ -1,4 +1,4 @@
-//! Classify text on the device: an int8 ELECTRA in one fixed memory arena.
+//! Text classification on the device: an int8 ELECTRA in one fixed memory arena.
 #![deny(unsafe_code)]
 
 mod arena;

@@ -1,4 +1,4 @@
-//! A model file and the view over it, in one value that can be shared between engines.
+//! A model file and the view over it, in one value that engines can share.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,10 +13,11 @@ use self_cell::self_cell;
 use crate::default_model;
 use crate::error::Error;
 
-/// An opened model: its bytes (mapped from a file, or part of the executable) and what was read from them.
+/// An opened model: its bytes (mapped from a file, or part of the executable) and the view that was
+/// read from them.
 ///
-/// Cloning is cheap and shares the bytes. The file must not be changed while it is mapped; replace it by renaming
-/// a new one over it.
+/// Cloning is cheap and shares the bytes. The file must not be changed while it is mapped. To
+/// replace it, rename a new file over it.
 #[derive(Clone)]
 pub struct ModelFile(Arc<Opened>);
 
@@ -53,17 +54,18 @@ impl Bytes {
         }
     }
 
-    /// Lets go of the pages that checking the checksums brought in: a run needs the weights again, but only a few rows
-    /// of the embeddings, a quarter of the file.
+    /// Releases the pages that the check of the checksums brought into memory. A run needs the
+    /// weights again, but only a few rows of the embeddings, which are a quarter of the file.
     #[cfg_attr(unix, allow(unsafe_code))]
     fn release_pages(&self) {
         match self {
             #[cfg(unix)]
             Self::Mapped(map) => {
-                // SAFETY: the map is of a file and read-only, so a page given back is read from that file again, with
-                // the bytes it had: those of a file that nobody changes, as `map` asks.
+                // SAFETY: the map is of a file and read-only, so a released page is read from that
+                // file again. It has the same bytes as before, since nobody changes the file, as
+                // `map` requires.
                 let released = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
-                // Advice that the system does not take costs memory, nothing else.
+                // If the system ignores the advice, that costs memory and nothing else.
                 drop(released);
             }
             #[cfg(not(unix))]
@@ -78,19 +80,21 @@ impl ModelFile {
     /// Maps and verifies a model file; the weights are not copied.
     ///
     /// # Errors
-    /// When the file cannot be opened, is no regular file, or is no intact model file of this
-    /// version. A pipe is refused at once, without waiting for its writer.
+    /// When the file cannot be opened, is not a regular file, or is not an intact model file of
+    /// this version. A pipe is refused at once, without waiting for its writer.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let map = map(path).map_err(|source| Error::Io { path: path.to_path_buf(), source })?;
         Self::parse(path.to_path_buf(), Bytes::Mapped(map))
     }
 
-    /// Opens the model that stands for itself: the one named by `ELECTRA_MODEL`, the one in the executable (feature
-    /// `embed-model`), or `electra-small-sentiment` from where it was installed or checked out.
+    /// Opens the default model: the one that `ELECTRA_MODEL` names, the one in the executable
+    /// (feature `embed-model`), or `electra-small-sentiment` from the place where it was installed
+    /// or checked out.
     ///
     /// # Errors
-    /// When there is none; the error lists where it was looked for.
+    /// When there is no default model (the error lists the paths that were searched), or as
+    /// [`ModelFile::open`].
     pub fn open_default() -> Result<Self, Error> {
         if let Some(path) = named_by_environment() {
             return Self::open(path);
@@ -104,11 +108,12 @@ impl ModelFile {
         Self::search(default_model::SENTIMENT)
     }
 
-    /// Opens the model for replaced-token detection that stands for itself: the one named by `ELECTRA_MODEL`, or
-    /// `electra-small-rtd` from where it was installed or checked out.
+    /// Opens the default model for replaced-token detection: the one that `ELECTRA_MODEL` names, or
+    /// `electra-small-rtd` from the place where it was installed or checked out.
     ///
     /// # Errors
-    /// When there is none; the error lists where it was looked for.
+    /// When there is no default model (the error lists the paths that were searched), or as
+    /// [`ModelFile::open`].
     pub fn open_default_detector() -> Result<Self, Error> {
         match named_by_environment() {
             Some(path) => Self::open(path),
@@ -134,19 +139,19 @@ impl ModelFile {
         Ok(Self(Arc::new(Opened { path, view })))
     }
 
-    /// The file.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0.path
     }
 
-    /// What the file holds.
+    /// Returns the model in the file.
     #[must_use]
     pub fn model(&self) -> &Model<'_> {
         &self.0.view.borrow_dependent().model
     }
 
-    /// The model's tokenizer.
+    /// Returns the model's tokenizer.
     #[must_use]
     pub fn tokenizer(&self) -> &Tokenizer<'_> {
         &self.0.view.borrow_dependent().tokenizer
@@ -161,11 +166,11 @@ impl ModelFile {
     }
 }
 
-/// How the small text begins that Git LFS leaves where a large file was not fetched
+/// First bytes of the small text that Git LFS leaves in place of a large file that was not fetched
 /// (<https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>).
 const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
-/// Unset and empty are the same, as for `ELECTRA_KERNELS`.
+/// Returns the path in `ELECTRA_MODEL`. An empty value counts as unset, as for `ELECTRA_KERNELS`.
 fn named_by_environment() -> Option<PathBuf> {
     std::env::var_os("ELECTRA_MODEL").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
@@ -176,8 +181,8 @@ fn map(path: &Path) -> io::Result<Mmap> {
     if file.metadata()?.len() == 0 {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "is empty, expected a model file"));
     }
-    // SAFETY: the map is read-only and private; that nobody truncates the file meanwhile is what the docs of
-    // `ModelFile` ask for, as every user of mapped files must.
+    // SAFETY: the map is read-only and private. The docs of `ModelFile` require that nobody
+    // truncates the file meanwhile, as every user of mapped files must.
     let map = unsafe { Mmap::map(&file) }?;
     if map.starts_with(LFS_POINTER) {
         let problem =
@@ -187,9 +192,9 @@ fn map(path: &Path) -> io::Result<Mmap> {
     Ok(map)
 }
 
-/// Opens a file that can be mapped, and nothing else: opening a pipe waits for its writer, and
-/// opening a device may move it. Looked at before it is opened, and again afterwards, since another
-/// file may have come to the path meanwhile.
+/// Opens a regular file and refuses everything else: opening a pipe waits for its writer, and
+/// opening a device may make it move. The type is checked before the file is opened, and again
+/// afterwards, since another file may have taken the path meanwhile.
 fn open_regular(path: &Path) -> io::Result<File> {
     expect_regular(&fs::metadata(path)?)?;
     let mut options = File::options();

@@ -1,14 +1,14 @@
-//! Long texts in overlapping windows of as many tokens as the engine takes.
+//! Division of long texts into overlapping windows of as many tokens as the engine takes.
 
 use electra_core::tokenizer::{Token, Tokenizer};
 
 use crate::error::Error;
 
-/// Of a full window's tokens, one in this many is repeated in the next window, so that no sentence is seen only
-/// cut in two.
+/// One in this many tokens of a full window is repeated in the next window. Otherwise a sentence at
+/// the border would be seen only cut in two.
 const OVERLAP: usize = 4;
 
-/// Buffers for the window at hand, reused from text to text.
+/// Buffers for the current window, reused from text to text.
 pub(crate) struct Windows {
     /// `[CLS]`, the window's tokens, `[SEP]`.
     ids: Vec<u16>,
@@ -29,7 +29,7 @@ pub(crate) struct Window<'a> {
     pub to_repeat: usize,
 }
 
-/// What became of a text.
+/// Windows and tokens of a text that were run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Coverage {
     /// Windows that were run.
@@ -46,8 +46,8 @@ impl Windows {
         Self { ids: Vec::with_capacity(max_tokens), tokens: Vec::with_capacity(capacity), capacity }
     }
 
-    /// Calls `run` with each window of `text`, or with the first only if `truncate`. A text without tokens has one
-    /// window of `[CLS]` and `[SEP]`.
+    /// Calls `run` with each window of `text`, or only with the first if `truncate`. A text without
+    /// tokens has one window of `[CLS]` and `[SEP]`.
     pub(crate) fn each(
         &mut self,
         tokenizer: &Tokenizer<'_>,

@@ -9,7 +9,7 @@ const FINGERPRINT: u32 = 0x2974_690e;
 
 const LONG: &str = "A long review that goes on, and on, and on. ";
 
-/// Text, how often it is repeated, and the bits of its two logits.
+/// Text, number of repetitions, and the bits of its two logits.
 const GOLDEN: [(&str, usize, [u32; 2]); 5] = [
     ("", 1, [0xbf13_950c, 0x3f0c_cbcf]),
     ("ELECTRA is surprisingly fast and accurate.", 1, [0xbfed_d707, 0x3fef_0254]),

@@ -1,11 +1,12 @@
 //! Multi-head self-attention in int8, its output projection, residual and LayerNorm.
 //!
-//! Keys and values of all tokens are computed first and kept as int8, packed as GEMM weights. Queries follow a
-//! block of rows at a time: scores, softmax, context and output projection of a block are finished before the
-//! next begins, so nothing of size tokens x tokens ever exists.
+//! Keys and values of all tokens are computed first and kept as int8, packed as GEMM weights.
+//! Queries follow, one block of rows at a time: scores, softmax, context and output projection of a
+//! block are finished before the next block begins. No buffer of size tokens x tokens ever exists.
 //!
-//! Workers share the keys and values by heads, the queries by rows. Where several sequences run together, their rows
-//! share every matrix but these: a sequence attends to its own tokens.
+//! Workers share the keys and values by heads and the queries by rows. Where several sequences run
+//! together, their rows share every weight matrix, but each sequence attends only to its own
+//! tokens.
 
 use core::array::from_fn;
 use core::ops::Range;
@@ -25,32 +26,35 @@ pub(crate) struct Scratch<'a> {
     workers: [Worker<'a>; MAX_WORKERS],
 }
 
-/// Keys and values, those of each head together and in it those of one sequence after another.
+/// Keys and values, head after head. The part of a head holds one sequence after another.
 struct Memory<'a> {
-    /// Of a sequence [tokens/16][head size/4][16][4].
+    /// Per sequence: [tokens/16][head size/4][16][4].
     keys: &'a mut [i8],
-    /// Of a sequence [tokens, padded to 16].
+    /// Per sequence: [tokens, padded to a multiple of 16].
     key_sums: &'a mut [i32],
     key_scales: &'a mut [f32],
-    /// Of a sequence [head size/16][tokens/4][16][4].
+    /// Per sequence: [head size/16][tokens/4][16][4].
     values: &'a mut [i8],
-    /// Of a sequence [head size].
+    /// Per sequence: [head size].
     value_sums: &'a mut [i32],
-    /// One a sequence.
+    /// One per sequence.
     value_scales: &'a mut [f32],
 }
 
-/// What one worker needs for itself.
+/// Buffers of one worker.
 #[derive(Default)]
 struct Worker<'a> {
-    /// Keys or values of one head of all tokens, or queries of a block of rows: tokens x head size.
+    /// Keys or values of one head for all tokens, or queries of a block of rows: tokens x head
+    /// size.
     head: &'a mut [f32],
     queries: QuantizedRows<'a>,
-    /// Rows x tokens, padded to 16; then rows x head size, the context before its scale.
+    /// Rows x tokens, padded to a multiple of 16; then rows x head size, the context before its
+    /// scale.
     scores: &'a mut [i32],
-    /// Rows x tokens, padded to 4.
+    /// Rows x tokens, padded to a multiple of 4.
     probabilities: &'a mut [u8],
-    /// One a row: first the factor of its scores, then the sum of its probabilities.
+    /// One per row: first the factor of its scores, then the sum of its probabilities, then the
+    /// factor of its context.
     factors: &'a mut [f32],
     context: &'a mut [f32],
     quantized_context: QuantizedRows<'a>,
@@ -95,9 +99,9 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// Replaces the rows of `hidden` (tokens x hidden size) by the block's output, every row serving as key and value.
-/// `ends` says where each sequence but the last ends. With `first_only`, only the first row of each sequence gets an output, and those
-/// rows come to stand at the beginning.
+/// Replaces the rows of `hidden` (tokens x hidden size) by the block's output. Every row serves as
+/// key and value. `ends` holds the end of each sequence but the last. With `first_only`, only the
+/// first row of each sequence gets an output, and these rows move to the beginning of `hidden`.
 #[expect(clippy::too_many_arguments, reason = "a block takes its operands flat")]
 pub(crate) fn run<T: Team>(
     team: &T,
@@ -124,7 +128,8 @@ pub(crate) fn run<T: Team>(
         rows = run.sequences;
         for (row, sequence) in sequences(ends, tokens, true).enumerate() {
             let (first, end) = (sequence.first * width, (sequence.first + sequence.tokens) * width);
-            // The other rows are not read any more: the first one says what they would have said.
+            // No later step reads the other rows, so a number in them that is not finite is
+            // recorded in the first row.
             if !all_finite(&hidden[first..end]) {
                 hidden[first] = f32::NAN;
             }
@@ -151,7 +156,7 @@ pub(crate) fn run<T: Team>(
     Ok(())
 }
 
-/// Keys and values of all tokens.
+/// Computes the keys and values of all tokens.
 #[expect(clippy::too_many_arguments, reason = "a block takes its operands flat")]
 fn remember<T: Team>(
     team: &T,
@@ -209,7 +214,7 @@ fn remember<T: Team>(
     });
 }
 
-/// Keys and values of one head.
+/// Computes the keys and values of one head.
 #[expect(clippy::too_many_arguments, reason = "a block takes its operands flat")]
 fn remember_head(
     kernels: &dyn KernelSet,
@@ -261,7 +266,8 @@ struct Sequence {
     tokens: usize,
     /// Rows of its queries.
     queries: Range<usize>,
-    /// Tokens before its own in the keys, where each sequence is padded to 16, and in the values, padded to 4.
+    /// Tokens before its own: in the keys, where each sequence is padded to a multiple of 16, and
+    /// in the values, where it is padded to a multiple of 4.
     before: [usize; 2],
 }
 
@@ -300,7 +306,7 @@ struct Attention<'a> {
 }
 
 impl Attention<'_> {
-    /// Context of all heads for a block of query rows.
+    /// Computes the context of all heads for a block of query rows.
     fn queries(&self, rows: Range<usize>, worker: &mut Worker<'_>) {
         let size = self.config.head_size();
         for head in 0..self.config.num_attention_heads {
@@ -331,7 +337,8 @@ impl Attention<'_> {
         }
     }
 
-    /// Context of one head for `rows` of the block, whose queries belong to `sequence`.
+    /// Computes the context of one head for `rows` of the block, whose queries belong to
+    /// `sequence`.
     fn attend(&self, head: usize, sequence: &Sequence, rows: Range<usize>, worker: &mut Worker<'_>) {
         let (hidden, size, heads) =
             (self.config.hidden_size, self.config.head_size(), self.config.num_attention_heads);
@@ -377,8 +384,8 @@ impl Attention<'_> {
         );
         let context = &mut worker.context[rows.start * hidden..rows.end * hidden];
         self.kernels.scale_rows(sums, size, factors, context, hidden, head * size);
-        // Scores that overflow, and numbers that are not finite, are lost in integers. The context
-        // says so instead.
+        // Integers cannot represent scores that overflow or numbers that are not finite. In these
+        // cases the context is set to infinity.
         let greatest_key = key_scales[..sequence.tokens].iter().copied().fold(0.0, f32::max);
         let greatest_score = greatest_key * (127 * 127 * size) as f32 * score_scale;
         for (context, query_scale) in context.chunks_exact_mut(hidden).zip(worker.queries.scales(rows)) {
@@ -388,7 +395,7 @@ impl Attention<'_> {
         }
     }
 
-    /// Output projection, residual and LayerNorm of a block of rows.
+    /// Computes output projection, residual and LayerNorm of a block of rows.
     fn output(&self, hidden: &mut [f32], worker: &mut Worker<'_>) {
         let width = self.config.hidden_size;
         let count = hidden.len() / width;

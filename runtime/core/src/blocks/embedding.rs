@@ -38,8 +38,8 @@ impl<'a> Scratch<'a> {
     }
 }
 
-/// Writes the encoder's input for sequences of `ids`, all of them below the vocabulary size, of which all but the last end at `ends`, into
-/// `hidden`.
+/// Writes the encoder's input for the token `ids` into `hidden` (tokens x hidden size). All ids are
+/// below the vocabulary size. `ends` holds the end of each sequence but the last.
 pub(crate) fn run<T: Team>(
     team: &T,
     kernels: Kernels,
@@ -96,7 +96,7 @@ impl Embedding<'_> {
         }
     }
 
-    /// The sum of the embeddings of each of `rows`, normalised.
+    /// Writes the sum of the embeddings of each of `rows`, normalised, into `out`.
     fn embed(&self, rows: Range<usize>, out: &mut [f32]) {
         let (width, embeddings) = (self.config.embedding_size, self.embeddings);
         let token_type = &embeddings.types[..width];

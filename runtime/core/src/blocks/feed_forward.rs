@@ -1,4 +1,5 @@
-//! The feed-forward block: expand, GELU, contract, residual, LayerNorm, a block of rows at a time.
+//! The feed-forward block: expand, GELU, contract, residual, LayerNorm, one block of rows at a
+//! time.
 
 use core::array::from_fn;
 
@@ -112,7 +113,7 @@ fn rows_of_worker(
     }
 }
 
-/// The GEMMs of `rows` rows alone.
+/// Computes only the GEMMs of `rows` rows.
 pub(crate) fn gemms(
     kernels: Kernels,
     config: &Config,

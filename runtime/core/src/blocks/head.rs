@@ -1,4 +1,4 @@
-//! The heads: a dense layer with GELU, then one output a label (of `[CLS]`) or one a token.
+//! The heads: a dense layer with GELU, then one output per label (for `[CLS]`) or one per token.
 
 use super::ROW_BLOCK;
 use super::linear::{self, Output, QuantizedRows};
@@ -10,7 +10,7 @@ use crate::model::Head;
 pub(crate) struct Scratch<'a> {
     input: QuantizedRows<'a>,
     dense: &'a mut [f32],
-    /// Logits of a block of rows, their count padded to sixteen columns.
+    /// Logits of a block of rows. Their number per row is padded to a multiple of sixteen columns.
     logits: &'a mut [f32],
     panel: &'a mut [i32],
 }
@@ -27,7 +27,7 @@ impl<'a> Scratch<'a> {
     }
 }
 
-/// Rows of `hidden` that the head reads at a time.
+/// Returns the number of rows of `hidden` that the head reads at a time.
 fn rows(config: &Config) -> usize {
     match config.head {
         HeadKind::Classification => 1,
@@ -35,7 +35,8 @@ fn rows(config: &Config) -> usize {
     }
 }
 
-/// Computes `logits` from the first rows of `hidden`: one a label of each sequence, or one a row.
+/// Computes `logits` from the first rows of `hidden`: one per label for each sequence, or one per
+/// row.
 pub(crate) fn run(
     kernels: Kernels,
     config: &Config,

@@ -1,5 +1,5 @@
-//! One fully connected layer in int8: GEMM in panels of columns, each followed at once by scale, bias and
-//! activation while the sums are still in the first-level cache.
+//! One fully connected layer in int8: a GEMM in panels of columns. Scale, bias and activation
+//! follow each panel while its sums are still in the first-level cache.
 
 use core::array::from_fn;
 use core::ops::Range;
@@ -11,10 +11,10 @@ use crate::math::all_finite;
 use crate::model::Linear;
 use crate::team::{MAX_WORKERS, Team, share_rows, take};
 
-/// Output columns computed before they are scaled.
+/// Output columns that are computed before they are scaled.
 pub(crate) const PANEL: usize = 64;
 
-/// A block of rows, quantized, with one scale a row.
+/// A block of quantized rows, with one scale per row.
 #[derive(Default)]
 pub(crate) struct QuantizedRows<'a> {
     values: &'a mut [u8],
@@ -39,9 +39,9 @@ impl<'a> QuantizedRows<'a> {
         kernels.quantize_rows(x, columns, values, &mut self.scales[first..first + rows]);
     }
 
-    /// The same for rows that nothing else carries on: one with a number that is not finite gets no
-    /// finite scale, so all that is computed of it is not finite either. Integers alone would hide
-    /// a NaN.
+    /// Quantizes rows of `x` that no step reads as floats. A row with a number that is not finite
+    /// gets NaN as its scale, so no result of that row is finite. The integers alone would hide a
+    /// NaN.
     pub(crate) fn quantize_checked(&mut self, kernels: &dyn KernelSet, x: &[f32], first: usize) {
         self.quantize(kernels, x, first);
         for (x, scale) in x.chunks_exact(self.columns).zip(&mut self.scales[first..]) {
@@ -51,7 +51,7 @@ impl<'a> QuantizedRows<'a> {
         }
     }
 
-    /// Quantizes all rows of `x`, each worker a share of them.
+    /// Quantizes all rows of `x`. Each worker takes a share of them.
     pub(crate) fn quantize_shared<T: Team>(&mut self, team: &T, kernels: &dyn KernelSet, x: &[f32]) {
         let (columns, rows) = (self.columns, x.len() / self.columns);
         let (mut values, mut scales) = (&mut self.values[..rows * columns], &mut self.scales[..rows]);
@@ -87,19 +87,20 @@ impl<'a> QuantizedRows<'a> {
 }
 
 impl Linear<'_> {
-    /// Weights of the panel of columns that begins at `column`; none beyond the last.
+    /// Returns the weights of the panel of columns that begins at `column`; the slice is empty
+    /// beyond the last column.
     pub(crate) fn panel(&self, column: usize) -> &[i8] {
         let end = (column + PANEL).min(self.bias.len());
         &self.weights[column.min(end) * self.inputs..end * self.inputs]
     }
 }
 
-/// The i32 sums of one panel.
+/// Takes the i32 sums of one panel from `space`: [`ROW_BLOCK`] x [`PANEL`].
 pub(crate) fn take_panel<'a, S: Space<'a>>(space: &mut S) -> &'a mut [i32] {
     space.take("sums of a panel", ROW_BLOCK, PANEL)
 }
 
-/// Where a linear layer's result goes.
+/// Destination of a linear layer's result.
 pub(crate) struct Output<'a> {
     /// Rows, `stride` elements apart.
     pub rows: &'a mut [f32],
@@ -107,8 +108,9 @@ pub(crate) struct Output<'a> {
     pub activation: Activation,
 }
 
-/// Applies output `columns` of `linear` to `rows` of `input` (at most [`ROW_BLOCK`]); the first of them lands in
-/// column 0 of `output`. `next` is what will be read next, fetched meanwhile.
+/// Applies output `columns` of `linear` to `rows` of `input` (at most [`ROW_BLOCK`]). The first of
+/// these columns lands in column 0 of `output`. `next` holds the weights that are read next; they
+/// are fetched during the GEMM.
 #[expect(clippy::too_many_arguments, reason = "the operands of a layer and the memory it works in")]
 pub(crate) fn apply(
     kernels: &dyn KernelSet,
@@ -146,7 +148,8 @@ pub(crate) fn apply(
     }
 }
 
-/// The GEMM of all columns of `linear` with the first `rows` rows of `input`, its sums thrown away.
+/// Computes the GEMM of all columns of `linear` with the first `rows` rows of `input` and discards
+/// its sums.
 pub(crate) fn multiply(
     kernels: &dyn KernelSet,
     linear: &Linear<'_>,

@@ -1,8 +1,8 @@
 //! The blocks of ELECTRA over the kernels: embedding, self-attention, feed-forward, heads.
 //!
-//! Both engines call these functions in the same order on the same arena; that is why their logits are equal
-//! bit for bit. A block carves its scratch from the arena, works through the sequence [`ROW_BLOCK`] rows at a
-//! time, and reads weights in place from the model file.
+//! Both engines call these functions in the same order on the same arena, so their logits are equal
+//! bit for bit. A block carves its scratch memory from the arena, works through the sequence
+//! [`ROW_BLOCK`] rows at a time, and reads weights in place from the model file.
 
 use core::ops::Range;
 
@@ -12,10 +12,11 @@ pub(crate) mod feed_forward;
 pub(crate) mod head;
 mod linear;
 
-/// Rows that a block takes through its matrices together: the wide intermediate values exist for this many only.
+/// Rows that a block takes through its matrices together. The wide intermediate values exist for
+/// this many rows only.
 pub(crate) const ROW_BLOCK: usize = 16;
 
-/// `rows` in blocks of at most [`ROW_BLOCK`].
+/// Splits `rows` into blocks of at most [`ROW_BLOCK`].
 fn blocks_of_rows(rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     rows.clone().step_by(ROW_BLOCK).map(move |start| start..rows.end.min(start + ROW_BLOCK))
 }

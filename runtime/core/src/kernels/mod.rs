@@ -1,11 +1,12 @@
-//! Int8 kernels: one generic algorithm, one thin file an instruction set, chosen once at run time.
+//! Int8 kernels: one generic algorithm, one thin file per instruction set, chosen once at run time.
 //!
-//! [`generic`] and [`simd`] hold the algorithms and the sixteen-lane vocabulary they are written in; [`scalar`]
-//! and the folders named after architectures supply that vocabulary. [`Kernels`] is a token: it exists only
-//! for sets whose instructions this processor has, so the safe code that holds one can never misdispatch.
+//! [`generic`] holds the algorithms and [`simd`] the sixteen-lane operations in which they are
+//! written. [`scalar`] and the folders named after architectures implement these operations.
+//! [`Kernels`] is a token: it exists only for sets whose instructions this processor has, so safe
+//! code that holds one can never misdispatch.
 //!
-//! All sets give the same bits. Integer sums are exact; float operations are single roundings in an order
-//! that `docs/numerics.md` fixes.
+//! All sets give the same bits. Integer sums are exact. Each float operation is rounded once, in an
+//! order that `docs/numerics.md` fixes.
 
 use core::fmt;
 
@@ -25,7 +26,7 @@ mod x86_64;
 pub(crate) use set::KernelSet;
 pub use simd::LANES;
 
-/// What the left operand of a GEMM holds, in the encoding of the kernels that wrote it.
+/// Values of a GEMM's left operand, in the encoding of the kernels that wrote them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operand {
     /// Quantized activations, -127..=127.
@@ -34,12 +35,12 @@ pub(crate) enum Operand {
     Unsigned,
 }
 
-/// What follows scale and bias.
+/// The operation after scale and bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Activation {
     Identity,
     Gelu,
-    /// Adds to what the output holds: the residual connection.
+    /// Adds the result to the present values of the output: the residual connection.
     AddTo,
 }
 
@@ -48,14 +49,15 @@ pub(crate) enum Activation {
 pub struct Kernels(&'static dyn KernelSet);
 
 impl Kernels {
-    /// The fastest set that this processor has.
+    /// Returns the fastest set that this processor has.
     #[must_use]
     pub fn detect() -> Self {
-        // `supported` ends with the portable set, so there is always a first.
+        // `supported` ends with the portable set, so it is never empty.
         supported().next().unwrap_or(Self(&scalar::SCALAR))
     }
 
-    /// The set called `name`, for tests, for comparisons and for the environment variable `ELECTRA_KERNELS`.
+    /// Returns the set called `name`, for tests, for comparisons and for the environment variable
+    /// `ELECTRA_KERNELS`.
     ///
     /// # Errors
     /// When no set of this name runs on this processor; the error lists those that do.
@@ -63,25 +65,26 @@ impl Kernels {
         supported().find(|kernels| kernels.name() == name).ok_or(UnknownKernels)
     }
 
-    /// All sets that this processor has, the fastest first, the portable one last.
+    /// Returns all sets that this processor has, the fastest first and the portable one last.
     pub fn all() -> impl Iterator<Item = Self> {
         supported()
     }
 
-    /// Name of the set, for example `avx512-vnni` or `scalar`.
+    /// Returns the name of the set, for example `avx512-vnni` or `scalar`.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.0.name()
     }
 
-    /// For measurement: does nothing but int8 multiply-accumulates, `rounds` times over, and returns their number. Their
-    /// rate is the most that a run of a model could reach on one core.
+    /// Executes only int8 multiply-accumulates, in `rounds` rounds, and returns their number. This
+    /// is for measurement: a run of a model on one core cannot exceed their rate.
     pub fn multiply_only(self, rounds: usize) -> u64 {
         self.0.multiply_only(rounds)
     }
 
-    /// The int8 GEMM alone: `out` rows x columns = `a` rows x `depth` times packed `weights`, whose sums by column
-    /// are `sums`. `a` is in the encoding of this set.
+    /// Computes only the int8 GEMM: `out` (rows x columns) = `a` (rows x `depth`) times packed
+    /// `weights`. `sums` holds the sum of the weights of each column. `a` is in the encoding of
+    /// this set.
     #[cfg(feature = "internals")]
     pub fn gemm(self, a: &[u8], depth: usize, weights: &[i8], sums: &[i32], out: &mut [i32]) {
         self.0.gemm(Operand::Signed, a, depth, weights, sums, out, &[]);

@@ -1,13 +1,14 @@
-//! Portable kernels in plain Rust: the oracle that every other set is compared with, and what runs where no
-//! other set applies. The compiler vectorises the lane loops with whatever the target has.
+//! Portable kernels in plain Rust. Every other set is compared with them, and they run where no
+//! other set applies. The compiler vectorises the lane loops with the instructions of the target.
 
 use super::simd::{LANES, Simd};
 
-/// Portable lanes around the int8 multiplication of a set of kernels; a token, if the multiplication is one.
+/// Portable lanes around the int8 multiplication of a set of kernels. This type is a token if the
+/// multiplication is one.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable<M>(pub(super) M);
 
-/// The portable kernels; they need no feature.
+/// The portable kernels, which need no processor feature.
 pub(crate) type Scalar = Portable<Plain>;
 pub(crate) const SCALAR: Scalar = Portable(Plain);
 
@@ -15,15 +16,17 @@ pub(crate) const SCALAR: Scalar = Portable(Plain);
 #[derive(Clone, Copy)]
 pub(crate) struct Plain;
 
-/// An int8 multiplication. Tiles are one block of sixteen columns wide.
+/// An int8 multiplication. Its tiles are one block of sixteen columns wide.
 pub(crate) trait Multiply: Copy {
     /// See [`Simd::TILE_ROWS`].
     const TILE_ROWS: usize;
 
-    /// [`Simd::tile`] of one block: adds to `acc[r]` the products of row `r` with the block at `w`.
+    /// Computes [`Simd::tile`] for one block: adds to `acc[r]` the products of row `r` with the
+    /// block at `w`.
     ///
     /// # Safety
-    /// `a` points to `R` rows of `4 * groups` bytes, `a_stride` bytes apart; `w` to `64 * groups` bytes.
+    /// `a` points to `R` rows of `4 * groups` bytes, `a_stride` bytes apart; `w` to `64 * groups`
+    /// bytes.
     unsafe fn tile<const R: usize>(
         self,
         a: *const i8,
@@ -34,7 +37,8 @@ pub(crate) trait Multiply: Copy {
     );
 }
 
-/// 1.5 * 2^23: adding it to a small f32 leaves the rounded integer (ties to even) in the low mantissa bits.
+/// 1.5 * 2^23: adding it to a small f32 leaves the rounded integer (ties to even) in the low
+/// mantissa bits.
 const ROUNDER: f32 = 12_582_912.0;
 
 impl<M: Multiply> Simd for Portable<M> {
@@ -172,7 +176,7 @@ impl<M: Multiply> Simd for Portable<M> {
         groups: usize,
         acc: &mut [[Self::I; B]; R],
     ) {
-        // Tiles are one block wide, so that the blocks of all rows are one array of rows.
+        // Tiles are one block wide, so the blocks of all rows form one array of rows.
         if let Some(acc) = acc.as_flattened_mut().first_chunk_mut() {
             // SAFETY: the caller's promise.
             unsafe { self.0.tile::<R>(a.cast(), a_stride, w, groups, acc) };
@@ -192,7 +196,7 @@ impl Multiply for Plain {
         groups: usize,
         acc: &mut [[i32; LANES]; R],
     ) {
-        // The compiler keeps a local copy in registers, but not what a reference points to.
+        // The compiler keeps a local copy in registers, but not values behind a reference.
         let mut sums = *acc;
         for group in 0..groups {
             // SAFETY: the caller promises `64 * groups` bytes.

@@ -1,21 +1,22 @@
-//! The interface between blocks and kernels, and the macro that instantiates the generic kernels for an
-//! instruction set.
+//! The interface between blocks and kernels, and the macro that instantiates the generic kernels
+//! for one instruction set.
 
 use super::{Activation, Operand};
 
-/// The kernels of one instruction set. Shapes are row-major; "columns" and "depth" follow GEMM's usage, and
-/// both are multiples of sixteen except where said.
+/// The kernels of one instruction set. Shapes are row-major. "Columns" and "depth" have the meaning
+/// that they have for a GEMM. Both are multiples of sixteen unless stated otherwise.
 pub(crate) trait KernelSet: Sync {
     fn name(&self) -> &'static str;
 
     /// See [`super::simd::Simd::multiply_only`].
     fn multiply_only(&self, rounds: usize) -> u64;
 
-    /// `x` rows x columns to int8 with one scale a row.
+    /// Quantizes `x` (rows x columns) to int8 with one scale per row.
     fn quantize_rows(&self, x: &[f32], columns: usize, out: &mut [u8], scales: &mut [f32]);
 
-    /// `out` rows x columns = `a` rows x depth times packed `weights`; depth is a multiple of four.
-    /// `next` will be read soon: it is fetched meanwhile.
+    /// Computes `out` (rows x columns) = `a` (rows x depth) times packed `weights`. Depth is a
+    /// multiple of four. `next` holds the bytes that are read next; they are fetched during the
+    /// GEMM.
     #[expect(clippy::too_many_arguments, reason = "a kernel takes its operands flat")]
     fn gemm(
         &self,
@@ -28,7 +29,8 @@ pub(crate) trait KernelSet: Sync {
         next: &[i8],
     );
 
-    /// Scale, bias and activation of a GEMM's result, into columns of `out` beginning at `out_column`.
+    /// Applies scale, bias and activation to a GEMM's result and writes it to the columns of `out`
+    /// that begin at `out_column`.
     #[expect(clippy::too_many_arguments, reason = "a kernel takes its operands flat")]
     fn dequantize(
         &self,
@@ -42,7 +44,8 @@ pub(crate) trait KernelSet: Sync {
         out_column: usize,
     );
 
-    /// A GEMM's result times a factor a row.
+    /// Multiplies a GEMM's result by one factor per row and writes it to the columns of `out` that
+    /// begin at `out_column`.
     fn scale_rows(
         &self,
         acc: &[i32],
@@ -53,21 +56,22 @@ pub(crate) trait KernelSet: Sync {
         out_column: usize,
     );
 
-    /// LayerNorm of each row of `x`, in place; rows are as long as `gamma`.
+    /// Applies LayerNorm to each row of `x`, in place. Rows are as long as `gamma`.
     fn layer_norm(&self, x: &mut [f32], gamma: &[f32], beta: &[f32], epsilon: f32);
 
-    /// Word + position + type embedding of one token, before LayerNorm.
+    /// Adds up word, position and type embedding of one token, before LayerNorm.
     fn embed(&self, word: (&[i8], f32), position: (&[i8], f32), token_type: &[f32], out: &mut [f32]);
 
     /// Quantizes the keys of a sequence and lays them out as weights whose columns are tokens.
     fn pack_keys(&self, x: &[f32], depth: usize, packed: &mut [i8], sums: &mut [i32], scales: &mut [f32]);
 
-    /// Quantizes one head's values with one scale and lays them out as weights whose depth is the tokens.
+    /// Quantizes one head's values with one scale and lays them out as weights whose depth is the
+    /// tokens. Returns the scale.
     fn pack_values(&self, x: &[f32], width: usize, packed: &mut [i8], sums: &mut [i32]) -> f32;
 
-    /// Softmax of each row of `acc` (rows as long as `key_scales`) into 8-bit probabilities of `out`, whose
-    /// rows are `tokens` long, rounded up to a multiple of four. `factors` holds each row's score factor and
-    /// receives its sum of probabilities.
+    /// Computes the softmax of each row of `acc` (as long as `key_scales`) and writes 8-bit
+    /// probabilities to `out`. Rows of `out` are `tokens` long, rounded up to a multiple of four.
+    /// `factors` holds each row's score factor and receives the row's sum of probabilities.
     fn softmax(
         &self,
         acc: &mut [i32],
@@ -78,7 +82,8 @@ pub(crate) trait KernelSet: Sync {
     );
 }
 
-/// Implements [`KernelSet`] for a [`super::simd::Simd`] token, compiling each kernel with its target features.
+/// Implements [`KernelSet`] for a [`super::simd::Simd`] token. Each kernel is compiled with the
+/// token's target features.
 macro_rules! kernel_set {
     ($token:ty, $name:literal $(, $features:literal)?) => {
         impl $crate::kernels::KernelSet for $token {

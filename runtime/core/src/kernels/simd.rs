@@ -1,17 +1,18 @@
-//! The vocabulary in which the element-wise kernels are written: sixteen lanes of f32 or i32.
+//! The operations in which the element-wise kernels are written, on sixteen lanes of f32 or i32.
 //!
-//! Sixteen is a property of the arithmetic, not of a machine: reductions keep sixteen partial results and
-//! combine them in one fixed tree, so a machine with four lanes a register imitates one with sixteen and
-//! every target computes the same bits. For the same reason there is no fused multiply-add here.
+//! Sixteen is a property of the arithmetic, not of a machine. Reductions keep sixteen partial
+//! results and combine them in one fixed tree. A machine with four lanes per register imitates one
+//! with sixteen, so every target computes the same bits. For the same reason there is no fused
+//! multiply-add here.
 
 /// Lanes of a vector, and output columns of a weight block.
 pub const LANES: usize = 16;
 
-/// A sixteen-lane instruction set. The value is a token: it can be made only where the instructions exist,
-/// so its methods are safe to call.
+/// A sixteen-lane instruction set. The value is a token: it can be made only where the instructions
+/// exist, so its methods are safe to call.
 ///
-/// Implementations are `#[inline(always)]` and reach the processor's instructions only once inlined into a
-/// function that enables the target features (see `kernel_set!`).
+/// Implementations are `#[inline(always)]`. They use the processor's instructions only after they
+/// are inlined into a function that enables the target features (see `kernel_set!`).
 pub(crate) trait Simd: Copy {
     /// Sixteen f32.
     type F: Copy;
@@ -20,17 +21,21 @@ pub(crate) trait Simd: Copy {
 
     /// Rows of the largest int8 GEMM tile that stays in registers.
     const TILE_ROWS: usize;
-    /// Column blocks (of sixteen) of that tile.
+    /// Column blocks (of sixteen columns) of that tile.
     const TILE_BLOCKS: usize;
-    /// Depth that a tile goes through before the next rows do: as much as keeps its weights in the first-level cache, where
-    /// its rows are too few for the second level to keep up. A multiple of four.
+    /// Depth that one tile covers before the next rows are processed; a multiple of four. It keeps
+    /// the weights of the tile in the first-level cache on sets whose tiles have too few rows for
+    /// the second level to keep up.
     const TILE_DEPTH: usize = usize::MAX;
-    /// Vectors that element-wise kernels work on side by side: 1, 2 or 4, as the registers hold.
+    /// Vectors that element-wise kernels process side by side: 1, 2 or 4, as many as the registers
+    /// hold.
     const SIDE_BY_SIDE: usize = 1;
-    /// Bias added to a signed activation to encode it as this instruction set wants it: 128 where the
-    /// multiply takes unsigned activations, 0 where it takes signed ones. Undone through weight sums.
+    /// Bias added to a signed activation to encode it for this instruction set: 128 where the
+    /// multiply instruction takes unsigned activations, 0 where it takes signed ones. The weight
+    /// sums undo it.
     const SIGNED_BIAS: i32;
-    /// The same for probabilities 0..=255: -128 where the multiply takes signed activations, else 0.
+    /// Bias added to a probability 0..=255: -128 where the multiply instruction takes signed
+    /// activations, else 0.
     const UNSIGNED_BIAS: i32;
 
     fn splat(self, value: f32) -> Self::F;
@@ -39,16 +44,16 @@ pub(crate) trait Simd: Copy {
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
     fn sub(self, a: Self::F, b: Self::F) -> Self::F;
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
-    /// `if a > b { a } else { b }` in each lane.
+    /// Computes `if a > b { a } else { b }` in each lane.
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
-    /// `if a < b { a } else { b }` in each lane.
+    /// Computes `if a < b { a } else { b }` in each lane.
     fn min(self, a: Self::F, b: Self::F) -> Self::F;
     fn abs(self, a: Self::F) -> Self::F;
-    /// Nearest integer, ties to even, for magnitudes below 2^22.
+    /// Rounds to the nearest integer, ties to even, for magnitudes below 2^22.
     fn round(self, a: Self::F) -> Self::I;
-    /// Lane i + lane i+8, then +4, +2, +1.
+    /// Adds all lanes in one fixed tree: lane i + lane i+8, then +4, +2, +1.
     fn reduce_add(self, a: Self::F) -> f32;
-    /// Greatest lane.
+    /// Returns the greatest lane.
     fn reduce_max(self, a: Self::F) -> f32;
 
     fn splat_i(self, value: i32) -> Self::I;
@@ -56,16 +61,18 @@ pub(crate) trait Simd: Copy {
     fn store_i(self, value: Self::I, to: &mut [i32; LANES]);
     /// Sign-extends sixteen i8.
     fn load_i8(self, from: &[i8; LANES]) -> Self::I;
-    /// Keeps the low byte of each lane.
+    /// Stores the low byte of each lane.
     fn store_low_bytes(self, value: Self::I, to: &mut [u8; LANES]);
-    /// Byte `j` of 32-bit group `i` is the low byte of lane `i` of `rows[j]`: four rows, column-interleaved.
+    /// Stores the low bytes of four rows, interleaved by column: byte `j` of 32-bit group `i` is
+    /// the low byte of lane `i` of `rows[j]`.
     fn store_interleaved(self, rows: [Self::I; 4], to: &mut [u8; 4 * LANES]);
     fn to_f32(self, a: Self::I) -> Self::F;
     fn add_i(self, a: Self::I, b: Self::I) -> Self::I;
     fn mul_i(self, a: Self::I, b: Self::I) -> Self::I;
     fn reduce_add_i(self, a: Self::I) -> i32;
 
-    /// Adds to `acc[r][b]` the products of `R` rows of activations with `B` blocks of sixteen columns.
+    /// Adds to `acc[r][b]` the products of `R` rows of activations with `B` blocks of sixteen
+    /// columns.
     ///
     /// # Safety
     /// `a` points to `R` rows of `4 * groups` bytes, `a_stride` bytes apart; `w` to `B` blocks of
@@ -80,11 +87,13 @@ pub(crate) trait Simd: Copy {
         acc: &mut [[Self::I; B]; R],
     );
 
-    /// Multiplies and adds `rounds` times over, from registers alone where an instruction set implements it so, else a tile
-    /// in the first-level cache: what a GEMM can at most reach. Returns the number of products.
+    /// Multiplies and adds in `rounds` rounds and returns the number of products. Some instruction
+    /// sets do this from registers alone; the others multiply a tile in the first-level cache. The
+    /// rate is the upper limit for a GEMM.
     #[inline(always)]
     fn multiply_only(self, rounds: usize) -> u64 {
-        // Known at compile time: tiles beyond the instruction set's are never compiled.
+        // The match is decided at compile time: tiles larger than those of the instruction set are
+        // never compiled.
         match Self::TILE_ROWS {
             4.. => multiply_tiles::<_, 4>(self, rounds),
             2.. => multiply_tiles::<_, 2>(self, rounds),
@@ -92,10 +101,11 @@ pub(crate) trait Simd: Copy {
         }
     }
 
-    /// The same, fetching `ahead` meanwhile where this instruction set gains by it.
+    /// Computes [`Simd::tile`] and fetches `ahead` meanwhile, where this instruction set benefits
+    /// from it.
     ///
     /// # Safety
-    /// As of [`Simd::tile`].
+    /// As for [`Simd::tile`].
     #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "a kernel takes its operands flat")]
     unsafe fn tile_fetching<const R: usize, const B: usize>(
@@ -120,31 +130,31 @@ fn multiply_tiles<S: Simd, const R: usize>(s: S, rounds: usize) -> u64 {
     let w = core::hint::black_box([1i8; GROUPS * 4 * LANES]);
     let mut acc = [[s.splat_i(0)]; R];
     for _ in 0..rounds {
-        // SAFETY: every row is the one of `a`, and the block that of `w`, both of `GROUPS` groups.
+        // SAFETY: every row is `a` and the block is `w`; both have `GROUPS` groups.
         unsafe { s.tile(a.as_ptr(), 0, w.as_ptr(), 0, GROUPS, &mut acc) };
         acc = core::hint::black_box(acc);
     }
     (rounds * R * GROUPS * 4 * LANES) as u64
 }
 
-/// Bytes that will be read soon, shared out over the steps of the tiles that run before.
+/// Bytes that will be read soon, divided among the steps of the tiles that run before that.
 #[derive(Clone, Copy)]
 pub(crate) struct Ahead<'a> {
     bytes: &'a [i8],
-    /// Cache lines a step.
+    /// Cache lines per step.
     pub lines: usize,
 }
 
-/// Bytes of a cache line.
+/// Bytes per cache line.
 pub(crate) const LINE: usize = 64;
 
 impl<'a> Ahead<'a> {
-    /// `bytes` over `steps` steps.
+    /// Divides `bytes` among `steps` steps.
     pub(crate) fn new(bytes: &'a [i8], steps: usize) -> Self {
         Self { bytes, lines: bytes.len().div_ceil(LINE * steps.max(1)) }
     }
 
-    /// The share of the next `steps` steps.
+    /// Takes the share of the next `steps` steps.
     #[inline(always)]
     pub(crate) fn take(&mut self, steps: usize) -> Self {
         let (share, rest) = self.bytes.split_at((steps * self.lines * LINE).min(self.bytes.len()));
@@ -152,7 +162,8 @@ impl<'a> Ahead<'a> {
         Self { bytes: share, lines: self.lines }
     }
 
-    /// Where the share begins; a step's lines may reach beyond its end, which a prefetch may.
+    /// Returns the address of the share. The lines of a step may reach beyond its end, which is
+    /// allowed for a prefetch.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn pointer(&self) -> *const i8 {
         self.bytes.as_ptr()

@@ -1,4 +1,4 @@
-//! Every set against plain loops written apart from it, bit for bit.
+//! Tests of every set against plain loops that were written separately, bit for bit.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,8 @@ use super::{
     simd::Simd,
 };
 
-/// Encodings that the set under test expects, found by asking it to encode known values.
+/// Returns the bias that the set under test adds to signed activations, found by encoding a known
+/// value.
 fn signed_bias(set: &dyn KernelSet) -> u8 {
     let mut out = [0; LANES];
     set.quantize_rows(&[0.0; LANES], LANES, &mut out, &mut [0.0]);
@@ -155,7 +156,8 @@ proptest! {
                     let product =
                         f64::from(acc[i]) * f64::from(scales[i % columns]) * f64::from(row_scales[i / columns]);
                     let plain = product + f64::from(bias[i % columns]);
-                    // Product and bias are rounded before they may cancel: four roundings of 2^-24 at most.
+                    // Product and bias are rounded before they may cancel: at most four roundings
+                    // of 2^-24.
                     let rounding = (product.abs() + f64::from(bias[i % columns]).abs()) * 4.0 / f64::from(1 << 24);
                     let expected = match activation {
                         Activation::Identity => plain,
@@ -280,7 +282,7 @@ proptest! {
     }
 }
 
-/// The greatest sums there are: no set may saturate or wrap on its way to 32 bits.
+/// Tests the greatest possible sums: no set may saturate or wrap before 32 bits.
 #[test]
 fn gemm_takes_the_extremes() {
     let (rows, depth) = (7, 1024);
@@ -333,7 +335,7 @@ fn names_are_unique_and_found() {
     assert!(Kernels::by_name("none such").is_err());
 }
 
-/// Fixed and small, for Miri, which looks at every load and store of the unsafe code.
+/// Uses fixed, small shapes for Miri, which checks every load and store of the unsafe code.
 #[test]
 fn every_kernel_on_small_shapes() {
     let mut state = 7u32;

@@ -1,9 +1,10 @@
-//! CRC-32 (IEEE 802.3, as in zlib and PNG) of sections and of the whole file, in one pass over the bytes.
+//! CRC-32 (IEEE 802.3, as in zlib and PNG) of the sections and of the whole file, in one pass over
+//! the bytes.
 
 use super::format::field;
 use hasher::Hasher;
 
-/// CRC-32 of `bytes`.
+/// Returns the CRC-32 of `bytes`.
 #[must_use]
 pub fn crc32(bytes: &[u8]) -> u32 {
     let mut hasher = Hasher::new();
@@ -11,11 +12,12 @@ pub fn crc32(bytes: &[u8]) -> u32 {
     hasher.finish()
 }
 
-/// Checksums a file section by section, and the whole file beside.
+/// Computes the checksum of each section and, in the same pass, that of the whole file.
 pub struct FileChecksum(Hasher);
 
 impl FileChecksum {
-    /// Begins with header and section table; the stored checksum itself counts as zeros.
+    /// Begins with the header and the section table. The four bytes of the stored checksum count as
+    /// zeros.
     #[must_use]
     pub fn new(header_and_table: &[u8]) -> Self {
         let mut hasher = Hasher::new();
@@ -26,19 +28,19 @@ impl FileChecksum {
         Self(hasher)
     }
 
-    /// Adds the next section with its padding; returns the section's own checksum.
+    /// Adds the next section with its padding and returns the section's own checksum.
     pub fn section(&mut self, bytes: &[u8]) -> u32 {
         self.0.append(bytes)
     }
 
-    /// The whole file's checksum.
+    /// Returns the checksum of the whole file.
     #[must_use]
     pub fn finish(self) -> u32 {
         self.0.finish()
     }
 }
 
-/// Sixteen tables or the processor's own instructions: several bytes a clock.
+/// CRC-32 with sixteen tables or the processor's own instructions: several bytes per clock cycle.
 #[cfg(feature = "std")]
 mod hasher {
     pub(super) struct Hasher(crc32fast::Hasher);
@@ -52,7 +54,8 @@ mod hasher {
             self.0.update(bytes);
         }
 
-        /// Adds `bytes` and returns their own checksum. They are read once: checksums can be combined.
+        /// Adds `bytes` and returns their own checksum. The bytes are read only once, since
+        /// checksums can be combined.
         pub(super) fn append(&mut self, bytes: &[u8]) -> u32 {
             let mut own = crc32fast::Hasher::new();
             own.update(bytes);
@@ -66,7 +69,7 @@ mod hasher {
     }
 }
 
-/// One table of 1 KiB: a byte at a time, where flash is short.
+/// CRC-32 with one table of 1 KiB, one byte at a time, for devices with little flash.
 #[cfg(not(feature = "std"))]
 mod hasher {
     use crc::{CRC_32_ISO_HDLC, Crc, Digest, Table};
@@ -84,8 +87,8 @@ mod hasher {
             self.0.update(bytes);
         }
 
-        /// Adds `bytes` and returns their own checksum. Slow memory is read once: a piece goes through both digests
-        /// while a cache has it.
+        /// Adds `bytes` and returns their own checksum. Slow memory is read only once: each piece
+        /// goes through both digests while it is in a cache.
         pub(super) fn append(&mut self, bytes: &[u8]) -> u32 {
             let mut own = Self::new();
             for piece in bytes.chunks(1024) {
@@ -105,7 +108,7 @@ mod hasher {
 mod tests {
     use super::*;
 
-    /// The check value that catalogues of CRCs give for this one.
+    /// The check value that catalogues of CRCs list for this one.
     #[test]
     fn it_is_the_usual_crc32() {
         assert_eq!(crc32(b"123456789"), 0xcbf4_3926);

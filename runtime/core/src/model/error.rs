@@ -1,4 +1,4 @@
-//! What can be wrong with a model file.
+//! Errors of a model file.
 
 use core::fmt;
 
@@ -10,25 +10,25 @@ use crate::tokenizer::VocabularyError;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// The bytes end before the file does.
+    /// There are fewer bytes than a header has, or than the header states.
     TooShort {
         /// Bytes needed.
         needed: u64,
-        /// Bytes there are.
+        /// Bytes found.
         found: usize,
     },
     /// The first bytes are not those of a model file.
     Magic,
     /// The file was written in big-endian order.
     BigEndian,
-    /// Another version of the format.
+    /// The file has another version of the format.
     Version {
         /// The file's version.
         found: u32,
     },
     /// A header field has an unknown value.
     Header {
-        /// Which.
+        /// The field's name.
         field: &'static str,
         /// Its value.
         found: u32,
@@ -43,9 +43,9 @@ pub enum ModelError {
     NotUtf8(SectionKind),
     /// A section's bytes are damaged.
     SectionChecksum(SectionKind),
-    /// Header or section table are damaged.
+    /// The header or the section table is damaged.
     FileChecksum,
-    /// A size that does not fit.
+    /// A field of the config is not supported.
     Config(ConfigError),
     /// The vocabulary's structure is broken.
     Vocabulary(VocabularyError),

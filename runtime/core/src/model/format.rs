@@ -1,28 +1,29 @@
-//! Constants of the model file and the sizes of its parts; `docs/model-format.md` shows them byte by byte.
+//! Constants of the model file and the sizes of its parts. `docs/model-format.md` shows them byte
+//! by byte.
 
 use crate::config::Config;
 use crate::kernels::LANES;
 
 /// First bytes of a model file.
 pub const MAGIC: [u8; 8] = *b"ELECTRA\0";
-/// Reads as itself only where the file and the reader agree on byte order.
+/// Mark of the byte order. It has this value only where the file and the reader agree on the order.
 pub const BYTE_ORDER: u32 = 0x0a0b_0c0d;
-/// Version of the format; a reader accepts its own only.
+/// Version of the format. A reader accepts only its own version.
 pub const VERSION: u32 = 1;
 /// Weights in blocks of sixteen output columns by four inputs: `[columns/16][inputs/4][16][4]`.
 pub const WEIGHT_LAYOUT_16X4: u32 = 1;
-/// Header bytes, followed by the section table.
+/// Bytes of the header, which the section table follows.
 pub const HEADER_LEN: usize = 64;
 /// Bytes of one entry of the section table.
 pub const ENTRY_LEN: usize = 32;
-/// Sections and the parts inside them begin at multiples of this.
+/// Alignment in bytes of the sections and of the parts inside them.
 pub const ALIGNMENT: usize = 64;
 
-/// Where the first section begins: behind header and table, aligned.
+/// Offset in bytes of the first section: after the header and the section table, aligned.
 pub const FIRST_SECTION: usize =
     (HEADER_LEN + SectionKind::ALL.len() * ENTRY_LEN).next_multiple_of(ALIGNMENT);
 
-/// Where the header's fields begin.
+/// Offsets in bytes of the header's fields.
 pub mod field {
     /// [`super::BYTE_ORDER`], u32.
     pub const BYTE_ORDER: usize = 8;
@@ -38,13 +39,13 @@ pub mod field {
     pub const FILE_CRC: usize = 32;
 }
 
-/// What a section holds. Sections stand in this order, each once.
+/// Kinds of sections. Each kind occurs once in a file, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum SectionKind {
     /// Sizes: [`Config::encode`].
     Config = 1,
-    /// One UTF-8 string a label, each behind its length as u32.
+    /// One UTF-8 string per label, each after its length in bytes as u32.
     Labels = 2,
     /// Lines `key=value` about the model, UTF-8.
     Metadata = 3,
@@ -52,7 +53,7 @@ pub enum SectionKind {
     Vocabulary = 4,
     /// Word, position and type embeddings, their LayerNorm and projection.
     Embeddings = 5,
-    /// The encoder's layers, one equal record each.
+    /// The encoder's layers, one record of equal size per layer.
     Encoder = 6,
     /// The head's two linear layers.
     Head = 7,
@@ -70,7 +71,7 @@ impl SectionKind {
         Self::Head,
     ];
 
-    /// Name for messages.
+    /// Returns the name for messages.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -85,7 +86,7 @@ impl SectionKind {
     }
 }
 
-/// Bytes of one encoder layer's record, or `None` if they do not fit a `usize`.
+/// Returns the bytes of one encoder layer's record, or `None` if they do not fit a `usize`.
 pub(crate) fn layer_len(config: &Config) -> Option<usize> {
     let (hidden, wide) = (config.hidden_size, config.intermediate_size);
     let norm = part::<f32>(hidden)?.checked_mul(2)?;
@@ -100,7 +101,8 @@ pub(crate) fn layer_len(config: &Config) -> Option<usize> {
     .try_fold(0usize, usize::checked_add)
 }
 
-/// Bytes of a linear layer: packed weights, then scales, weight sums and biases of its padded columns.
+/// Returns the bytes of a linear layer: packed weights, then scales, weight sums and biases of its
+/// padded columns.
 fn linear_len(inputs: usize, outputs: usize) -> Option<usize> {
     let columns = outputs.checked_next_multiple_of(LANES)?;
     part::<i8>(columns.checked_mul(inputs)?)?.checked_add(part::<f32>(columns)?.checked_mul(3)?)

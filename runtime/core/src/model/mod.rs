@@ -1,7 +1,8 @@
-//! The model file, read in place: a view over bytes that lie in a memory map or in flash.
+//! The model file, read in place: a view over bytes in a memory map or in flash.
 //!
-//! [`Model::parse`] checks the structure, so that nothing later reads out of bounds whatever the bytes are;
-//! [`Model::verify`] checks the checksums; [`Model::open`] does both. Neither copies weights.
+//! [`Model::parse`] checks the structure, so no later read is out of bounds, whatever the bytes
+//! are. [`Model::verify`] checks the checksums. [`Model::open`] does both. None of them copies
+//! weights.
 
 mod checksum;
 mod error;
@@ -21,12 +22,12 @@ compile_error!("the model file is little-endian and used in place: big-endian ta
 
 const SECTIONS: usize = SectionKind::ALL.len();
 
-/// One section: where it lies, its bytes and its checksum as stored.
+/// One section: its place in the file, its bytes and its stored checksum.
 #[derive(Clone, Copy, Debug)]
 pub struct Section<'m> {
-    /// What it holds.
+    /// Kind of the section.
     pub kind: SectionKind,
-    /// Where it begins, in bytes from the start of the file.
+    /// Offset in bytes from the start of the file.
     pub offset: usize,
     /// Its bytes, without the padding that follows.
     pub bytes: &'m [u8],
@@ -52,7 +53,7 @@ impl<'m> Model<'m> {
     /// `bytes` must begin at a multiple of four (64 is fastest) and hold the file to its last byte.
     ///
     /// # Errors
-    /// Says which section or field is wrong, what was found and what was expected.
+    /// Names the section or field that is wrong, the value found and the value expected.
     pub fn open(bytes: &'m [u8]) -> Result<Self, ModelError> {
         let model = Self::parse(bytes)?;
         model.verify()?;
@@ -61,11 +62,12 @@ impl<'m> Model<'m> {
 
     /// Checks header, section table, sizes and vocabulary, but no checksum.
     ///
-    /// Bytes that pass can be run: a damaged weight gives a wrong logit, never undefined behaviour. Bytes beyond
-    /// the length that the header states (flash that follows the file) are ignored.
+    /// Bytes that pass these checks can be run: a damaged weight gives a wrong logit, never
+    /// undefined behaviour. Bytes after the length that the header states (flash that follows the
+    /// file) are ignored.
     ///
     /// # Errors
-    /// As [`Model::open`], checksums apart.
+    /// As [`Model::open`], except for the checksums.
     pub fn parse(bytes: &'m [u8]) -> Result<Self, ModelError> {
         let file = whole_file(bytes)?;
         let sections = read_sections(file)?;
@@ -97,7 +99,7 @@ impl<'m> Model<'m> {
     /// Checks the checksum of every section and of the whole file.
     ///
     /// # Errors
-    /// Names the first section that is damaged, or the header.
+    /// Names the first section that is damaged, or the header with the section table.
     pub fn verify(&self) -> Result<(), ModelError> {
         let mut checksum = FileChecksum::new(&self.file[..FIRST_SECTION]);
         let stored = u32_at(self.file, field::FILE_CRC);
@@ -113,43 +115,44 @@ impl<'m> Model<'m> {
         Ok(())
     }
 
-    /// Sizes of the model.
+    /// Returns the sizes of the model.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// The tokens.
+    /// Returns the tokens.
     #[must_use]
     pub fn vocabulary(&self) -> &Vocabulary<'m> {
         &self.vocabulary
     }
 
-    /// Names of a classification head's labels, in the order of the logits; none for the other head.
+    /// Returns the names of a classification head's labels, in the order of the logits. A head for
+    /// replaced-token detection has none.
     pub fn labels(&self) -> impl Iterator<Item = &'m str> + use<'m> {
         Labels(self.sections[1].bytes)
     }
 
-    /// Lines `key=value` about the model.
+    /// Returns lines `key=value` about the model.
     #[must_use]
     pub fn metadata(&self) -> &'m str {
-        // `parse` checked it.
+        // `parse` checked that the bytes are UTF-8.
         core::str::from_utf8(self.sections[2].bytes).unwrap_or_default()
     }
 
-    /// The sections, in file order.
+    /// Returns the sections, in file order.
     #[must_use]
     pub fn sections(&self) -> &[Section<'m>] {
         &self.sections
     }
 
-    /// Bytes of the whole file.
+    /// Returns the length of the whole file in bytes.
     #[must_use]
     pub fn file_len(&self) -> usize {
         self.file.len()
     }
 
-    /// CRC-32 of the whole file as stored: a fingerprint of the model.
+    /// Returns the CRC-32 of the whole file as stored: a fingerprint of the model.
     #[must_use]
     pub fn fingerprint(&self) -> u32 {
         u32_at(self.file, field::FILE_CRC)
@@ -170,7 +173,7 @@ impl<'m> Model<'m> {
     }
 }
 
-/// Checks the header; returns the file without whatever follows it in memory.
+/// Checks the header and returns the file without the bytes that follow it in memory.
 fn whole_file(bytes: &[u8]) -> Result<&[u8], ModelError> {
     if bytes.len() < HEADER_LEN {
         return Err(ModelError::TooShort { needed: HEADER_LEN as u64, found: bytes.len() });
@@ -252,7 +255,7 @@ fn check_labels(config: &Config, bytes: &[u8]) -> Result<(), ModelError> {
     }
 }
 
-/// Iterates over bytes that `check_labels` accepted.
+/// Iterator over the labels in bytes that `check_labels` accepted.
 struct Labels<'m>(&'m [u8]);
 
 impl<'m> Iterator for Labels<'m> {
@@ -266,12 +269,12 @@ impl<'m> Iterator for Labels<'m> {
     }
 }
 
-/// The u32 at `at`, which the caller knows to lie inside `bytes`.
+/// Returns the u32 at `at`, which the caller knows to lie inside `bytes`.
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     bytes[at..].first_chunk().map_or(0, |word| u32::from_le_bytes(*word))
 }
 
-/// The u64 at `at`, which the caller knows to lie inside `bytes`.
+/// Returns the u64 at `at`, which the caller knows to lie inside `bytes`.
 fn u64_at(bytes: &[u8], at: usize) -> u64 {
     bytes[at..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word))
 }

@@ -7,22 +7,22 @@ use super::format::{ALIGNMENT, SectionKind};
 use crate::config::Config;
 use crate::kernels::LANES;
 
-/// A fully connected layer. Columns are its outputs, padded to sixteen.
+/// A fully connected layer. Its columns are its outputs, padded to a multiple of sixteen.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Linear<'m> {
-    /// Inputs, the depth of its GEMM.
+    /// Number of inputs, which is the depth of its GEMM.
     pub inputs: usize,
     /// [columns/16][inputs/4][16][4]
     pub weights: &'m [i8],
-    /// One a column.
+    /// One per column.
     pub scales: &'m [f32],
     /// Sum of each column's weights.
     pub sums: &'m [i32],
-    /// One a column.
+    /// One per column.
     pub bias: &'m [f32],
 }
 
-/// Embedding tables in int8 with one scale a row.
+/// Embedding tables in int8 with one scale per row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Embeddings<'m> {
     width: usize,
@@ -52,7 +52,7 @@ pub(crate) struct Layer<'m> {
     pub output_norm: [&'m [f32]; 2],
 }
 
-/// Either head: a dense layer and an output layer.
+/// A head of either kind: a dense layer and an output layer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head<'m> {
     pub dense: Linear<'m>,
@@ -82,12 +82,12 @@ impl<'m> Embeddings<'m> {
         Ok(embeddings)
     }
 
-    /// Row and scale of token `id`, which is below the vocabulary size.
+    /// Returns the row and the scale of token `id`, which is below the vocabulary size.
     pub(crate) fn word(&self, id: usize) -> (&'m [i8], f32) {
         (&self.words[id * self.width..(id + 1) * self.width], self.word_scales[id])
     }
 
-    /// Row and scale of a position, which is below the number of positions.
+    /// Returns the row and the scale of `position`, which is below the number of positions.
     pub(crate) fn position(&self, position: usize) -> (&'m [i8], f32) {
         let row = position * self.width..(position + 1) * self.width;
         (&self.positions[row], self.position_scales[position])

@@ -1,11 +1,12 @@
-//! Classes and lower case of single bytes, as normalisation and word splitting see them.
+//! Class and lower case of single bytes, for normalisation and word splitting.
 
 const OTHER: u8 = 0;
 const REMOVED: u8 = 1;
 const SPACE: u8 = 2;
 const SINGLE: u8 = 3;
 
-/// A letter or digit in lower case, or one of the constants above; [`OTHER`] is no ASCII.
+/// For each byte a letter or digit in lower case, or one of the constants above. [`OTHER`] marks
+/// bytes that are not ASCII.
 pub(super) static ASCII: [u8; 256] = table();
 
 const fn table() -> [u8; 256] {
@@ -27,19 +28,20 @@ const fn table() -> [u8; 256] {
     table
 }
 
-/// Whether a byte is a letter or a digit.
+/// Returns whether a byte is a letter or a digit of ASCII.
 #[inline]
 pub(super) fn is_word(byte: u8) -> bool {
     ASCII[usize::from(byte)] > SINGLE
 }
 
-/// Whether a byte between words makes no token.
+/// Returns whether a byte between words makes no token.
 #[inline]
 pub(super) fn is_skipped(byte: u8) -> bool {
     matches!(ASCII[usize::from(byte)], SPACE | REMOVED)
 }
 
-/// Whether the character that starts with this byte may leave the word before it open.
+/// Returns whether the word before this byte may go on: the byte starts a character that is not
+/// ASCII, or one that is removed.
 #[inline]
 pub(super) fn may_join(byte: u8) -> bool {
     matches!(ASCII[usize::from(byte)], OTHER | REMOVED)

@@ -1,14 +1,16 @@
-//! Canonical reordering of the combining marks that accent stripping leaves.
+//! Canonical reordering of the combining marks that accent stripping keeps.
 //!
-//! Decomposition sorts each run of combining marks by combining class (The Unicode Standard, section 3.11),
-//! and stripping then drops the marks of category Mn. What is left needs sorting only where a mark of another
-//! category, or of a version of Unicode newer than that of the tables, occurs. A run has no greatest length,
-//! so instead of a buffer the run is read twice for each class that kept marks have, of which there are six:
-//! the time is linear in the run's length.
+//! Decomposition sorts each run of combining marks by combining class (The Unicode Standard,
+//! section 3.11). Stripping then drops the marks of category Mn. The remaining marks need sorting
+//! only in two cases: where a mark of another category occurs, or a mark of a version of Unicode
+//! newer than that of the tables. A run has no maximum length, so it does not fit a buffer. Instead
+//! it is read twice for each class that kept marks have. There are six such classes, so the time is
+//! linear in the run's length.
 //!
-//! The `tokenizers` crate says that the first part of each decomposed character comes from the character
-//! whose place it takes, counted before sorting, and every other part from where the part sorted before it
-//! comes. Offsets therefore depend on how many stripped marks were sorted before a kept one.
+//! In the `tokenizers` crate, the first part of each decomposed character has the offsets of the
+//! character whose place it takes, counted before sorting. Every other part has the offsets of the
+//! part sorted before it. Offsets therefore depend on the number of stripped marks that are sorted
+//! before a kept one.
 
 use super::normalizer::{Class, Unit};
 use super::tables::{KEPT_MARK, MARKED, REMOVED, STRIPPED_MARK};
@@ -17,32 +19,34 @@ use super::unicode;
 /// The kept marks of one run, in canonical order.
 #[derive(Clone, Debug)]
 pub(super) struct Marks {
-    /// The run, and before it the precomposed character whose marks belong to it, where there is one.
+    /// Start and end of the run in bytes. The run includes the precomposed character before it
+    /// whose marks belong to it, where there is one.
     start: u32,
     end: u32,
-    /// Class whose marks are being returned; 0 when there are none left.
+    /// Class of the marks that are being returned; 0 when none are left.
     class: u8,
-    /// Next byte to look at for a mark of that class.
+    /// Byte where the search for the next mark of that class goes on.
     position: u32,
-    /// Which of its marks comes next, while `position` is at a precomposed character.
+    /// Index of the next mark of a precomposed character, while `position` is at one.
     part: usize,
     places: Places,
 }
 
-/// Walks through the characters of a run whose place a sorted mark can take.
+/// Steps through the characters of a run whose place a sorted mark can take.
 #[derive(Clone, Debug)]
 struct Places {
-    /// How many places were passed.
+    /// Number of places passed.
     count: u32,
-    /// Bytes of the last place passed, or of the character before the run.
+    /// Start and end in bytes of the last place passed, or of the character before the run.
     start: u32,
     end: u32,
-    /// Where the next place is looked for.
+    /// Byte where the search for the next place goes on.
     position: u32,
 }
 
 impl Marks {
-    /// The run that starts at `start` or after the precomposed character there, where there is one.
+    /// Finds the run that starts at `start`, or after the precomposed character there, where there
+    /// is one.
     pub(super) fn new(text: &str, start: u32) -> Self {
         let mut end = start;
         while let Some((c, next)) = read(text, end) {
@@ -61,7 +65,7 @@ impl Marks {
         marks
     }
 
-    /// The byte after the run.
+    /// Returns the byte after the run.
     pub(super) fn end(&self) -> usize {
         self.end as usize
     }
@@ -83,8 +87,8 @@ impl Marks {
         None
     }
 
-    /// Reads on by one character, or by one mark of a precomposed character, and returns it if it is kept and
-    /// of the class that is being returned.
+    /// Reads one more character, or one more mark of a precomposed character. Returns it if it is
+    /// kept and of the class that is being returned.
     fn step(&mut self, text: &str) -> Option<char> {
         let Some((c, next)) = read(text, self.position) else {
             self.position = self.end;
@@ -107,8 +111,8 @@ impl Marks {
         (code == KEPT_MARK).then_some(c)
     }
 
-    /// Finds the lowest class of a kept mark above the present one, and passes the places that marks of
-    /// classes below it take.
+    /// Goes to the lowest class of a kept mark above the present one, and passes the places that
+    /// marks of lower classes take.
     fn enter_next_class(&mut self, text: &str) {
         let mut class = u8::MAX;
         let mut consider = |candidate: u8| {
@@ -162,12 +166,12 @@ impl Places {
     }
 }
 
-/// The character that starts at a byte.
+/// Returns the character that starts at a byte.
 pub(super) fn char_at(text: &str, position: u32) -> Option<char> {
     text.get(position as usize..)?.chars().next()
 }
 
-/// The character that starts at a byte, and the byte after it.
+/// Returns the character that starts at a byte, and the byte after it.
 fn read(text: &str, position: u32) -> Option<(char, u32)> {
     // Texts are at most u32::MAX bytes long, and the character lies within the text.
     char_at(text, position).map(|c| (c, position + c.len_utf8() as u32))

@@ -1,7 +1,8 @@
-//! WordPiece without an allocator: BERT's uncased tokenizer, token for token and offset for offset that of
-//! the `tokenizers` crate (0.23, `BertNormalizer`, `BertPreTokenizer`, `WordPiece`, special tokens added).
+//! WordPiece without an allocator: BERT's uncased tokenizer. Its tokens and offsets are those of
+//! the `tokenizers` crate (0.23, `BertNormalizer`, `BertPreTokenizer`, `WordPiece`, special tokens
+//! added).
 //!
-//! [`Vocabulary`] is a view of a section of the model file, [`Tokenizer`] cuts texts with it.
+//! [`Vocabulary`] is a view of a section of the model file. [`Tokenizer`] splits texts with it.
 #![forbid(unsafe_code)]
 
 mod ascii;
@@ -23,31 +24,32 @@ use core::{error, fmt};
 pub use pieces::{Pieces, Token};
 pub use vocabulary::{SpecialIds, Vocabulary, VocabularyError};
 
-/// Cuts texts into tokens of a vocabulary.
+/// Splits texts into tokens of a vocabulary.
 #[derive(Clone, Copy, Debug)]
 pub struct Tokenizer<'m> {
     vocabulary: Vocabulary<'m>,
 }
 
 impl<'m> Tokenizer<'m> {
-    /// A tokenizer for a vocabulary, which is known to have all special tokens.
+    /// Creates a tokenizer for a vocabulary, which is known to have all special tokens.
     #[must_use]
     pub fn new(vocabulary: Vocabulary<'m>) -> Self {
         Self { vocabulary }
     }
 
-    /// The vocabulary.
+    /// Returns the vocabulary.
     #[must_use]
     pub fn vocabulary(&self) -> &Vocabulary<'m> {
         &self.vocabulary
     }
 
-    /// The tokens of a text in order, without `[CLS]` and `[SEP]`. Special tokens written out in the text are
-    /// recognised; words of more than 100 characters and words that the vocabulary cannot spell are `[UNK]`.
+    /// Returns the tokens of a text in order, without `[CLS]` and `[SEP]`. Special tokens written
+    /// out in the text are recognised. Words of more than 100 characters and words that the
+    /// vocabulary cannot spell become `[UNK]`.
     ///
     /// # Errors
     ///
-    /// When the text has more than `u32::MAX` bytes, the range of offsets.
+    /// When the text has more than `u32::MAX` bytes, the range of the offsets.
     pub fn pieces<'a>(&self, text: &'a str) -> Result<Pieces<'a>, TextTooLong>
     where
         'm: 'a,
@@ -56,8 +58,9 @@ impl<'m> Tokenizer<'m> {
         Ok(Pieces::new(self.vocabulary, text))
     }
 
-    /// Writes `[CLS]`, the tokens of a text and `[SEP]` to the beginning of `ids`; where not all tokens fit,
-    /// the first ones. Nothing is written to a slice of fewer than two ids.
+    /// Writes `[CLS]`, the tokens of a text and `[SEP]` to the beginning of `ids`. If not all
+    /// tokens fit, only the first ones are written. Nothing is written to a slice of fewer than two
+    /// ids.
     ///
     /// # Errors
     ///
@@ -82,7 +85,7 @@ impl<'m> Tokenizer<'m> {
     }
 }
 
-/// What [`Tokenizer::encode`] wrote.
+/// Result of [`Tokenizer::encode`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Encoding {
     /// Number of ids written, `[CLS]` and `[SEP]` included.
@@ -91,7 +94,7 @@ pub struct Encoding {
     pub truncated: bool,
 }
 
-/// A text has more than `u32::MAX` bytes.
+/// The text has more than `u32::MAX` bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TextTooLong {
     /// Length of the text in bytes.

@@ -1,9 +1,9 @@
 //! Normalised characters of a text, one at a time.
 //!
-//! The steps of `BertNormalizer` in the `tokenizers` crate (remove control characters, isolate ideographs,
-//! decompose canonically, strip accents, lower the case) and the character classes of its `BertPreTokenizer`
-//! are folded into one code per code point. What cannot be folded is canonical reordering: see
-//! [`super::marks`].
+//! The steps of `BertNormalizer` in the `tokenizers` crate (remove control characters, isolate
+//! ideographs, decompose canonically, strip accents, lower the case) and the character classes of
+//! its `BertPreTokenizer` are folded into one code per code point. Only canonical reordering cannot
+//! be folded: see [`super::marks`].
 
 use super::marks::{Marks, char_at};
 use super::tables::{
@@ -12,7 +12,7 @@ use super::tables::{
 };
 use super::unicode;
 
-/// What a normalised character is to the word it stands in.
+/// Role of a normalised character in the division into words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     /// Part of a word.
@@ -23,7 +23,7 @@ pub(super) enum Class {
     Space,
 }
 
-/// A normalised character and the bytes of the text it is said to come from.
+/// A normalised character and the bytes of the text from which it is reported to come.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unit {
     pub(super) c: char,
@@ -38,9 +38,10 @@ pub(super) struct Normalizer<'t> {
     text: &'t str,
     /// Next byte to read.
     position: u32,
-    /// Where the marks at `position` began to be read: after the last character that is no mark.
+    /// Byte from which the marks at `position` are read: after the last character that is not a
+    /// mark.
     marks_from: u32,
-    /// Units to return before anything is read, the last one first.
+    /// Units to return before more text is read, in this order.
     waiting: [Option<Unit>; 3],
     marks: Option<Marks>,
 }
@@ -54,13 +55,15 @@ impl<'t> Normalizer<'t> {
         self.text
     }
 
-    /// Next byte to read, where everything before it has been returned and no mark is before it.
+    /// Returns the next byte to read, if everything before it has been returned and no run of marks
+    /// is being read.
     #[inline]
     pub(super) fn idle_at(&self) -> Option<usize> {
         (self.waiting[0].is_none() && self.marks.is_none()).then_some(self.position as usize)
     }
 
-    /// Goes to a byte where a character starts, and where marks would belong to nothing before.
+    /// Goes to a byte where a character starts and where marks would not belong to anything before
+    /// it.
     #[inline]
     pub(super) fn go_to(&mut self, position: usize) {
         // Texts are at most u32::MAX bytes long.
@@ -68,7 +71,8 @@ impl<'t> Normalizer<'t> {
         self.marks_from = self.position;
     }
 
-    /// Lets the next call of `next` return a unit once more. At most one at a time.
+    /// Makes the next call of `next` return a unit once more. At most one unit can be put back at a
+    /// time.
     pub(super) fn put_back(&mut self, unit: Unit) {
         let [first, second, _] = self.waiting;
         self.waiting = [Some(unit), first, second];
@@ -89,7 +93,7 @@ impl<'t> Normalizer<'t> {
             }
             let start = self.position;
             let c = char_at(self.text, start)?;
-            // Both are within a text of at most u32::MAX bytes.
+            // Start and end are within a text of at most u32::MAX bytes.
             let end = start + c.len_utf8() as u32;
             self.position = end;
             let code = unicode::code(c);

@@ -8,46 +8,47 @@ use super::normalizer::{Class, Normalizer, Unit};
 use super::vocabulary::{SPECIAL_TOKENS, Vocabulary};
 use super::word::Word;
 
-/// A piece of a text.
+/// A token and its place in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
     /// Index in the vocabulary.
     pub id: u16,
-    /// First byte of the raw text that the piece comes from.
+    /// First byte of the raw text from which the token comes.
     pub start: u32,
     /// The byte after the last one.
     pub end: u32,
 }
 
-/// The tokens of a text in order, without `[CLS]` and `[SEP]`; made by [`super::Tokenizer::pieces`].
+/// The tokens of a text in order, without `[CLS]` and `[SEP]`; made by
+/// [`super::Tokenizer::pieces`].
 ///
-/// Takes about 1.2 KiB whatever the text and time in proportion to its length, and can be left and taken up
-/// again, or cloned to read a stretch twice.
+/// The iterator takes about 1.2 KiB for any text, and time in proportion to the length of the text.
+/// Reading can stop and go on later. A clone reads the rest of the text a second time.
 #[derive(Clone, Debug)]
 pub struct Pieces<'a> {
     vocabulary: Vocabulary<'a>,
     normalizer: Normalizer<'a>,
     word: Word,
-    /// Offsets of the word whose pieces are being returned.
+    /// Source of the offsets of the pieces that are being returned.
     origin: Origin<'a>,
 }
 
-/// Where the characters of a word come from.
+/// Source of the characters of a word.
 #[derive(Clone, Debug)]
 enum Origin<'a> {
-    /// From consecutive single bytes, the first of them here.
+    /// Consecutive single bytes, of which this is the first.
     Bytes(u32),
-    /// From what this returns, read a second time.
+    /// The units that this normalizer returns when it reads the word a second time.
     Replay(Normalizer<'a>),
 }
 
 impl<'a> Pieces<'a> {
-    /// `text` is at most `u32::MAX` bytes long.
+    /// Creates the iterator over a text of at most `u32::MAX` bytes.
     pub(super) fn new(vocabulary: Vocabulary<'a>, text: &'a str) -> Self {
         Self { vocabulary, normalizer: Normalizer::new(text), word: Word::new(), origin: Origin::Bytes(0) }
     }
 
-    /// The next token, when all pieces of the last word were returned.
+    /// Returns the next token after all pieces of the last word were returned.
     fn next_word(&mut self) -> Option<Token> {
         loop {
             let Some(position) = self.normalizer.idle_at() else {
@@ -84,7 +85,8 @@ impl<'a> Pieces<'a> {
         }
     }
 
-    /// The first token of what begins with a unit that was just read.
+    /// Returns the first token of the word or single character that begins with `unit`, which was
+    /// just read. A space has no token.
     fn unit(&mut self, unit: Unit) -> Option<Token> {
         match unit.class {
             Class::Space => None,
@@ -99,7 +101,8 @@ impl<'a> Pieces<'a> {
         }
     }
 
-    /// The first token of the word whose first character is a letter or digit of ASCII at `position`.
+    /// Returns the first token of the word whose first character is a letter or digit of ASCII at
+    /// `position`.
     fn ascii_word(&mut self, position: usize) -> Token {
         let rest = self.normalizer.text().as_bytes().get(position..).unwrap_or_default();
         self.word.clear();
@@ -107,8 +110,8 @@ impl<'a> Pieces<'a> {
         let after = position + length;
         // Positions in a text are at most u32::MAX.
         let (start, end) = (position as u32, after as u32);
-        // A letter's neighbour that is not ASCII may be a mark or a letter, and what is removed joins its
-        // neighbours.
+        // A neighbour that is not ASCII may be a mark or a letter, and a removed character joins
+        // its neighbours.
         let joined = rest.get(length).is_some_and(|&byte| ascii::may_join(byte));
         if !joined {
             self.normalizer.go_to(after);
@@ -124,7 +127,8 @@ impl<'a> Pieces<'a> {
         self.finish_word(origin, start, end)
     }
 
-    /// Adds to the word until it ends, and returns where; `end` is where the last character so far ended.
+    /// Adds units to the word until it ends, and returns its end. `end` is the end of the last
+    /// character so far.
     fn read_units(&mut self, mut end: u32) -> u32 {
         while let Some(unit) = self.normalizer.next() {
             match unit.class {
@@ -172,7 +176,8 @@ impl<'a> Pieces<'a> {
         Some(Token { id, start, end })
     }
 
-    /// The token of a character that is a word of its own, or of the special token that it begins.
+    /// Returns the token of a character that is a word of its own, or of the special token that
+    /// begins with it.
     fn single(&mut self, unit: Unit) -> Token {
         let Unit { c, start, end, .. } = unit;
         if c == '[' {
@@ -189,7 +194,7 @@ impl<'a> Pieces<'a> {
         Token { id: found.unwrap_or(self.vocabulary.special().unk), start, end }
     }
 
-    /// Id and length of the special token that a text begins with.
+    /// Returns id and length of the special token with which a text begins.
     fn special_token(&self, text: &[u8]) -> Option<(u16, usize)> {
         let special = self.vocabulary.special();
         let ids = [special.pad, special.unk, special.cls, special.sep, special.mask];

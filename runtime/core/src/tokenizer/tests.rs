@@ -1,11 +1,12 @@
-//! Tests that need nothing but this crate; those against `tokenizers` are in the package `electra-tests`.
+//! Tests that need only this crate. Tests against `tokenizers` are in the package `electra-tests`.
 
 use super::vocabulary::{EMPTY_SLOT, SPECIAL_TOKENS};
 use super::{Encoding, Tokenizer, Vocabulary, VocabularyError, hash};
 #[cfg(target_pointer_width = "64")]
 use super::{TextTooLong, check_length};
 
-/// A section written from the description of the format, for fewer than 256 tokens and in 64 slots.
+/// A section written after the description of the format, for fewer than 256 tokens and with 64
+/// slots.
 struct Section {
     words: Vec<u32>,
     length: usize,
@@ -64,12 +65,12 @@ fn words_split_into_longest_pieces() {
 
 #[test]
 fn kept_marks_are_sorted_and_take_the_places_of_others() {
-    // U+302E has class 224 and is kept, U+0301 has class 230 and is stripped: sorted, the kept one comes
-    // first.
+    // U+302E has class 224 and is kept; U+0301 has class 230 and is stripped. After sorting, the
+    // kept mark comes first.
     assert_eq!(tokens(&["a", "##\u{302e}"], "a\u{301}\0\u{302e}"), [(5, 0, 1), (6, 1, 3)]);
     // Classes 216 (U+1D165), 9 (U+1BAA) and 7 (U+11446), in the wrong order.
     assert_eq!(tokens(&["a\u{11446}\u{1baa}\u{1d165}"], "a\u{1d165}\u{1baa}\u{11446}"), [(5, 0, 12)]);
-    // U+1D15F brings its own mark of class 216, which a mark of class 9 overtakes.
+    // U+1D15F contains a mark of class 216. A mark of class 9 is sorted before it.
     assert_eq!(
         tokens(&["\u{1d158}", "##\u{1baa}", "##\u{1d165}"], "\u{1d15f}\u{1baa}"),
         [(5, 0, 4), (6, 4, 7), (7, 4, 7)]
@@ -140,7 +141,8 @@ fn wrong_sections_are_refused_by_name() {
     assert_eq!(changed(18, 0), VocabularyError::SlotBits { found: 0 });
     assert_eq!(changed(22, 0), VocabularyError::Probes { found: 0 });
     assert_eq!(changed(22, 257), VocabularyError::Probes { found: 257 });
-    // The starts follow the only block's: token 5 starts at 26 and has two bytes.
+    // The starts follow the entry of the only block. Token 5 starts at byte 26 of the text and has
+    // two bytes.
     assert_eq!(changed(24, 1), VocabularyError::Start { token: 0, found: 1, before: 0 });
     assert_eq!(changed(28 + 12, 27), VocabularyError::Start { token: 6, found: 27, before: 26 });
     assert_eq!(changed(28 + 12, 25), VocabularyError::Start { token: 6, found: 25, before: 26 });

@@ -5,11 +5,13 @@ use super::tables::{
     MIDDLE, REPLACED, REPLACEMENTS, SINGLE, TOP, WORD,
 };
 
-/// First code points of the blocks of compatibility ideographs, and the first one's length.
+/// First code points of the two blocks of compatibility ideographs.
 const COMPATIBILITY_BLOCKS: [u32; 2] = [0xF900, 0x2_F800];
+/// Code points in the first of these blocks.
 const FIRST_BLOCK_LENGTH: u32 = 0x200;
 
-/// What normalisation makes of a character: one of the constants of `tables`, or [`REPLACED`] and up.
+/// Returns the code of a character in normalisation: one of the constants of `tables`, or
+/// [`REPLACED`] and up.
 pub(super) fn code(c: char) -> u8 {
     let point = c as usize;
     match TOP.get(point >> 8) {
@@ -24,12 +26,12 @@ pub(super) fn code(c: char) -> u8 {
     }
 }
 
-/// Whether a character that stays as it is is a word of its own.
+/// Returns whether a character that normalisation does not change is a word of its own.
 pub(super) fn is_single(c: char) -> bool {
     code(c) == SINGLE
 }
 
-/// The character that takes the place of one whose code is [`REPLACED`] or above.
+/// Returns the character that replaces one whose code is [`REPLACED`] or above.
 pub(super) fn replacement(c: char, code: u8) -> char {
     let index = usize::from(code.wrapping_sub(REPLACED));
     let value = REPLACEMENTS.get(index).copied().unwrap_or(0);
@@ -37,7 +39,7 @@ pub(super) fn replacement(c: char, code: u8) -> char {
     char::from_u32(point).unwrap_or(c)
 }
 
-/// The ideograph that takes the place of a compatibility ideograph.
+/// Returns the ideograph that replaces a compatibility ideograph.
 pub(super) fn unified(c: char) -> char {
     let point = u32::from(c);
     let [first, second] = COMPATIBILITY_BLOCKS;
@@ -52,7 +54,7 @@ pub(super) fn unified(c: char) -> char {
     char::from_u32(plane | u32::from(low)).unwrap_or(c)
 }
 
-/// The two characters that take the place of one.
+/// Returns the two characters that replace one.
 pub(super) fn expansion(c: char) -> [char; 2] {
     let found = EXPANSIONS.binary_search_by_key(&c.into(), |entry| entry.0);
     let parts = found.ok().and_then(|index| EXPANSIONS.get(index)).map(|entry| entry.1.map(char::from_u32));
@@ -62,7 +64,7 @@ pub(super) fn expansion(c: char) -> [char; 2] {
     }
 }
 
-/// The starter and the kept marks that take the place of a character.
+/// Returns the starter and the kept marks that replace a character.
 pub(super) fn marked(c: char) -> (char, [Option<char>; 2]) {
     let found = MARKED_STARTERS.binary_search_by_key(&c.into(), |entry| entry.0);
     match found.ok().and_then(|index| MARKED_STARTERS.get(index)) {
@@ -74,7 +76,8 @@ pub(super) fn marked(c: char) -> (char, [Option<char>; 2]) {
     }
 }
 
-/// Canonical combining class of a mark (Unicode Standard Annex #44); 0 of anything else.
+/// Returns the canonical combining class of a mark (Unicode Standard Annex #44), or 0 for any other
+/// character.
 pub(super) fn mark_class(c: char) -> u8 {
     let point = u32::from(c);
     let after = MARK_CLASSES.partition_point(|&entry| entry >> 15 <= point);
@@ -86,7 +89,8 @@ pub(super) fn mark_class(c: char) -> u8 {
     if point - first <= more { entry as u8 } else { 0 }
 }
 
-/// The conjoining letters of a Hangul syllable (The Unicode Standard, section 3.12); the last may be missing.
+/// Returns the conjoining letters of a Hangul syllable (The Unicode Standard, section 3.12). The
+/// last may be missing.
 pub(super) fn jamo(syllable: char) -> [Option<char>; 3] {
     const SYLLABLES: u32 = 0xAC00;
     const LEADING: u32 = 0x1100;

@@ -2,30 +2,31 @@
 //!
 //! # Format
 //!
-//! All numbers are little-endian, the section starts on a multiple of 4 bytes, and its parts follow each
-//! other without gaps. With `n` tokens, `b = n / 256 + 1` blocks of starts and `2^k` slots:
+//! All numbers are little-endian. The section starts on a multiple of 4 bytes, and its parts follow
+//! each other without gaps. There are `n` tokens, `b = n / 256 + 1` blocks of starts and `2^k`
+//! slots:
 //!
-//! | offset | type | what |
+//! | offset | type | content |
 //! |---|---|---|
 //! | 0 | u32 | `n`, 1 to 65,535 |
 //! | 4 | u32 | `t`, length of the text in bytes |
 //! | 8 | u16 × 5 | ids of `[PAD]`, `[UNK]`, `[CLS]`, `[SEP]`, `[MASK]` |
 //! | 18 | u16 | `k`, 1 to 17 |
-//! | 20 | u16 | most characters that a token has, a prefix `##` not counted |
-//! | 22 | u16 | most slots that a search looks at, 1 to 256 |
-//! | 24 | u32 × `b` | where in the text token `256 i` starts; where `256 i = n`, the length of the text |
-//! | 24 + 4b | u16 × (`n` + 1) | start of each token less its block's entry above, then the end of the text likewise |
+//! | 20 | u16 | characters of the longest token, a prefix `##` not counted |
+//! | 22 | u16 | most slots that a search may look at, 1 to 256 |
+//! | 24 | u32 × `b` | start of token `256 i` in the text, or its length if `256 i = n` |
+//! | 24 + 4b | u16 × (`n` + 1) | starts of the tokens and end of the text, less the block's entry |
 //! | 24 + 4b + 2(`n` + 1) | u16 × `2^k` | hash table: an id, or 0xFFFF in an empty slot |
-//! | 24 + 4b + 2(`n` + 1) + 2^(k + 1) | u8 × `t` | tokens in the order of their ids, UTF-8, nothing between them |
+//! | 24 + 4b + 2(`n` + 1) + 2^(k + 1) | u8 × `t` | tokens by id, UTF-8, unseparated |
 //!
 //! A token is at most 255 bytes long, so starts within a block of 256 tokens fit a u16.
 //!
-//! The hash of a token without its prefix `##` is the polynomial `c₁ Kᵐ⁻¹ + c₂ Kᵐ⁻² + … + cₘ` over its `m`
-//! code points, modulo 2³², with `K = 0x2C1B3C6D`. Its first slot is the upper `k` bits of the product,
-//! modulo 2³², of the hash (for a token with the prefix: the hash xor 0x85EBCA6B) and 0x9E3779B1. Where that
-//! slot is taken, the next one is tried, and after the last slot the first. A polynomial lets the hash of any
-//! part of a word follow from the hashes of its beginnings. Of equal tokens the table holds the one with the
-//! highest id.
+//! The hash of a token without its prefix `##` is the polynomial `c₁ Kᵐ⁻¹ + c₂ Kᵐ⁻² + … + cₘ` over
+//! its `m` code points, modulo 2³², with `K = 0x2C1B3C6D`. Its first slot is the upper `k` bits of
+//! the product, modulo 2³², of the hash (for a token with the prefix: the hash xor 0x85EBCA6B) and
+//! 0x9E3779B1. If that slot is taken, the next one is tried, and after the last slot the first.
+//! With a polynomial, the hash of any part of a word follows from the hashes of the word's
+//! beginnings. Of equal tokens, the table holds the one with the highest id.
 
 use core::{error, fmt, str};
 
@@ -34,21 +35,21 @@ use super::hash;
 #[cfg(target_endian = "big")]
 compile_error!("the vocabulary section is little-endian and used in place");
 
-/// Most tokens in a vocabulary: ids are u16, and 0xFFFF marks an empty slot.
+/// Maximum number of tokens in a vocabulary: ids are u16, and 0xFFFF marks an empty slot.
 pub const MAX_TOKENS: usize = 65_535;
-/// Most bytes in a token.
+/// Maximum number of bytes in a token.
 pub const MAX_TOKEN_BYTES: usize = 255;
-/// Most slots, as a power of two.
+/// Maximum number of slots, as a power of two.
 pub const MAX_SLOT_BITS: u32 = 17;
-/// Most slots that a search for one token may look at.
+/// Maximum number of slots that a search for one token may look at.
 pub const MAX_PROBES: u16 = 256;
-/// What an empty slot holds.
+/// Value of an empty slot.
 pub const EMPTY_SLOT: u16 = u16::MAX;
-/// Bytes before the starts.
+/// Bytes of the header.
 pub const HEADER_BYTES: usize = 24;
-/// Tokens whose starts are relative to one entry.
+/// Tokens per block. The starts in a block are relative to the block's entry.
 pub const BLOCK_TOKENS: usize = 256;
-/// What marks a token that continues a word.
+/// Prefix of a token that continues a word.
 pub const CONTINUATION_PREFIX: &str = "##";
 /// The special tokens, in the order of their ids in the header.
 pub const SPECIAL_TOKENS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
@@ -56,7 +57,7 @@ pub const SPECIAL_TOKENS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MAS
 /// Ids of the special tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpecialIds {
-    /// Fills a batch's shorter sequences.
+    /// Fills the shorter sequences of a batch.
     pub pad: u16,
     /// Stands for a word that the vocabulary cannot spell.
     pub unk: u16,
@@ -82,18 +83,19 @@ pub struct Vocabulary<'m> {
 }
 
 impl<'m> Vocabulary<'m> {
-    /// Checks a section once and for all: afterwards no lookup can fail on its contents.
+    /// Checks a section once. Afterwards no lookup can fail on its contents.
     ///
-    /// That each token lies in the slot its hash asks for is not checked: where it does not, it is not found.
+    /// It does not check that each token lies in the slot that its hash requires. A token in
+    /// another slot is not found.
     ///
     /// # Errors
     ///
-    /// Where the bytes are not a vocabulary section or do not start on a multiple of 4 bytes.
+    /// When the bytes are not a vocabulary section or do not start on a multiple of 4 bytes.
     pub fn from_bytes(section: &'m [u8]) -> Result<Self, VocabularyError> {
         let Some((header, body)) = section.split_at_checked(HEADER_BYTES) else {
             return Err(VocabularyError::Length { found: section.len(), expected: HEADER_BYTES as u64 });
         };
-        // The header has HEADER_BYTES bytes, and the offsets read here end there.
+        // The header has HEADER_BYTES bytes, and the numbers read here lie within it.
         let u16_at = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
         let u32_at = |at: usize| u32::from(u16_at(at)) | u32::from(u16_at(at + 2)) << 16;
 
@@ -118,7 +120,7 @@ impl<'m> Vocabulary<'m> {
         if section.len() as u64 != expected {
             return Err(VocabularyError::Length { found: section.len(), expected });
         }
-        // The parts add up to the length just compared.
+        // The parts add up to the length that was just compared.
         let (blocks, body) = body.split_at(block_bytes);
         let (starts, body) = body.split_at(start_bytes);
         let (slots, text) = body.split_at(slot_bytes);
@@ -145,25 +147,25 @@ impl<'m> Vocabulary<'m> {
         Ok(vocabulary)
     }
 
-    /// Number of tokens.
+    /// Returns the number of tokens.
     #[must_use]
     pub fn len(&self) -> usize {
         self.starts.len() - 1
     }
 
-    /// Whether there are no tokens, which a valid section rules out.
+    /// Returns whether there are no tokens, which a valid section rules out.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Ids of the special tokens.
+    /// Returns the ids of the special tokens.
     #[must_use]
     pub fn special(&self) -> SpecialIds {
         self.special
     }
 
-    /// Text of a token, with its prefix `##` where it has one.
+    /// Returns the text of a token, with its prefix `##` if it has one.
     #[must_use]
     pub fn token(&self, id: u16) -> Option<&'m str> {
         let id = usize::from(id);
@@ -173,7 +175,8 @@ impl<'m> Vocabulary<'m> {
         self.text.get(self.start(id)?..self.start(id + 1)?)
     }
 
-    /// Id of a token, given with its prefix `##` where it has one; of equal tokens the highest id.
+    /// Returns the id of a token, given with its prefix `##` if it has one. Of equal tokens it
+    /// returns the highest id.
     #[must_use]
     pub fn id(&self, token: &str) -> Option<u16> {
         match token.strip_prefix(CONTINUATION_PREFIX) {
@@ -182,12 +185,13 @@ impl<'m> Vocabulary<'m> {
         }
     }
 
-    /// Most characters that a token has, its prefix not counted.
+    /// Returns the number of characters of the longest token, its prefix not counted.
     pub(super) fn longest(&self) -> usize {
         self.longest
     }
 
-    /// Id of the token that is `text`, behind the prefix where it is a `continuation`.
+    /// Returns the id of the token that is `text`, after the prefix if it is a `continuation`.
+    /// `hash` is that of `text`.
     #[inline]
     pub(super) fn find(&self, hash: u32, continuation: bool, text: &[u8]) -> Option<u16> {
         let mut slot = hash::first_slot(hash, continuation, self.slot_bits);
@@ -236,7 +240,7 @@ impl<'m> Vocabulary<'m> {
             for (within, &start) in starts.iter().enumerate() {
                 let token = index * BLOCK_TOKENS + within;
                 let found = u64::from(block) + u64::from(start);
-                // A sum past the text is refused, so this one fits a usize.
+                // A sum beyond the text is refused below, so any other sum fits a usize.
                 let at = found as usize;
                 let in_text = found <= self.text.len() as u64 && self.text.is_char_boundary(at);
                 let ordered =
@@ -272,58 +276,59 @@ impl<'m> Vocabulary<'m> {
     }
 }
 
-/// Why bytes are not a vocabulary section.
+/// Errors of a vocabulary section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VocabularyError {
     /// The section does not start on a multiple of 4 bytes.
     Misaligned,
-    /// The section's length is not what its header asks for.
+    /// The section does not have the length that its header gives.
     Length {
         /// Bytes given.
         found: usize,
-        /// Bytes that the header, or at least those that the header itself takes.
+        /// Bytes that the header gives, or the header's own length where the section is shorter
+        /// than that.
         expected: u64,
     },
-    /// Number of tokens out of range.
+    /// The number of tokens is out of range.
     TokenCount {
-        /// What the header says.
+        /// The value in the header.
         found: u32,
     },
-    /// Number of slots out of range.
+    /// The number of slots is out of range.
     SlotBits {
-        /// What the header says.
+        /// The value in the header.
         found: u32,
     },
-    /// Length of searches out of range.
+    /// The maximum length of a search is out of range.
     Probes {
-        /// What the header says.
+        /// The value in the header.
         found: u16,
     },
     /// The text is not UTF-8.
     Text {
-        /// Bytes of the text before the first that is wrong.
+        /// Offset in the text of the first wrong byte.
         at: usize,
     },
-    /// A token does not start where one can.
+    /// A token does not start at a possible place in the text.
     Start {
-        /// Its id, or the number of tokens for the end of the text.
+        /// Id of the token, or the number of tokens for the end of the text.
         token: usize,
-        /// Where in the text it starts.
+        /// Its start in the text, in bytes.
         found: u64,
-        /// Where the token before it starts.
+        /// Start of the token before it, in bytes.
         before: usize,
     },
-    /// A slot holds an id that no token has.
+    /// A slot holds an id that belongs to no token.
     Slot {
         /// Index of the slot.
         slot: usize,
         /// Number of tokens.
         tokens: usize,
     },
-    /// A special token's id names another token.
+    /// The id of a special token belongs to another token.
     Special {
-        /// What the header says.
+        /// The value in the header.
         id: u16,
         /// The special token.
         expected: &'static str,

@@ -1,13 +1,13 @@
-//! One normalised word and its split into pieces.
+//! One normalised word and its division into pieces.
 
 use super::ascii::{self, ASCII};
 use super::hash;
 use super::vocabulary::Vocabulary;
 
-/// Most characters that a word may have: longer ones are unknown.
+/// Maximum number of characters of a word. Longer words are unknown.
 pub(super) const MAX_CHARS: usize = hash::MAX_CHARS;
 
-/// A word of up to [`MAX_CHARS`] characters, or the fact that there were more.
+/// A word of up to [`MAX_CHARS`] characters, or the information that it has more.
 #[derive(Clone, Debug)]
 pub(super) struct Word {
     /// UTF-8 of the first [`MAX_CHARS`] characters.
@@ -15,8 +15,9 @@ pub(super) struct Word {
     bytes: usize,
     /// Number of characters, of which at most [`MAX_CHARS`] are in `text`.
     characters: usize,
-    /// Hashes of the beginnings of the text, by their number of characters. While the word is split, its
-    /// pieces take the places of the hashes that are needed no more: id << 8 | number of characters.
+    /// Hashes of the beginnings of the text, indexed by their number of characters. While the word
+    /// is split, its pieces overwrite the hashes that are no longer needed, as id << 8 | number of
+    /// characters.
     hashes: [u32; MAX_CHARS + 1],
     pieces: usize,
     returned: usize,
@@ -39,13 +40,13 @@ impl Word {
         self.hashes[0] = 0;
     }
 
-    /// Number of characters.
+    /// Returns the number of characters.
     pub(super) fn len(&self) -> usize {
         self.characters
     }
 
-    /// Begins a cleared word with the letters and digits of ASCII that `text` begins with, in lower case, and
-    /// returns how many there are.
+    /// Begins a cleared word with the letters and digits of ASCII at the beginning of `text`, in
+    /// lower case, and returns their number.
     #[inline]
     pub(super) fn push_ascii(&mut self, text: &[u8]) -> usize {
         let mut hash = 0;
@@ -81,14 +82,15 @@ impl Word {
         }
     }
 
-    /// Id of the token that is the whole word.
+    /// Returns the id of the token that is the whole word.
     #[inline]
     pub(super) fn whole(&self, vocabulary: &Vocabulary<'_>) -> Option<u16> {
         let hash = *self.hashes.get(self.characters)?;
         vocabulary.find(hash, false, self.text.get(..self.bytes)?)
     }
 
-    /// Splits the word into the longest tokens, from its beginning on, and returns whether that is possible.
+    /// Splits the word into the longest possible tokens, from its beginning on. Returns whether
+    /// that is possible.
     pub(super) fn split(&mut self, vocabulary: &Vocabulary<'_>) -> bool {
         self.pieces = 0;
         if self.characters > MAX_CHARS {
@@ -100,8 +102,8 @@ impl Word {
                 self.pieces = 0;
                 return false;
             };
-            // Each piece so far has a character at least, so this is no hash from `end` on. Its length fits a
-            // byte.
+            // Each piece so far has at least one character, so this place is before `end` and its
+            // hash is not needed again. The length of a piece fits a byte.
             let Some(place) = self.hashes.get_mut(self.pieces) else { return false };
             *place = u32::from(id) << 8 | (end.character - start.character) as u32;
             self.pieces += 1;
@@ -114,18 +116,18 @@ impl Word {
         self.returned < self.pieces
     }
 
-    /// Id and number of characters of the next piece.
+    /// Returns id and number of characters of the next piece.
     pub(super) fn next_piece(&mut self) -> Option<(u16, usize)> {
         if !self.has_pieces() {
             return None;
         }
         let piece = *self.hashes.get(self.returned)?;
         self.returned += 1;
-        // The parts that `split` put together.
+        // The two parts that `split` combined.
         Some(((piece >> 8) as u16, (piece & 0xFF) as usize))
     }
 
-    /// The longest token at a place in the word, and where it ends.
+    /// Returns the longest token that starts at a place in the word, and its end.
     fn longest_piece(&self, vocabulary: &Vocabulary<'_>, start: Boundary) -> Option<(u16, Boundary)> {
         let before = *self.hashes.get(start.character)?;
         let mut end = Boundary { character: self.characters, byte: self.bytes };

@@ -1,4 +1,4 @@
-//! The blocks called in order.
+//! The direct engine: it calls the blocks in order.
 
 use electra_core::{Capacity, Kernels, RunError, Steps};
 

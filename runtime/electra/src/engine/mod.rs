@@ -1,5 +1,5 @@
-//! Two engines over the same blocks: [`tract`] plans and executes a graph of our operators; [`direct`] calls the
-//! blocks in order. Their logits are equal bit for bit.
+//! Two engines over the same blocks. [`tract`] plans and executes a graph of our operators.
+//! [`direct`] calls the blocks in order. Their logits are equal bit for bit.
 
 mod direct;
 mod team;
@@ -21,13 +21,13 @@ pub use tract::OPERATORS;
 #[cfg(feature = "tract")]
 use tract::Tract;
 
-/// Which engine runs the model.
+/// Kind of engine that runs the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineKind {
     /// A tract plan of our operators (feature `tract`).
     #[cfg(feature = "tract")]
     Tract,
-    /// The blocks called in order.
+    /// The blocks, called in order.
     Direct,
 }
 
@@ -39,7 +39,7 @@ impl EngineKind {
         Self::Direct,
     ];
 
-    /// `tract` or `direct`.
+    /// Returns `tract` or `direct`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -51,33 +51,35 @@ impl EngineKind {
 }
 
 impl Default for EngineKind {
-    /// tract, where it was built in.
+    /// Returns tract where it was built in, otherwise the direct engine.
     fn default() -> Self {
         Self::ALL[0]
     }
 }
 
-/// How an engine is made.
+/// Settings of an engine.
 #[derive(Clone, Debug, Default)]
 pub struct EngineOptions {
-    /// Which engine.
+    /// Kind of engine.
     pub engine: EngineKind,
-    /// Longest sequence in tokens, `[CLS]` and `[SEP]` included; the model's positions unless given.
+    /// Longest sequence in tokens, `[CLS]` and `[SEP]` included; the model's positions by default.
     pub max_tokens: Option<usize>,
-    /// Bytes of the arena; exactly what `max_tokens` needs unless given.
+    /// Bytes of the arena; by default exactly as many as `max_tokens` needs.
     pub arena_bytes: Option<usize>,
-    /// Kernels to use; those of `ELECTRA_KERNELS`, or the fastest of this processor, unless given.
+    /// Kernels to use; by default those that `ELECTRA_KERNELS` names, or else the fastest of this
+    /// processor.
     pub kernels: Option<Kernels>,
-    /// Threads that share each run, the caller's among them; 1 unless given. They are started with the engine and sleep
-    /// when it is idle. The logits do not depend on their number.
+    /// Threads that share each run, the caller's thread included; 1 by default. They are started
+    /// with the engine and sleep when it is idle. The logits do not depend on their number.
     pub threads: Option<usize>,
-    /// Pins those threads, the one that makes the engine too, to a core each.
+    /// Whether each of these threads, the one that makes the engine included, is pinned to a core
+    /// of its own.
     pub pin_threads: bool,
-    /// Most sequences of one [`Engine::run_packed`]; 1 unless given.
+    /// Maximum number of sequences of one [`Engine::run_packed`]; 1 by default.
     pub max_sequences: Option<usize>,
 }
 
-/// A model made ready to run: all its working memory is allocated here, none later.
+/// A model that is ready to run. [`Engine::new`] allocates all of its working memory.
 pub struct Engine {
     file: ModelFile,
     capacity: Capacity,
@@ -94,11 +96,13 @@ enum Runner {
 }
 
 impl Engine {
-    /// Reserves everything that runs of up to `max_tokens` tokens need.
+    /// Allocates everything that runs of up to `max_tokens` tokens need.
     ///
     /// # Errors
-    /// When `max_tokens` exceeds the model's positions, or `arena_bytes` is too small (the error names the bytes
-    /// needed), or the system has no memory, or the threads cannot be started or pinned.
+    /// When `max_tokens` is below 3 or exceeds the model's positions, when `arena_bytes` is too
+    /// small (the error names the bytes needed), when the system has no memory, when the number of
+    /// threads is out of range, when the threads cannot be started or pinned, or when this
+    /// processor has no kernels of the name in `ELECTRA_KERNELS`.
     pub fn new(file: &ModelFile, options: &EngineOptions) -> Result<Self, Error> {
         let config = file.model().config();
         let positions = config.max_position_embeddings;
@@ -129,25 +133,27 @@ impl Engine {
         Ok(Self { file: file.clone(), capacity, arena_bytes: given, kernels, runner, logits })
     }
 
-    /// Runs one sequence of token ids, `[CLS]` and `[SEP]` included. Returns one logit a label, or one a token.
+    /// Runs one sequence of token ids, `[CLS]` and `[SEP]` included. Returns one logit per label,
+    /// or one per token.
     ///
     /// Allocates nothing after the first run.
     ///
     /// # Errors
-    /// When there are no ids, more than [`Engine::max_tokens`], or one beyond the vocabulary, or a
-    /// logit is not finite.
+    /// When there are no ids or more than [`Engine::max_tokens`], when an id is beyond the
+    /// vocabulary, or when a logit is not finite.
     pub fn run(&mut self, ids: &[u16]) -> Result<&[f32], Error> {
         Ok(verdict::finite(self.run_packed(&[ids])?)?)
     }
 
-    /// Runs several sequences at once, which is faster for short ones, and returns the logits of
-    /// each after those of the one before: the same, bit for bit, as of a run of its own. They are
-    /// not checked, since a sequence whose logits are not finite says nothing of the others;
-    /// [`verdict::finite`] does that for each.
+    /// Runs several sequences at once, which is faster for short ones, and returns their logits,
+    /// sequence after sequence. Each sequence gets the same logits, bit for bit, as in a run of its
+    /// own. The logits are not checked, since a sequence whose logits are not finite says nothing
+    /// about the others. [`verdict::finite`] checks those of one sequence.
     ///
     /// # Errors
-    /// As [`Engine::run`], of all sequences together; and when there are none, or more than
-    /// [`EngineOptions::max_sequences`].
+    /// When there are no sequences or more than [`EngineOptions::max_sequences`], when one has no
+    /// ids, when together they have more than [`Engine::max_tokens`], or when an id is beyond the
+    /// vocabulary.
     pub fn run_packed(&mut self, sequences: &[&[u16]]) -> Result<&[f32], Error> {
         let tokens = sequences.iter().map(|ids| ids.len()).sum();
         let len = self.file.model().config().num_logits(tokens, sequences.len()).min(self.logits.len());
@@ -160,11 +166,11 @@ impl Engine {
         Ok(logits)
     }
 
-    /// Runs one sequence and says how long each step took. Outside tract's plan, if this is its engine: what its steps cost,
-    /// not what tract adds.
+    /// Runs one sequence and returns the duration of each step. A tract engine runs the steps
+    /// outside its plan here, so the durations do not include the overhead of tract.
     ///
     /// # Errors
-    /// As [`Engine::run`].
+    /// As [`Engine::run`], except that the logits are not checked.
     pub fn time_steps(&mut self, ids: &[u16]) -> Result<Vec<(Step, Duration)>, Error> {
         let capacity = self.capacity;
         Ok(self.with_steps(|steps, arena| {
@@ -178,8 +184,8 @@ impl Engine {
         })?)
     }
 
-    /// How long the feed-forward GEMMs of a run of so many tokens take, without what stands between
-    /// them and on one thread; and how many multiply-accumulates they are.
+    /// Returns the duration of the feed-forward GEMMs of a run of `tokens` tokens, and the number
+    /// of their multiply-accumulates. They run on one thread, without the operations between them.
     ///
     /// # Errors
     /// When there are more tokens than [`Engine::max_tokens`].
@@ -204,43 +210,45 @@ impl Engine {
         }
     }
 
-    /// The model that this engine runs.
+    /// Returns the model that this engine runs.
     #[must_use]
     pub fn file(&self) -> &ModelFile {
         &self.file
     }
 
-    /// Longest sequence in tokens, and the most tokens of sequences that run together.
+    /// Returns the length of the longest sequence in tokens, which is also the maximum for
+    /// sequences that run together.
     #[must_use]
     pub fn max_tokens(&self) -> usize {
         self.capacity.tokens
     }
 
-    /// Most sequences of one [`Engine::run_packed`].
+    /// Returns the maximum number of sequences of one [`Engine::run_packed`].
     #[must_use]
     pub fn max_sequences(&self) -> usize {
         self.capacity.sequences
     }
 
-    /// Threads that share each run.
+    /// Returns the number of threads that share each run.
     #[must_use]
     pub fn threads(&self) -> usize {
         self.capacity.workers
     }
 
-    /// Bytes of the arena.
+    /// Returns the size of the arena in bytes.
     #[must_use]
     pub fn arena_bytes(&self) -> usize {
         self.arena_bytes
     }
 
-    /// The kernels in use.
+    /// Returns the kernels in use.
     #[must_use]
     pub fn kernels(&self) -> Kernels {
         self.kernels
     }
 
-    /// Names of the operators in the order in which tract executes them; empty for the direct engine.
+    /// Returns the names of the operators in the order in which tract executes them. There are none
+    /// for the direct engine.
     #[must_use]
     pub fn operators(&self) -> Vec<String> {
         match &self.runner {
@@ -251,7 +259,7 @@ impl Engine {
     }
 }
 
-/// The kernels that `ELECTRA_KERNELS` names, or the fastest.
+/// Returns the kernels that `ELECTRA_KERNELS` names, or the fastest ones.
 fn chosen_kernels() -> Result<Kernels, Error> {
     match std::env::var("ELECTRA_KERNELS") {
         Ok(name) if !name.is_empty() => {

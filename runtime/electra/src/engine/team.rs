@@ -1,10 +1,11 @@
 //! Threads that share the steps of one run.
 //!
-//! They are started once. Between steps, which follow each other within microseconds, they wait in a loop; when nothing
-//! comes for longer they sleep, so an idle engine costs no processor time. Handing out a step allocates nothing.
+//! They are started once. Between steps, which follow each other within microseconds, they wait in
+//! a loop. After a longer wait they sleep, so an idle engine costs no processor time. Handing out a
+//! step allocates nothing.
 //!
-//! The parts of a step are there for whoever comes: where another program has the processor that a thread needs, the
-//! caller does that thread's part too instead of waiting for it.
+//! Any thread may take any part of a step. If another program occupies the processor that a thread
+//! needs, the caller does that thread's part instead of waiting for it.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -16,8 +17,9 @@ use electra_core::{MAX_WORKERS, Team};
 
 use crate::error::Error;
 
-/// Rounds of waiting in a loop before a thread gives its processor away, and before it sleeps.
+/// Rounds of waiting in a loop before a thread yields its processor.
 const ROUNDS_BEFORE_YIELD: u32 = 2_000;
+/// Rounds of waiting before a thread sleeps.
 const ROUNDS_BEFORE_SLEEP: u32 = 10_000;
 
 /// The calling thread and the threads of the pool.
@@ -29,20 +31,20 @@ pub(super) struct Threads {
 type Task<'a> = dyn Fn(usize) + Sync + 'a;
 
 struct Shared {
-    /// Counts the tasks handed out; threads wait for it to change.
+    /// Number of tasks handed out; threads wait for it to change.
     round: AtomicUsize,
     job: Mutex<Job>,
-    /// Parts of the job that nobody has finished.
+    /// Parts of the job that are not finished.
     unfinished: AtomicUsize,
     stop: AtomicBool,
     turn: Mutex<()>,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
-    /// Whether a thread sleeps that was not called yet.
+    /// Whether a thread sleeps that has not been woken yet.
     sleeping: Mutex<bool>,
     woken: Condvar,
 }
 
-/// The task at hand and the parts of it that nobody has taken, a bit each.
+/// The task at hand, and one bit for each of its parts that no thread has taken.
 struct Job {
     task: Option<&'static Task<'static>>,
     parts: u32,
@@ -51,8 +53,8 @@ struct Job {
 const _: () = assert!(MAX_WORKERS <= u32::BITS as usize);
 
 impl Threads {
-    /// Starts `count - 1` threads, so that with the caller's there are `count`; each on a core of its own, the caller's
-    /// too, if `pinned`.
+    /// Starts `count - 1` threads, which make `count` with the caller's thread. If `pinned`, each
+    /// of these threads runs on a core of its own, the caller's included.
     pub(super) fn new(count: usize, pinned: bool) -> Result<Self, Error> {
         if count == 0 || count > MAX_WORKERS {
             return Err(Error::Threads { found: count, most: MAX_WORKERS });
@@ -90,11 +92,12 @@ impl Threads {
     /// Calls `task` with each number below `parts`.
     fn run(&self, parts: usize, task: &Task<'_>) {
         let shared = &*self.shared;
-        // One job at a time, whoever calls.
+        // Only one job runs at a time, whichever thread calls.
         let _turn = lock(&shared.turn);
-        // SAFETY: the lifetime only seems to grow. A thread uses the reference between taking a part and counting it out
-        // of `unfinished`; this function returns when no part is left to take and none is unfinished, and does not unwind
-        // before, since panics of the task are caught.
+        // SAFETY: the lifetime only seems to grow. A thread uses the reference only between taking
+        // a part and subtracting it from `unfinished`. This function returns when no part is left
+        // to take and none is unfinished. It does not unwind before that, since panics of the task
+        // are caught.
         #[allow(unsafe_code)]
         let task = unsafe { std::mem::transmute::<&Task<'_>, &'static Task<'static>>(task) };
         shared.unfinished.store(parts, Ordering::Relaxed);
@@ -113,7 +116,7 @@ impl Threads {
 }
 
 impl Shared {
-    /// What each thread does for as long as there is an engine.
+    /// Runs the loop of one thread for as long as the engine exists.
     fn work(&self, index: usize) {
         let mut seen = 0;
         loop {
@@ -133,12 +136,12 @@ impl Shared {
         }
     }
 
-    /// Does parts of the job at hand, the `preferred` first, until none is left to take.
+    /// Does parts of the job at hand, `preferred` first, until none is left to take.
     fn take_parts(&self, preferred: usize) {
         loop {
-            // Not in the head of a `while let`, which would keep the lock for the time of the work.
+            // A `while let` would hold the lock during the work.
             let Some((task, part)) = lock(&self.job).take(preferred) else { return };
-            // A panic is the caller's: it goes on there, once everybody has finished.
+            // A panic is passed on to the caller, after all parts are finished.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| task(part))) {
                 *lock(&self.panic) = Some(panic);
             }
@@ -148,14 +151,15 @@ impl Shared {
 
     fn sleep(&self, seen: usize) {
         let mut sleeping = lock(&self.sleeping);
-        // `round` changes before `sleeping` is looked at: either the change is seen here, or this thread there.
+        // `round` changes before `wake` reads `sleeping`. So either this thread sees the change, or
+        // `wake` sees that this thread sleeps.
         while self.round.load(Ordering::Acquire) == seen {
             *sleeping = true;
             sleeping = self.woken.wait(sleeping).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Wakes those who sleep, once: it takes them longer to come than a step may last.
+    /// Wakes the sleeping threads, only once per sleep: waking can take longer than a step.
     fn wake(&self) {
         if std::mem::take(&mut *lock(&self.sleeping)) {
             self.woken.notify_all();
@@ -176,7 +180,7 @@ impl Job {
     }
 }
 
-/// One round of waiting; returns how many there have been.
+/// Waits for one round and returns the number of rounds so far.
 fn wait(waited: u32) -> u32 {
     if waited < ROUNDS_BEFORE_YIELD {
         std::hint::spin_loop();
@@ -196,7 +200,7 @@ impl Drop for Threads {
         self.shared.round.fetch_add(1, Ordering::Release);
         self.shared.wake();
         for thread in self.threads.drain(..) {
-            // A thread ends by returning; its panics were handed to the caller.
+            // A thread ends by returning; its panics were passed to the caller.
             let _ = thread.join();
         }
     }
@@ -233,7 +237,7 @@ mod tests {
         Threads::new(count, false).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Miri, which sees races and dangling references, is slow.
+    /// Fewer rounds for Miri, which finds races and dangling references but is slow.
     const ROUNDS: usize = if cfg!(miri) { 8 } else { 3000 };
 
     #[test]

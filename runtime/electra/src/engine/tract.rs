@@ -1,10 +1,12 @@
 //! A tract `TypedModel` of our operators, planned and executed by tract.
 //!
-//! The values on the graph's edges are tensors whose storage lies in the arena, as tensors of tract's GPU
-//! backends lie on a device: tract sees their type and shape and moves handles; only our operators touch the
-//! bytes. Handles are made once, so a run allocates nothing, and weights are read in place from the model file.
+//! The values on the graph's edges are tensors whose storage lies in the arena, like tensors of
+//! tract's GPU backends on a device. tract sees their type and shape and moves handles; only our
+//! operators touch the bytes. The handles are made once, so a run allocates nothing. The weights
+//! are read in place from the model file.
 //!
-//! Everything that depends on tract's API, which changes inside patch releases, is in this module.
+//! Everything that depends on tract's API is in this module, since that API changes even inside
+//! patch releases.
 
 use std::fmt;
 use std::hash::Hasher;
@@ -18,7 +20,8 @@ use crate::arena::Arena;
 use crate::error::Error;
 use crate::model_file::ModelFile;
 
-/// Names of the operators that a plan of ours may contain; `Source` is tract's own for the plan's input.
+/// Names of the operators that our plans may contain. `Source` is tract's own, for the plan's
+/// input.
 pub const OPERATORS: [&str; 5] =
     ["Source", "ElectraEmbedding", "ElectraSelfAttention", "ElectraFeedForward", "ElectraHead"];
 
@@ -28,7 +31,7 @@ pub(super) struct Tract {
     ids: Arc<Tensor>,
 }
 
-/// What the operators of one plan work on.
+/// Data that the operators of one plan share.
 struct Shared {
     file: ModelFile,
     kernels: Kernels,
@@ -138,13 +141,13 @@ fn build_model(shared: &Arc<Shared>, capacity: Capacity) -> TractResult<TypedMod
     Ok(model)
 }
 
-/// A tensor whose bytes lie in the arena.
+/// Returns a tensor whose bytes lie in the arena.
 fn handle(datum_type: DatumType, shape: &[usize]) -> Arc<Tensor> {
     let bytes = shape.iter().product::<usize>() * datum_type.size_of();
     Arc::new(Tensor::from_storage(datum_type, shape, InArena { bytes }))
 }
 
-/// Storage of a tensor that lies in the arena, out of tract's sight.
+/// Storage of a tensor in the arena, to which tract has no access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct InArena {
     bytes: usize,

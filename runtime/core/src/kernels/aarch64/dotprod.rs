@@ -1,8 +1,9 @@
-//! SDOT (Cortex-A55, Cortex-A76, Neoverse N1 and later): sixteen products an instruction, added by column.
+//! SDOT (Cortex-A55, Cortex-A76, Neoverse N1 and later): sixteen products per instruction, added by
+//! column.
 //!
-//! Its intrinsics are not stable, so the instruction is written as assembly. The assembly keeps its order: loads
-//! stand where their registers become free, at least four instructions before what needs them, so that a core
-//! that executes in order does not wait either.
+//! Its intrinsics are not stable, so the instruction is written as assembly. The assembly keeps its
+//! order. Each load stands where its register becomes free, at least four instructions before the
+//! loaded value is needed, so a core that executes in order does not wait either.
 
 use core::arch::aarch64::*;
 use core::arch::asm;
@@ -26,8 +27,8 @@ pub(super) fn detect() -> Option<&'static dyn KernelSet> {
 kernel_set!(Lanes128<DotProd>, "neon-dotprod", "neon,dotprod");
 
 impl Multiply for DotProd {
-    // Sums take 20 registers and activations 5, which leaves the weights at hand and the next ones 4; a sixth row
-    // would leave 2.
+    // Sums take 20 registers and activations 5. The weights at hand and the next ones need 4 of the
+    // other 7; a sixth row would leave only 2.
     const TILE_ROWS: usize = 5;
 
     #[inline(always)]
@@ -44,10 +45,10 @@ impl Multiply for DotProd {
     }
 }
 
-/// [`Multiply::tile`] with SDOT.
+/// Computes [`Multiply::tile`] with SDOT.
 ///
 /// # Safety
-/// As of [`Multiply::tile`]; and the processor has FEAT_DotProd.
+/// As for [`Multiply::tile`]; and the processor has FEAT_DotProd.
 #[inline(always)]
 pub(super) unsafe fn tile<const R: usize>(
     a: *const i8,
@@ -56,9 +57,10 @@ pub(super) unsafe fn tile<const R: usize>(
     groups: usize,
     acc: &mut [I; R],
 ) {
-    // The compiler keeps a local copy in registers, but not what a reference points to.
+    // The compiler keeps a local copy in registers, but not values behind a reference.
     let mut sums = *acc;
-    // SAFETY: the caller's promise: `groups` groups exist in every row and in the block, and each is read once.
+    // SAFETY: the caller's promise: `groups` groups exist in every row and in the block, and each
+    // is read once.
     unsafe {
         let mut rows: [*const i8; R] = from_fn(|r| a.add(r * a_stride));
         let fours = groups / 4;
@@ -86,16 +88,18 @@ pub(super) unsafe fn tile<const R: usize>(
     *acc = sums;
 }
 
-/// What is multiplied next: sixteen bytes of each row, and eight columns of a group.
+/// The next operands: sixteen bytes of each row, and eight columns of a group.
 struct Operands<const R: usize> {
     activations: [int8x16_t; R],
     weights: [int8x16_t; 2],
 }
 
-/// Multiplies the four groups that begin at `operands`; loads what follows them if there is `MORE`.
+/// Multiplies the four groups that begin at `operands`. With `MORE`, loads the operands that
+/// follow.
 ///
 /// # Safety
-/// With `MORE`, `rows` point to 16 bytes each and `w` to 256 bytes, else `w` to 224; the processor has FEAT_DotProd.
+/// With `MORE`, `rows` point to 16 bytes each and `w` to 256 bytes; otherwise `w` points to 224
+/// bytes. The processor has FEAT_DotProd.
 #[inline(always)]
 unsafe fn four_groups<const R: usize, const MORE: bool>(
     rows: &mut [*const i8; R],

@@ -1,11 +1,12 @@
-//! SMMLA (Cortex-A510, Cortex-A710, Neoverse V1 and later): two rows by two columns by eight of depth.
+//! SMMLA (Cortex-A510, Cortex-A710, Neoverse V1 and later): two rows by two columns by eight of
+//! depth.
 //!
-//! Two groups of four columns, interleaved, are two columns by eight of depth twice over; so eight bytes of two
-//! rows meet sixteen columns in eight instructions. Interleaving costs as many; fewer than four rows, which would not
-//! earn that back, go to SDOT.
+//! Two groups of four columns, interleaved, are two columns by eight of depth, twice. So eight
+//! bytes of two rows meet sixteen columns in eight instructions. Interleaving takes as many
+//! instructions again. Tiles of fewer than four rows would not earn them back, so they use SDOT.
 //!
-//! The intrinsics are not stable, so the instruction is written as assembly, which keeps its order (see
-//! [`super::load`]).
+//! The intrinsics are not stable, so the instruction is written as assembly, which keeps its order
+//! (see [`super::load`]).
 
 use core::arch::aarch64::*;
 use core::arch::asm;
@@ -29,11 +30,11 @@ pub(super) fn detect() -> Option<&'static dyn KernelSet> {
 
 kernel_set!(Lanes128<I8mm>, "neon-i8mm", "neon,dotprod,i8mm");
 
-/// Sums take 24 registers, activations 3, the weights at hand and the next ones 4, which leaves 1.
+/// Sums take 24 registers, activations 3, the weights at hand and the next ones 4. This leaves 1.
 const ROWS: usize = 6;
 const PAIRS: usize = ROWS / 2;
 
-/// The sums of two rows: element `i` is for columns `2 * i` and `2 * i + 1`, first row first.
+/// The sums of two rows. Element `i` belongs to columns `2 * i` and `2 * i + 1`, first row first.
 type PairSums = [int32x4_t; LANES / 2];
 
 impl Multiply for I8mm {
@@ -52,8 +53,9 @@ impl Multiply for I8mm {
             // SAFETY: the token, and the caller's promise.
             return unsafe { dotprod::tile(a, a_stride, w, groups, acc) };
         }
-        // SAFETY: the token, and the caller's promise: `groups` groups exist in every row and in the block, and each
-        // is read once, but for the last row of an odd number, which is read twice.
+        // SAFETY: the token, and the caller's promise: `groups` groups exist in every row and in
+        // the block. Each is read once, except in the last of an odd number of rows, where it is
+        // read twice.
         unsafe {
             // Elements beyond the pairs of R are never touched, so they occupy no registers.
             let mut sums: [PairSums; PAIRS] = from_fn(|pair| join(acc[first(R, pair)], acc[second(R, pair)]));
@@ -86,7 +88,8 @@ impl Multiply for I8mm {
     }
 }
 
-/// The rows of a pair; an odd last row is paired with itself.
+/// Returns the first row of a pair; [`second`] returns the other. An odd last row is paired with
+/// itself.
 const fn first(rows: usize, pair: usize) -> usize {
     if 2 * pair < rows { 2 * pair } else { rows - 1 }
 }
@@ -94,7 +97,7 @@ const fn second(rows: usize, pair: usize) -> usize {
     if 2 * pair + 1 < rows { 2 * pair + 1 } else { rows - 1 }
 }
 
-/// Sums of two rows as those of a pair.
+/// Combines the sums of two rows into those of a pair.
 #[inline(always)]
 fn join(first: I, second: I) -> PairSums {
     from_fn(|i| {
@@ -110,7 +113,7 @@ fn join(first: I, second: I) -> PairSums {
     })
 }
 
-/// Sums of a pair as those of two rows.
+/// Separates the sums of a pair into those of two rows.
 #[inline(always)]
 fn separate(sums: &PairSums) -> [I; 2] {
     // SAFETY: this module exists only where the compilation target has Advanced SIMD.
@@ -123,17 +126,17 @@ fn separate(sums: &PairSums) -> [I; 2] {
     }
 }
 
-/// What is multiplied next: eight bytes of each row, and four columns of two groups.
+/// The next operands: eight bytes of each row, and four columns of two groups.
 struct Operands {
     activations: [int8x16_t; PAIRS],
     weights: [int8x16_t; 2],
 }
 
-/// Multiplies the two groups that begin at `operands`; loads what follows them if there is `MORE`.
+/// Multiplies the two groups that begin at `operands`. With `MORE`, loads the operands that follow.
 ///
 /// # Safety
-/// `w` points to the second quarter of these groups; with `MORE`, two groups follow there and in `rows`. The processor
-/// has FEAT_I8MM.
+/// `w` points to the second quarter of these groups; with `MORE`, two groups follow in the block
+/// and in `rows`. The processor has FEAT_I8MM.
 #[inline(always)]
 unsafe fn two_groups<const R: usize, const MORE: bool>(
     rows: &mut [[*const i8; 2]; PAIRS],
@@ -141,7 +144,8 @@ unsafe fn two_groups<const R: usize, const MORE: bool>(
     operands: &mut Operands,
     sums: &mut [PairSums; PAIRS],
 ) {
-    // SAFETY: the caller's promise: what follows is loaded by the last quarter, and only if there is more.
+    // SAFETY: the caller's promise: only the last quarter loads from the groups that follow, and
+    // only with `MORE`.
     unsafe {
         quarter::<R, 0, true>(rows, w, operands, sums);
         quarter::<R, 1, true>(rows, w, operands, sums);
@@ -150,11 +154,12 @@ unsafe fn two_groups<const R: usize, const MORE: bool>(
     }
 }
 
-/// Multiplies columns `4 * QUARTER..4 * QUARTER + 4` of two groups; loads what follows them if there is `MORE`.
+/// Multiplies columns `4 * QUARTER..4 * QUARTER + 4` of two groups. With `MORE`, loads the operands
+/// that follow.
 ///
 /// # Safety
-/// With `MORE`, `w` points to what follows in the block, and after the last quarter so do `rows`; the processor has
-/// FEAT_I8MM.
+/// With `MORE`, `w` points to the bytes that follow in the block and, in the last quarter, `rows`
+/// point to those that follow in the rows. The processor has FEAT_I8MM.
 #[inline(always)]
 unsafe fn quarter<const R: usize, const QUARTER: usize, const MORE: bool>(
     rows: &mut [[*const i8; 2]; PAIRS],
@@ -187,7 +192,8 @@ unsafe fn quarter<const R: usize, const QUARTER: usize, const MORE: bool>(
     }
 }
 
-/// Multiplies the last group of an odd number, as the first of two of which the other is zeros in the activations.
+/// Multiplies the last group of an odd number of groups. It is treated as the first of two groups;
+/// the activations of the second are zeros.
 ///
 /// # Safety
 /// `rows` point to 4 bytes each, `w` to one group; the processor has FEAT_I8MM.
@@ -212,13 +218,13 @@ unsafe fn one_group<const R: usize>(
     }
 }
 
-/// Four columns of two groups as two columns by eight of depth, twice. Assembly, so that it takes place where its
-/// operands' registers become free.
+/// Interleaves four columns of two groups into two columns by eight of depth, twice. This is
+/// assembly, so it takes place where the registers of its operands become free.
 #[inline(always)]
 fn interleave([first, second]: [int8x16_t; 2]) -> [int8x16_t; 2] {
     let (low, high);
-    // SAFETY: the instructions are of Advanced SIMD, which this module is compiled for, and touch nothing but their
-    // registers.
+    // SAFETY: the instructions belong to Advanced SIMD, for which this module is compiled, and
+    // touch nothing but their registers.
     unsafe {
         asm!(
             "zip1 {low:v}.4s, {first:v}.4s, {second:v}.4s",

@@ -1,4 +1,5 @@
-//! Sixteen lanes in four registers of Advanced SIMD: what all AArch64 sets share. They differ in their GEMM tile.
+//! Sixteen lanes in four registers of Advanced SIMD, shared by all AArch64 sets. The sets differ in
+//! their GEMM tile.
 
 use core::arch::aarch64::*;
 use core::array::from_fn;
@@ -10,16 +11,18 @@ pub(super) type F = [float32x4_t; 4];
 /// Sixteen i32, in order.
 pub(super) type I = [int32x4_t; 4];
 
-/// The int8 multiplication of a set of kernels, as a token: it can be made only where its instructions were
-/// detected. Tiles are one block of sixteen columns wide.
+/// The int8 multiplication of a set of kernels. It is a token: it can be made only where its
+/// instructions were detected. Tiles are one block of sixteen columns wide.
 pub(crate) trait Multiply: Copy {
     /// See [`Simd::TILE_ROWS`].
     const TILE_ROWS: usize;
 
-    /// [`Simd::tile`] of one block: adds to `acc[r]` the products of row `r` with the block at `w`.
+    /// Computes [`Simd::tile`] for one block: adds to `acc[r]` the products of row `r` with the
+    /// block at `w`.
     ///
     /// # Safety
-    /// `a` points to `R` rows of `4 * groups` bytes, `a_stride` bytes apart; `w` to `64 * groups` bytes.
+    /// `a` points to `R` rows of `4 * groups` bytes, `a_stride` bytes apart; `w` to `64 * groups`
+    /// bytes.
     unsafe fn tile<const R: usize>(
         self,
         a: *const i8,
@@ -30,7 +33,7 @@ pub(crate) trait Multiply: Copy {
     );
 }
 
-/// The token of a set: its multiplication's.
+/// The token of a set: that of its multiplication.
 #[derive(Clone, Copy)]
 pub(crate) struct Lanes128<M>(M);
 
@@ -40,7 +43,7 @@ impl<M> Lanes128<M> {
     }
 }
 
-/// The low byte of each lane.
+/// Returns the low byte of each lane.
 #[inline(always)]
 fn low_bytes(value: I) -> uint8x16_t {
     // SAFETY: this module exists only where the compilation target has Advanced SIMD.
@@ -51,8 +54,8 @@ fn low_bytes(value: I) -> uint8x16_t {
     }
 }
 
-// SAFETY of every block below: the compilation target has Advanced SIMD; references to arrays make the loads and
-// stores valid for their width.
+// SAFETY of every block below: the compilation target has Advanced SIMD; references to arrays make
+// the loads and stores valid for their width.
 impl<M: Multiply> Simd for Lanes128<M> {
     type F = F;
     type I = I;
@@ -102,7 +105,8 @@ impl<M: Multiply> Simd for Lanes128<M> {
         unsafe { from_fn(|i| vmulq_f32(a[i], b[i])) }
     }
 
-    // FMAX and FMAXNM order -0 below +0, which `a > b` does not: hence a comparison and a selection.
+    // FMAX and FMAXNM order -0 below +0, which `a > b` does not. Hence there are a comparison and a
+    // selection.
     #[inline(always)]
     fn max(self, a: F, b: F) -> F {
         // SAFETY: see above.

@@ -1,12 +1,14 @@
-//! Loads that stay where they are written.
+//! Loads that the compiler does not move.
 //!
-//! Given intrinsics, the compiler moves loads ahead until it runs out of registers, or behind to where an in-order
-//! core waits for them. Assembly that does not promise to leave memory alone keeps its place among its like.
+//! The compiler moves the loads of intrinsics to an earlier place until it runs out of registers,
+//! or to a later place where an in-order core waits for them. Assembly that does not promise to
+//! leave memory alone (it lacks the option `nomem`) keeps its order among other assembly of that
+//! kind.
 
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-/// The sixteen bytes at `from`, which moves behind them.
+/// Loads the sixteen bytes at `from` and moves `from` behind them.
 ///
 /// # Safety
 /// `from` points to sixteen bytes.
@@ -25,8 +27,9 @@ pub(super) unsafe fn load(from: &mut *const i8) -> int8x16_t {
     bytes
 }
 
-/// The four groups of four bytes at `from`, each in every lane of a register; `from` moves behind them. They must be
-/// four registers that follow each other, of which there is one choice a `ROW`.
+/// Loads the four groups of four bytes at `from`, each into every lane of a register, and moves
+/// `from` behind them. The instruction needs four consecutive registers; each `ROW` has a fixed
+/// choice of them.
 ///
 /// # Safety
 /// `from` points to sixteen bytes.
@@ -60,7 +63,7 @@ pub(super) unsafe fn load_four<const ROW: usize>(from: &mut *const i8) -> [int8x
     [a, b, c, d]
 }
 
-/// The 32 bytes at `from`, which moves by `STEP` bytes.
+/// Loads the 32 bytes at `from` and moves `from` by `STEP` bytes.
 ///
 /// # Safety
 /// `from` points to 32 bytes.
@@ -81,7 +84,7 @@ pub(super) unsafe fn load_pair<const STEP: i32>(from: &mut *const i8) -> [int8x1
     [low, high]
 }
 
-/// Eight bytes of each of two rows, which move behind them.
+/// Loads eight bytes of each of two rows and moves the rows' pointers behind them.
 ///
 /// # Safety
 /// `rows` point to eight bytes each.
@@ -102,15 +105,16 @@ pub(super) unsafe fn load_two_rows([first, second]: &mut [*const i8; 2]) -> int8
     bytes
 }
 
-/// Steps of [`load_two_groups`] through a block: to the next four columns of the same groups, and from their last
-/// columns to the next two groups.
+/// Step of [`load_two_groups`] in bytes to the next four columns of the same groups.
 pub(super) const NEXT_COLUMNS: i32 = 16;
+/// Step of [`load_two_groups`] in bytes from the last columns of two groups to the next two groups.
 pub(super) const NEXT_GROUPS: i32 = 80;
 
-/// Four columns of the group at `w` and of the group behind it; `w` moves by `STEP` bytes.
+/// Loads four columns of the group at `w` and of the group behind it, and moves `w` by `STEP`
+/// bytes.
 ///
 /// # Safety
-/// `w` points to sixteen bytes of a group that another follows.
+/// `w` points to sixteen bytes of a group that another group follows.
 #[inline(always)]
 pub(super) unsafe fn load_two_groups<const STEP: i32>(w: &mut *const i8) -> [int8x16_t; 2] {
     let (first, second);

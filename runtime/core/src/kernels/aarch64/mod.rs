@@ -1,4 +1,5 @@
-//! Kernels for AArch64: Advanced SIMD is its baseline, what came after it stands behind run-time detection.
+//! Kernels for AArch64. Advanced SIMD is the baseline; later extensions are behind run-time
+//! detection.
 
 use super::KernelSet;
 
@@ -8,12 +9,13 @@ mod lanes128;
 mod load;
 mod neon;
 
-/// The sets this processor has, the fastest first.
+/// Returns the sets that this processor has, the fastest first.
 pub(super) fn detect() -> [Option<&'static dyn KernelSet>; 3] {
     [i8mm::detect(), dotprod::detect(), neon::detect()]
 }
 
-/// Whether the processor (or, without `std`, the compilation target) has all of these features.
+/// Tells whether the processor (or, without `std`, the compilation target) has all of these
+/// features.
 macro_rules! has_features {
     ($($feature:tt),+) => {{
         #[cfg(feature = "std")]

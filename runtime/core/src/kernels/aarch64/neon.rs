@@ -1,11 +1,11 @@
 //! Advanced SIMD without extensions (Cortex-A53, Cortex-A72 and later).
 //!
-//! SMULL and SMLAL add two products in 16 bits, at most 2 * 128 * 127 = 32,512, and SADALP adds neighbours to
-//! 32 bits: three instructions for sixteen products. A column's four products of a group are neighbours, so
-//! each column has two partial sums until the end of the tile.
+//! SMULL and SMLAL add two products in 16 bits, at most 2 * 128 * 127 = 32,512, and SADALP adds
+//! neighbours to 32 bits: three instructions for sixteen products. A column's four products of a
+//! group are neighbours, so each column has two partial sums until the end of the tile.
 //!
-//! The instructions are assembly, which keeps its order: loads stand where their registers become free, so that a
-//! core that executes in order has them before it needs them.
+//! The instructions are assembly, which keeps its order. Each load stands where its register
+//! becomes free, so a core that executes in order has the loaded values before it needs them.
 
 use core::arch::aarch64::*;
 use core::arch::asm;
@@ -27,11 +27,13 @@ pub(super) fn detect() -> Option<&'static dyn KernelSet> {
 
 kernel_set!(Lanes128<Neon>, "neon", "neon");
 
-/// Two partial sums a column, in two halves of eight columns: element `i` is for columns `2 * i` and `2 * i + 1`.
+/// Two partial sums per column, in two halves of eight columns. Element `i` belongs to columns
+/// `2 * i` and `2 * i + 1`.
 type Partial = [[int32x4_t; 4]; 2];
 
 impl Multiply for Neon {
-    // Partial sums of two rows take 16 registers, their activations 8, weights and products 4 each: all there are.
+    // Partial sums of two rows take 16 registers, their activations 8, weights and products 4 each:
+    // all registers that there are.
     const TILE_ROWS: usize = 2;
 
     #[inline(always)]
@@ -43,8 +45,8 @@ impl Multiply for Neon {
         groups: usize,
         acc: &mut [I; R],
     ) {
-        // SAFETY: the token, and the caller's promise: `groups` groups exist in every row and in the block, and each
-        // is read once.
+        // SAFETY: the token, and the caller's promise: `groups` groups exist in every row and in
+        // the block, and each is read once.
         unsafe {
             let mut partial: [Partial; R] = from_fn(|r| split(&acc[r]));
             let mut rows: [*const i8; R] = from_fn(|r| a.add(r * a_stride));
@@ -72,7 +74,7 @@ impl Multiply for Neon {
     }
 }
 
-/// Partial sums that add up to `sums`.
+/// Returns partial sums that add up to the given sums.
 #[inline(always)]
 fn split([a, b, c, d]: &I) -> Partial {
     // SAFETY: this module exists only where the compilation target has Advanced SIMD.
@@ -85,7 +87,7 @@ fn split([a, b, c, d]: &I) -> Partial {
     }
 }
 
-/// The sums of which `partial` are parts.
+/// Returns the sums of the given partial sums.
 #[inline(always)]
 fn join([low, high]: &Partial) -> I {
     // SAFETY: this module exists only where the compilation target has Advanced SIMD.
@@ -105,22 +107,25 @@ struct Weights {
     second: [int8x16_t; 2],
 }
 
-/// Steps through two groups of a block by halves: to the second group's half, to the other half of the first, to
-/// that of the second, to the next two groups.
+/// Step in bytes from a half of the first of two groups to the same half of the second.
 const SECOND: i32 = 64;
+/// Step in bytes from the first half of the second group to the second half of the first.
 const OTHER_HALF: i32 = -32;
+/// Step in bytes from the last half of two groups to the next two groups.
 const NEXT: i32 = 32;
 
-/// What is multiplied next: four groups of each row, and eight columns of two groups.
+/// The next operands: four groups of each row, and eight columns of two groups.
 struct Operands<const R: usize> {
     activations: [[int8x16_t; 4]; R],
     weights: Weights,
 }
 
-/// Multiplies the four groups that begin at `operands`; loads what follows them if there is `MORE`.
+/// Multiplies the four groups that begin at `operands`. With `MORE`, loads the operands that
+/// follow.
 ///
 /// # Safety
-/// `w` points to the second half of the first two groups; with `MORE`, four groups follow there and in `rows`.
+/// `w` points to the second half of the first two groups; with `MORE`, four groups follow in the
+/// block and in `rows`.
 #[inline(always)]
 unsafe fn four_groups<const R: usize, const MORE: bool>(
     rows: &mut [*const i8; R],
@@ -128,7 +133,8 @@ unsafe fn four_groups<const R: usize, const MORE: bool>(
     operands: &mut Operands<R>,
     partial: &mut [Partial; R],
 ) {
-    // SAFETY: the caller's promise: what follows is loaded by the last half, and only if there is more.
+    // SAFETY: the caller's promise: only the last half loads from the groups that follow, and only
+    // with `MORE`.
     unsafe {
         half::<R, 0, 0, true>(rows, w, operands, partial);
         half::<R, 0, 1, true>(rows, w, operands, partial);
@@ -137,11 +143,12 @@ unsafe fn four_groups<const R: usize, const MORE: bool>(
     }
 }
 
-/// Multiplies columns `8 * HALF..8 * HALF + 8` of groups `GROUP` and `GROUP + 1`; loads what follows them if there
-/// is `MORE`.
+/// Multiplies columns `8 * HALF..8 * HALF + 8` of groups `GROUP` and `GROUP + 1`. With `MORE`,
+/// loads the operands that follow.
 ///
 /// # Safety
-/// With `MORE`, `w` points to what follows in the block, and after the last half of four groups so do `rows`.
+/// With `MORE`, `w` points to the bytes that follow in the block and, in the last half of four
+/// groups, `rows` point to those that follow in the rows.
 #[inline(always)]
 unsafe fn half<const R: usize, const GROUP: usize, const HALF: usize, const MORE: bool>(
     rows: &mut [*const i8; R],
@@ -170,7 +177,7 @@ unsafe fn half<const R: usize, const GROUP: usize, const HALF: usize, const MORE
     }
 }
 
-/// Four groups of row `r`.
+/// Loads four groups of row `r`.
 ///
 /// # Safety
 /// `row` points to sixteen bytes.
@@ -180,7 +187,8 @@ unsafe fn load_row(r: usize, row: &mut *const i8) -> [int8x16_t; 4] {
     unsafe { if r == 0 { load_four::<0>(row) } else { load_four::<1>(row) } }
 }
 
-/// 16-bit products of eight columns with a group that stands in each lane of `row`.
+/// Multiplies eight columns with a group that stands in each lane of `row`. The products have 16
+/// bits.
 ///
 /// # Safety
 /// The processor has Advanced SIMD.
@@ -207,7 +215,7 @@ unsafe fn products([low, high]: [int8x16_t; 2], row: int8x16_t) -> [int16x8_t; 4
     [x0, x1, x2, x3]
 }
 
-/// Adds the products of another group to those of a first.
+/// Adds the products of a second group to those of the first.
 ///
 /// # Safety
 /// The processor has Advanced SIMD.
@@ -258,7 +266,7 @@ unsafe fn add_neighbours(partial: &mut [int32x4_t; 4], sums: [int16x8_t; 4]) {
     }
 }
 
-/// Multiplies the group at `rows` and `w`, which move behind it.
+/// Multiplies the group at `rows` and `w` and moves these pointers behind it.
 ///
 /// # Safety
 /// `rows` point to 4 bytes each, `w` to one group.

@@ -1,8 +1,8 @@
-//! Kernels for 32-bit Arm. Lanes are the portable ones, since vectors of these processors flush denormal floats to zero;
-//! the sets differ in their int8 multiplication.
+//! Kernels for 32-bit Arm. All sets use the portable lanes, since vectors of these processors flush
+//! denormal floats to zero. The sets differ in their int8 multiplication.
 //!
-//! Linux is asked what the processor has. Without an operating system it is known when the kernels are compiled: see
-//! `build.rs`.
+//! Under Linux, the operating system is asked for the features of the processor. Without an
+//! operating system, they are known when the kernels are compiled: see `build.rs`.
 
 use super::KernelSet;
 
@@ -13,7 +13,7 @@ mod neon;
 #[cfg(arm_dsp)]
 mod smlad;
 
-/// The sets this processor has, the fastest first.
+/// Returns the sets that this processor has, the fastest first.
 pub(super) fn detect() -> impl IntoIterator<Item = Option<&'static dyn KernelSet>> {
     [
         #[cfg(arm_mve)]

@@ -1,9 +1,12 @@
-//! VMLADAVA (Cortex-M52, Cortex-M55, Cortex-M85): sixteen products an instruction, added to one sum.
+//! VMLADAVA (Cortex-M52, Cortex-M55, Cortex-M85): sixteen products per instruction, added to one
+//! sum.
 //!
-//! It wants sixteen bytes of one column together, which the layout of the weights has 64 bytes apart, four at a time: a
-//! gathering load brings them. Two columns meet four rows, so that six loads feed eight multiplications.
+//! The instruction needs sixteen bytes of one column together. In the layout of the weights these
+//! are four times four bytes, 64 bytes apart, so a gathering load collects them. Two columns meet
+//! four rows: six loads feed eight multiplications.
 //!
-//! The inner loop is assembly as a whole: there are no intrinsics, and its eight sums must be in the even registers.
+//! The whole inner loop is assembly: there are no intrinsics, and its eight sums must be in the
+//! even registers.
 
 use core::arch::asm;
 use core::array::from_fn;
@@ -38,14 +41,14 @@ impl Multiply for Mve {
         groups: usize,
         acc: &mut [[i32; LANES]; R],
     ) {
-        // A gathering load takes aligned words only. What the engine multiplies is aligned.
+        // A gathering load takes only aligned words. The engine multiplies only aligned weights.
         if !w.cast::<u32>().is_aligned() {
             // SAFETY: the caller's promise.
             return unsafe { Plain.tile(a, a_stride, w, groups, acc) };
         }
         // SAFETY: the caller's promise, and the alignment found above.
         unsafe {
-            // Rows beyond R are the last one again.
+            // Rows beyond R repeat the last row.
             let rows: [*const i8; ROWS] = from_fn(|r| a.add(r.min(R - 1) * a_stride));
             if let Some(acc) = acc.first_chunk_mut() {
                 return four_rows(&rows, w, groups, acc);
@@ -57,8 +60,8 @@ impl Multiply for Mve {
     }
 }
 
-/// Four groups of two columns and four rows. Loads use other registers than the multiplications beside them; no flag
-/// changes.
+/// Multiplies four groups of two columns and four rows. Each load uses registers that the
+/// multiplications beside it do not use. No flag changes.
 macro_rules! four_groups {
     () => {
         concat!(
@@ -83,15 +86,16 @@ macro_rules! four_groups {
 /// Adds to `sums` the products of four rows with a block.
 ///
 /// # Safety
-/// `rows` point to `4 * groups` bytes each, `w` to `64 * groups` bytes aligned to words; the processor has the vector
-/// extension.
+/// `rows` point to `4 * groups` bytes each, `w` to `64 * groups` bytes aligned to words; the
+/// processor has the vector extension.
 #[inline(never)]
 unsafe fn four_rows(rows: &[*const i8; ROWS], w: *const i8, groups: usize, sums: &mut [[i32; LANES]; ROWS]) {
-    // For each two columns: r1, r3, r5, r7 rows; even registers and lr sums, a row's two beside each other; r9 fours of
-    // groups, r11 the groups that remain; q0 and q4 rows, q1 and q2 columns, q3 the addresses of four groups' first
-    // column, q5 those of the first four groups.
-    // On the stack: rows, sums, fours of groups, groups that remain, twos of columns. r6 and r7 are the compiler's, which
-    // takes neither as an operand: they are given back.
+    // Registers in the loop over pairs of columns: r1, r3, r5 and r7 point to the rows. The even
+    // registers and lr hold the sums; the two sums of a row stand side by side. r9 counts fours of
+    // groups, r11 the groups that remain. q0 and q4 hold rows, q1 and q2 columns. q3 holds the
+    // addresses of the first column in four groups, q5 the addresses in the first four groups.
+    // On the stack: rows, sums, fours of groups, groups that remain, pairs of columns. The compiler
+    // reserves r6 and r7 and takes neither as an operand, so the assembly saves and restores them.
     // SAFETY: the caller's promise: loads stay in the rows and in the block, stores in the sums.
     unsafe {
         asm!(
@@ -100,7 +104,7 @@ unsafe fn four_rows(rows: &[*const i8; ROWS], w: *const i8, groups: usize, sums:
             "and r5, r2, #3",
             "mov lr, #8",
             "push {{r0, r3, r4, r5, lr}}",
-            // 0, 64, 128, 192 from w, less what the first load adds.
+            // The addresses w + 0, 64, 128 and 192, less the 256 that the first load adds.
             "movs r4, #0",
             "vidup.u32 q5, r4, #8",
             "vshl.i32 q5, q5, #3",
@@ -116,7 +120,8 @@ unsafe fn four_rows(rows: &[*const i8; ROWS], w: *const i8, groups: usize, sums:
             "ldrd r12, lr, [r3, #192]",
             "ldrd r1, r3, [r7]",
             "ldrd r5, r7, [r7, #8]",
-            // Two fours at a time; the flags say whether there is one more, and whether there are two at all.
+            // Each round takes two fours. The flags say whether there is an odd one, and whether
+            // there are two at all.
             "lsrs r9, r9, #1",
             "bcc 3f",
             four_groups!(),
@@ -130,7 +135,7 @@ unsafe fn four_rows(rows: &[*const i8; ROWS], w: *const i8, groups: usize, sums:
             "5:",
             "cmp r11, #0",
             "beq 6f",
-            // What is not loaded is zero.
+            // Lanes that are not loaded are zero.
             "vctp.32 r11",
             "vpstttt",
             "vldrwt.u32 q1, [q3, #256]",

@@ -1,11 +1,13 @@
-//! Advanced SIMD of Armv7 under Linux (Cortex-A7, Cortex-A9 and later, and newer processors in 32-bit mode).
+//! Advanced SIMD of Armv7 under Linux (Cortex-A7, Cortex-A9 and later, and newer processors in
+//! 32-bit mode).
 //!
-//! VMULL and VMLAL add two products in 16 bits, at most 2 * 128 * 127 = 32,512, and VPADAL adds neighbours to 32 bits:
-//! three instructions for sixteen products. A column's four products of a group are neighbours, so each column has two
-//! partial sums until the end of the tile.
+//! VMULL and VMLAL add two products in 16 bits, at most 2 * 128 * 127 = 32,512, and VPADAL adds
+//! neighbours to 32 bits: three instructions for sixteen products. A column's four products of a
+//! group are neighbours, so each column has two partial sums until the end of the tile.
 //!
-//! Only integers: floats in these registers flush denormals to zero. Neither intrinsics nor the detection of NEON are
-//! stable, so the loop is assembly, and the kernel is asked what the processor has.
+//! Only integers use these registers: floats in them flush denormals to zero. Neither the
+//! intrinsics nor the detection of NEON are stable. So the loop is assembly, and the Linux kernel
+//! is asked whether the processor has NEON.
 
 use core::arch::asm;
 
@@ -25,7 +27,8 @@ pub(super) fn detect() -> Option<&'static dyn KernelSet> {
 
 kernel_set!(Portable<Neon>, "neon");
 
-/// Whether the kernel says so, in the vector that it hands every process: pairs of words that a zero ends.
+/// Returns whether the Linux kernel reports NEON in the auxiliary vector that it passes to every
+/// process: pairs of words, ended by a zero.
 fn has_neon() -> bool {
     use std::io::Read;
     const AT_HWCAP: u32 = 16;
@@ -72,18 +75,21 @@ impl Multiply for Neon {
 /// Adds to `sums` the products of two rows with a block.
 ///
 /// # Safety
-/// `rows` point to `4 * groups` bytes each, `w` to `64 * groups` bytes; the processor has Advanced SIMD.
+/// `rows` point to `4 * groups` bytes each, `w` to `64 * groups` bytes; the processor has Advanced
+/// SIMD.
 unsafe fn two_rows(rows: [*const i8; 2], w: *const i8, groups: usize, sums: &mut [[i32; LANES]; 2]) {
     for half in 0..2 {
-        // SAFETY: the caller's promise; the last eight columns of both rows' sums are the last that `sums` has.
+        // SAFETY: the caller's promise; the last eight columns of the second row's sums are the
+        // last that `sums` has.
         unsafe {
             eight_columns(rows, w.add(32 * half), groups, sums.as_mut_ptr().cast::<i32>().add(8 * half))
         };
     }
 }
 
-/// Four columns of two groups; `$p0` and `$p1` are partial sums of the first row, the others of the second. Loads of what
-/// follows stand where their registers become free, so that a core that executes in order does not wait for them.
+/// Multiplies four columns of two groups. `$p0` and `$p1` are partial sums of the first row, the
+/// others of the second. Each load of later operands stands where its register becomes free, so a
+/// core that executes in order does not wait for it.
 macro_rules! four_columns {
     ($p0:literal, $p1:literal, $p2:literal, $p3:literal, $load_first:expr, $load_second:expr) => {
         concat!(
@@ -113,7 +119,8 @@ macro_rules! four_columns {
     };
 }
 
-/// Eight columns of two groups; their first four columns and the activations are loaded, and what follows is loaded last.
+/// Multiplies eight columns of two groups. Their first four columns and the activations are already
+/// loaded. The operands that follow are loaded last.
 macro_rules! two_groups {
     ($load_first:expr, $load_second:expr) => {
         concat!(
@@ -130,12 +137,13 @@ macro_rules! two_groups {
     };
 }
 
-/// The first four columns of two groups, and these groups of both rows.
+/// Loads the first four columns of the first of two groups.
 macro_rules! load_first {
     () => {
         "vld1.8 {{d16, d17}}, [{w}]!\n"
     };
 }
+/// Loads the first four columns of the second group, and both groups of both rows.
 macro_rules! load_second {
     () => {
         concat!(
@@ -146,15 +154,17 @@ macro_rules! load_second {
     };
 }
 
-/// Adds to eight sums of each row, rows 16 sums apart, the products of two rows with eight columns of a block.
+/// Adds the products of two rows with eight columns of a block to eight sums of each row. The sums
+/// of the two rows are 16 apart.
 ///
 /// # Safety
-/// `rows` point to `4 * groups` bytes each, `w` to the first of eight columns of `groups` groups, `sums` to 24 sums; the
-/// processor has Advanced SIMD.
+/// `rows` point to `4 * groups` bytes each, `w` to the first of eight columns of `groups` groups,
+/// `sums` to 24 sums; the processor has Advanced SIMD.
 #[inline(always)]
 unsafe fn eight_columns(rows: [*const i8; 2], w: *const i8, groups: usize, sums: *mut i32) {
-    // Partial sums: q0 to q3 of the first row, q4 to q7 of the second. Weights: q8 of the first group, q9 of the second.
-    // Activations, a group twice a register: d20 and d21 of the first row, d22 and d23 of the second. Products: q12 on.
+    // Partial sums: q0 to q3 of the first row, q4 to q7 of the second. Weights: q8 of the first
+    // group, q9 of the second. Activations, each group twice in a register: d20 and d21 of the
+    // first row, d22 and d23 of the second. Products: q12 to q15.
     // SAFETY: the caller's promise: loads stay in the rows and in the block, stores in the sums.
     unsafe {
         asm!(
@@ -203,7 +213,7 @@ unsafe fn eight_columns(rows: [*const i8; 2], w: *const i8, groups: usize, sums:
             "vpadal.s16 q6, q14",
             "vpadal.s16 q7, q15",
             "5:",
-            // A row's partial sums in pairs, added to its sums.
+            // A row's partial sums are added in pairs, then to its sums.
             "vpadd.i32 d0, d0, d1",
             "vpadd.i32 d1, d2, d3",
             "vpadd.i32 d2, d4, d5",
@@ -229,7 +239,8 @@ unsafe fn eight_columns(rows: [*const i8; 2], w: *const i8, groups: usize, sums:
             groups = in(reg) groups,
             twos = out(reg) _,
             sums = inout(reg) sums => _,
-            // By halves: a compiler that was not told of NEON knows no whole registers, and would not keep them.
+            // The registers are named by halves: a compiler without NEON enabled knows no whole
+            // registers and would not preserve them.
             out("d0") _,
             out("d1") _,
             out("d2") _,

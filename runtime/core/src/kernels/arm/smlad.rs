@@ -1,10 +1,11 @@
-//! SMLAD (Cortex-M4, Cortex-M7, Cortex-M33 with DSP): two products of 16 bits an instruction.
+//! SMLAD (Cortex-M4, Cortex-M7, Cortex-M33 with DSP): two products of 16 bits per instruction.
 //!
-//! SXTB16 makes the even, and after a rotation the odd, bytes of a word 16-bit numbers. Two rows are unpacked once a
-//! block, into a buffer on the stack; then two columns at a time are unpacked in registers and meet both rows:
-//! fifteen instructions for sixteen products.
+//! SXTB16 turns the even bytes of a word into 16-bit numbers and, after a rotation, the odd ones.
+//! Two rows are unpacked once per block into a buffer on the stack. Then two columns at a time are
+//! unpacked in registers and meet both rows: fifteen instructions for sixteen products.
 //!
-//! The inner loop is assembly as a whole: it needs all fourteen registers, of which the compiler keeps two.
+//! The whole inner loop is assembly: it needs all fourteen registers, and the compiler reserves two
+//! of them.
 
 use core::arch::asm;
 use core::mem::MaybeUninit;
@@ -62,7 +63,8 @@ impl Multiply for Smlad {
 /// Adds to `sums` the products of two rows with a block.
 ///
 /// # Safety
-/// `rows` point to `4 * groups` bytes each, `w` to `64 * groups` bytes; the processor has the DSP extension.
+/// `rows` point to `4 * groups` bytes each, `w` to `64 * groups` bytes; the processor has the DSP
+/// extension.
 #[inline(never)]
 unsafe fn two_rows(rows: [*const i8; 2], w: *const i8, groups: usize, sums: &mut [[i32; LANES]; 2]) {
     let mut buffer = [const { MaybeUninit::<Unpacked>::uninit() }; CHUNK];
@@ -76,19 +78,19 @@ unsafe fn two_rows(rows: [*const i8; 2], w: *const i8, groups: usize, sums: &mut
             let ([a, b], [c, d]) = (unpack(first), unpack(second));
             unpacked.write([a, b, c, d]);
         }
-        // SAFETY: `chunk` groups of the buffer were written above, and as many follow `done` in the block by the caller's
-        // promise.
+        // SAFETY: `chunk` groups of the buffer were written above, and as many follow `done` in the
+        // block by the caller's promise.
         unsafe { chunk_of_block(buffer.as_ptr().cast(), w.add(GROUP * done), chunk, sums) };
         done += chunk;
     }
 }
 
-/// Bytes 0 and 2, and bytes 1 and 3, sign-extended to 16 bits.
+/// Returns bytes 0 and 2, and bytes 1 and 3, sign-extended to 16 bits.
 #[inline(always)]
 fn unpack(word: u32) -> [u32; 2] {
     let (even, odd);
-    // SAFETY: this module exists only where the compilation target has the instruction, which touches nothing but its
-    // registers.
+    // SAFETY: this module exists only where the compilation target has the instruction, which
+    // touches nothing but its registers.
     unsafe {
         asm!(
             "sxtb16 {even}, {word}",
@@ -102,7 +104,8 @@ fn unpack(word: u32) -> [u32; 2] {
     [even, odd]
 }
 
-/// One group of two columns, which lie at these addresses. Loads and SMLADs that feed each other are apart.
+/// Multiplies one group of two columns, which lie at these addresses. Loads and SMLADs that depend
+/// on each other are kept apart.
 macro_rules! group {
     ($first:literal, $second:literal) => {
         concat!(
@@ -129,16 +132,17 @@ macro_rules! group {
     };
 }
 
-/// Adds to `sums` the products of two rows with some groups of a block.
+/// Adds to `sums` the products of two rows with `groups` groups of a block.
 ///
 /// # Safety
-/// `rows` points to `groups` unpacked groups and `w` to as many groups of a block; `groups` is not 0. The processor has
-/// the DSP extension.
+/// `rows` points to `groups` unpacked groups and `w` to as many groups of a block; `groups` is
+/// above 0. The processor has the DSP extension.
 #[inline(always)]
 unsafe fn chunk_of_block(rows: *const Unpacked, w: *const i8, groups: usize, sums: &mut [[i32; LANES]; 2]) {
-    // For each two columns: r0 rows, r1 columns, r2 groups, r4 to r7 sums, r8 to r11 activations, r3, r12 and lr weights.
-    // On the stack: rows, columns, groups, sums, twos of columns. r6 and r7 are the compiler's, which takes neither as an
-    // operand: they are given back.
+    // Registers in the loop over pairs of columns: r0 points to the rows, r1 to the columns, r2
+    // counts the groups. r4 to r7 hold sums, r8 to r11 activations, r3, r12 and lr weights.
+    // On the stack: rows, columns, groups, sums, pairs of columns. The compiler reserves r6 and r7
+    // and takes neither as an operand, so the assembly saves and restores them.
     // SAFETY: the caller's promise: loads stay in the rows and in the block, stores in the sums.
     unsafe {
         asm!(

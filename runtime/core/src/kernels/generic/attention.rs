@@ -1,17 +1,18 @@
-//! Attention's own: keys and values as GEMM weights, softmax into 8 bits.
+//! Kernels that only attention uses: keys and values as GEMM weights, softmax into 8 bits.
 
 use super::linear::horner;
 use super::rows::{greatest_magnitude, scale_of};
 use super::{lanes, lanes_mut, side_by_side};
 use crate::kernels::simd::{LANES, Simd};
 
-/// e^x for x in [-1, 0] within 7.6e-7, minimax with the constant term fixed at 1.
+/// Coefficients of e^x for x in [-1, 0]: a minimax fit within 7.6e-7, with the constant term fixed
+/// at 1.
 const EXP: [f32; 6] = [1.0, 0.999_970_2, 0.499_609_77, 0.164_948_88, 0.038_246_796, 0.005_058_348_6];
-/// The softmax takes e^x as EXP(x / 8)^8; below -8 a probability rounds to 0 of 255 anyway.
+/// The softmax computes e^x as EXP(x / 8)^8. Below -8 a probability rounds to 0 of 255 anyway.
 const EXP_RANGE: f32 = 8.0;
 
-/// Quantizes rows of keys (one a token, `x` rows x `depth`) and lays them out as GEMM weights whose columns
-/// are tokens. Writes each token's sum and scale.
+/// Quantizes rows of keys (`x`, rows x `depth`, one row per token) and lays them out as GEMM
+/// weights whose columns are tokens. Writes the sum and the scale of each token.
 #[inline(always)]
 pub(crate) fn pack_keys<S: Simd>(
     s: S,
@@ -42,8 +43,9 @@ pub(crate) fn pack_keys<S: Simd>(
     }
 }
 
-/// Quantizes the values of one head (`x` tokens x `width`) with one scale, which is returned, and lays them
-/// out as GEMM weights whose depth is the tokens, padded with zeros to a multiple of four.
+/// Quantizes the values of one head (`x`, tokens x `width`) with one scale and returns the scale.
+/// Lays the values out as GEMM weights whose depth is the tokens, padded with zeros to a multiple
+/// of four.
 #[inline(always)]
 pub(crate) fn pack_values<S: Simd>(
     s: S,
@@ -71,10 +73,12 @@ pub(crate) fn pack_values<S: Simd>(
     scale
 }
 
-/// Softmax of each row of attention scores (`acc`, rows as long as `key_scales`, `tokens` of them real), as
-/// probabilities 0..=255 of the row's greatest, in this instruction set's encoding.
+/// Computes the softmax of each row of attention scores in `acc`. Rows are as long as `key_scales`;
+/// the first `tokens` scores of a row are real. The probabilities in `out` are 0..=255, relative to
+/// the greatest of the row, in this instruction set's encoding.
 ///
-/// A score is `acc * key scale * factor`. `acc` is used as scratch; each factor is replaced by the row's sum.
+/// A score is `acc * key scale * factor`. `acc` serves as scratch memory. Each factor is replaced
+/// by the row's sum of probabilities.
 #[inline(always)]
 pub(crate) fn softmax_rows<S: Simd>(
     s: S,
@@ -129,7 +133,8 @@ fn softmax_row<S: Simd>(
     s.reduce_add_i(sum)
 }
 
-/// Replaces `N` vectors of sums by the bits of their scores, those from the `left`-th on by those of minus infinity.
+/// Replaces `N` vectors of sums by the bits of their scores. From the `left`-th on, the scores are
+/// minus infinity.
 #[inline(always)]
 fn scores<S: Simd, const N: usize>(
     s: S,
@@ -152,7 +157,8 @@ fn scores<S: Simd, const N: usize>(
     }
 }
 
-/// 255 * e^(score - greatest) of `N` vectors, rounded, in this instruction set's encoding; adds them to `sum`.
+/// Computes 255 * e^(score - greatest) for `N` vectors, rounded. Adds the results to `sum` and
+/// writes them to `out` in this instruction set's encoding.
 #[inline(always)]
 fn probabilities<S: Simd, const N: usize>(
     s: S,

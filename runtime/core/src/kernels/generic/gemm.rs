@@ -1,4 +1,4 @@
-//! The int8 GEMM in tiles that stay in registers.
+//! The int8 GEMM, in tiles that stay in registers.
 
 use core::ops::Range;
 
@@ -6,10 +6,12 @@ use super::{lanes, lanes_mut};
 use crate::kernels::Operand;
 use crate::kernels::simd::{Ahead, LANES, Simd};
 
-/// The int8 GEMM: for each row of `a` and each column, the i32 sum of products, biases of the encoding undone.
-/// Shapes: `a` rows x `depth`, `weights` `[columns/16][depth/4][16][4]`, `sums` columns, `out` rows x columns.
+/// Computes the int8 GEMM: for each row of `a` and each column, the i32 sum of products, with the
+/// biases of the encoding undone. Shapes: `a` rows x `depth`, `weights`
+/// `[columns/16][depth/4][16][4]`, `sums` columns, `out` rows x columns.
 ///
-/// `next` is what the caller will read next; it is fetched towards the processor meanwhile.
+/// `next` holds the bytes that the caller reads next. They are fetched towards the processor during
+/// the GEMM.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "a kernel takes its operands flat")]
 pub(crate) fn gemm<S: Simd>(
@@ -86,7 +88,8 @@ impl<S: Simd> Gemm<'_, S> {
         }
     }
 
-    /// Rows `row..row + R` of blocks from `column` on: the products of `part` of the depth, added to those before it.
+    /// Computes rows `row..row + R` of the blocks that begin at `column`: adds the products of
+    /// `part` of the depth to those of the parts before it.
     #[inline(always)]
     fn tile<const R: usize, const B: usize>(
         &mut self,
@@ -95,7 +98,8 @@ impl<S: Simd> Gemm<'_, S> {
         part: &Range<usize>,
         out: &mut [i32],
     ) {
-        // Both guards are known at compile time: tiles beyond the instruction set's are never compiled.
+        // Both conditions are known at compile time: tiles larger than those of the instruction set
+        // are never compiled.
         if R > S::TILE_ROWS || B > S::TILE_BLOCKS {
             return;
         }
@@ -104,7 +108,8 @@ impl<S: Simd> Gemm<'_, S> {
         let undo = s.splat_i(-self.bias);
         let start: [S::I; B] = core::array::from_fn(|b| s.mul_i(s.load_i(&sums[b]), undo));
         let mut acc = [start; R];
-        // Where tiles take the whole depth, known at compile time.
+        // The first condition is known at compile time: it is false where a tile covers the whole
+        // depth.
         if S::TILE_DEPTH < usize::MAX && part.start > 0 {
             for (r, acc) in acc.iter_mut().enumerate() {
                 let start = (row + r) * self.columns + column;
@@ -117,8 +122,8 @@ impl<S: Simd> Gemm<'_, S> {
         let a = &self.a[row * depth..(row + R) * depth];
         let weights = &self.weights[column * depth..(column + B * LANES) * depth];
         let ahead = self.ahead.take(groups);
-        // SAFETY: `a` holds R rows of `depth` bytes and `weights` B blocks of 16 * depth bytes, as sliced above, of each of
-        // which `part` is within the depth.
+        // SAFETY: as sliced above, `a` holds R rows of `depth` bytes and `weights` holds B blocks
+        // of 16 * depth bytes. `part` lies within the depth of each.
         unsafe {
             let (a, w) = (a.as_ptr().add(part.start), weights.as_ptr().add(part.start * LANES));
             s.tile_fetching(a, depth, w, depth * LANES, groups, &mut acc, ahead);

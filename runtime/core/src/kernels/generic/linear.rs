@@ -1,11 +1,12 @@
-//! What follows a GEMM: scale, bias and activation.
+//! Scale, bias and activation, which follow a GEMM.
 
 use super::{lanes, lanes_mut, side_by_side};
 use crate::kernels::Activation;
 use crate::kernels::simd::{LANES, Simd};
 
-/// erf-GELU as x * (1/2 + x * P(x^2)) with |x| clamped to [`GELU_RANGE`] inside P: a minimax fit (weighted for
-/// the error of x * Phi(x)) that is within 8.5e-5 of the exact function everywhere.
+/// Coefficients of P in erf-GELU as x * (1/2 + c * P(c^2)), where c is x clamped to
+/// +-[`GELU_RANGE`]. P is a minimax fit (weighted for the error of x * Phi(x)) that is within
+/// 8.5e-5 of the exact function everywhere.
 const GELU: [f32; 8] = [
     0.398_465_96,
     -0.065_528_35,
@@ -18,8 +19,8 @@ const GELU: [f32; 8] = [
 ];
 const GELU_RANGE: f32 = 4.2;
 
-/// `acc * column scale * row scale + bias`, then the activation; into columns of `out` that start at
-/// `out_column`, `out_stride` apart.
+/// Computes `acc * column scale * row scale + bias`, then the activation. Writes the result to the
+/// columns of `out` that begin at `out_column`; rows of `out` are `out_stride` apart.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "a kernel takes its operands flat")]
 pub(crate) fn dequantize<S: Simd>(
@@ -47,7 +48,7 @@ pub(crate) fn dequantize<S: Simd>(
     }
 }
 
-/// `N` vectors of columns of all rows; rows of `acc` are `vectors` apart.
+/// Computes `N` vectors of columns for all rows. Rows of `acc` are `vectors` apart.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "a kernel takes its operands flat")]
 fn columns<S: Simd, const N: usize>(
@@ -120,7 +121,7 @@ pub(super) fn horner<S: Simd, const N: usize, const C: usize>(
     sums
 }
 
-/// `acc * factor` of each row, without bias: the context of one attention head.
+/// Computes `acc * factor` for each row, without bias: the context of one attention head.
 #[inline(always)]
 pub(crate) fn scale_rows<S: Simd>(
     s: S,

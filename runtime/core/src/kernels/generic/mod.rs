@@ -1,12 +1,14 @@
 //! The kernels, each written once over [`Simd`](super::simd::Simd).
 //!
-//! Formulas are those of `docs/numerics.md`; orders of operations are part of them.
+//! The formulas are those of `docs/numerics.md`, which also fixes the orders of operations.
 //!
-//! An element-wise kernel is a chain of dependent operations, far longer than a processor looks ahead. So each works on
-//! `N` vectors side by side (rows or columns, as the kernel allows), `N` being what the instruction set's registers hold.
+//! An element-wise kernel is a chain of dependent operations, far longer than a processor looks
+//! ahead. So each kernel works on `N` vectors side by side (rows or columns, as the kernel allows).
+//! `N` is the number of vectors that the registers of the instruction set hold.
 //!
-//! They loop over arrays instead of mapping them: a closure is a function of its own, which the compiler does not
-//! always inline, and outside a function that enables the target features every operation in it becomes a call.
+//! The kernels loop over arrays instead of mapping them. A closure is a separate function, which
+//! the compiler does not always inline. Outside a function that enables the target features, every
+//! operation in the closure becomes a call.
 #![allow(clippy::needless_range_loop, reason = "indices run over several arrays side by side")]
 
 mod attention;
@@ -21,7 +23,8 @@ pub(crate) use rows::{embed, layer_norm_rows, quantize_rows};
 
 use super::simd::LANES;
 
-/// Calls `$function::<_, N>` with the greatest `N` that is neither above `$count` nor above what suits `$set`; gives `N`.
+/// Calls `$function::<_, N>` with the greatest `N` that exceeds neither `$count` nor the limit of
+/// `$set`, and returns `N`.
 macro_rules! side_by_side {
     ($set:ty, $count:expr, $function:ident($($argument:expr),* $(,)?)) => {
         match usize::min($count, <$set>::SIDE_BY_SIDE) {

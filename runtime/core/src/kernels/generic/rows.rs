@@ -3,10 +3,11 @@
 use super::{lanes, lanes_mut, side_by_side};
 use crate::kernels::simd::Simd;
 
-/// Rows whose greatest magnitude is below this quantize to zeros with scale 0: their reciprocal would overflow.
+/// Rows whose greatest magnitude is below this value quantize to zeros with scale 0, since their
+/// reciprocal would overflow.
 const SMALLEST_RANGE: f32 = 1e-30;
 
-/// Quantizes each row symmetrically to [-127, 127]. `out` gets `x / scale + SIGNED_BIAS`.
+/// Quantizes each row symmetrically to [-127, 127]. `out` receives `x / scale + SIGNED_BIAS`.
 #[inline(always)]
 pub(crate) fn quantize_rows<S: Simd>(s: S, x: &[f32], columns: usize, out: &mut [u8], scales: &mut [f32]) {
     let rows = scales.len().min(x.len() / columns);
@@ -44,7 +45,8 @@ fn quantize<S: Simd, const N: usize>(s: S, x: &[f32], columns: usize, out: &mut 
     }
 }
 
-/// Greatest magnitude of a row or of a matrix; in four chains, since the greatest of numbers does not depend on order.
+/// Returns the greatest magnitude of a row or of a matrix. The maximum does not depend on the
+/// order, so it is computed in four chains.
 #[inline(always)]
 pub(super) fn greatest_magnitude<S: Simd>(s: S, x: &[f32]) -> f32 {
     let mut greatest = [s.splat(0.0); 4];
@@ -61,13 +63,14 @@ pub(super) fn greatest_magnitude<S: Simd>(s: S, x: &[f32]) -> f32 {
     s.reduce_max(s.max(s.max(a, b), s.max(c, d)))
 }
 
-/// Scale and reciprocal that map `greatest` to 127.
+/// Returns the scale and the reciprocal that map `greatest` to 127.
 #[inline(always)]
 pub(super) fn scale_of(greatest: f32) -> (f32, f32) {
     if greatest >= SMALLEST_RANGE { (greatest / 127.0, 127.0 / greatest) } else { (0.0, 0.0) }
 }
 
-/// Normalises each row in place: mean 0, variance 1 (biased, plus epsilon), times `gamma` plus `beta`.
+/// Normalises each row in place to mean 0 and variance 1 (biased, plus `epsilon`), then multiplies
+/// by `gamma` and adds `beta`.
 #[inline(always)]
 pub(crate) fn layer_norm_rows<S: Simd>(s: S, x: &mut [f32], gamma: &[f32], beta: &[f32], epsilon: f32) {
     let columns = gamma.len();
@@ -107,8 +110,8 @@ fn layer_norm<S: Simd, const N: usize>(s: S, x: &mut [f32], gamma: &[f32], beta:
     let mut reciprocal_deviations = squares;
     for squares in &mut reciprocal_deviations {
         let variance = s.reduce_add(*squares) * reciprocal;
-        // 0 of a finite variance; of one that has overflowed NaN, which would make the row zeros
-        // otherwise.
+        // `overflow` is 0 if the variance is finite and NaN if it has overflowed. Without it, an
+        // overflowed variance would turn the row into zeros.
         let overflow = 0.0 * variance;
         *squares = s.splat(1.0 / crate::math::sqrt(variance + epsilon) + overflow);
     }
@@ -122,7 +125,7 @@ fn layer_norm<S: Simd, const N: usize>(s: S, x: &mut [f32], gamma: &[f32], beta:
     }
 }
 
-/// The sum of a token's word, position and type embedding before LayerNorm.
+/// Computes the sum of a token's word, position and type embedding, before LayerNorm.
 #[inline(always)]
 pub(crate) fn embed<S: Simd>(
     s: S,

@@ -1,10 +1,12 @@
 //! AVX2 (Haswell and later, Zen and later).
 //!
-//! VPMADDUBSW multiplies unsigned by signed bytes and adds pairs into 16 bits. The unsigned operand is |activation|, so
-//! a negative activation's weight must change its sign. Flipping its bits does so but for one, -w - 1, and takes one
-//! instruction that every vector port executes, unlike VPSIGNB: each negative activation is then in the sum once too
-//! often, which is the same for all columns and is added to a row's sums before its first product. A pair is at least
-//! 2 * 128 * -128 = -32,768 and at most 2 * 128 * 127: it cannot saturate.
+//! VPMADDUBSW multiplies unsigned by signed bytes and adds pairs into 16 bits. The unsigned operand
+//! is |activation|, so the weight of a negative activation must change its sign. Flipping the
+//! weight's bits gives -w - 1, which is the negated weight less one. It takes one instruction that
+//! every vector port executes, unlike VPSIGNB. Each negative activation is then in the sum once too
+//! often. That error is the same for all columns, so its correction is added to a row's sums before
+//! the first product. A pair is at least 2 * 128 * -128 = -32,768 and at most 2 * 128 * 127: it
+//! cannot saturate.
 
 use core::arch::x86_64::*;
 
@@ -49,11 +51,12 @@ impl Multiply for Avx2 {
         }
     }
 
-    /// The sum of the magnitudes of negative activations.
+    /// Returns the sum of the magnitudes of negative activations.
     #[inline(always)]
     fn left_out(self, row: &[u8]) -> i32 {
         let (whole, rest) = row.as_chunks::<32>();
-        // SAFETY: the token proves that the processor has AVX2; references to arrays make the loads valid.
+        // SAFETY: the token proves that the processor has AVX2; references to arrays make the loads
+        // valid.
         let sums: [i64; 4] = unsafe {
             let zero = _mm256_setzero_si256();
             let mut sums = zero;

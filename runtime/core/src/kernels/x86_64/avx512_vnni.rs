@@ -1,4 +1,5 @@
-//! AVX-512 with VNNI (Ice Lake and later, Zen 4 and later): one register holds sixteen columns by four of depth.
+//! AVX-512 with VNNI (Ice Lake and later, Zen 4 and later). One register holds sixteen columns by
+//! four of depth.
 
 use core::arch::x86_64::*;
 
@@ -18,8 +19,8 @@ pub(super) fn detect() -> Option<&'static dyn KernelSet> {
 
 kernel_set!(Avx512Vnni, "avx512-vnni", "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni");
 
-// SAFETY of every block below: the token proves that the processor has the instructions; references to arrays
-// make the loads and stores valid for their width.
+// SAFETY of every block below: the token proves that the processor has the instructions; references
+// to arrays make the loads and stores valid for their width.
 impl Simd for Avx512Vnni {
     type F = __m512;
     type I = __m512i;
@@ -221,7 +222,8 @@ impl Simd for Avx512Vnni {
     ) {
         let mut line = ahead.pointer();
         for group in 0..groups {
-            // SAFETY: the caller's promise about `w` and `a`, and the token; a prefetch may name any address.
+            // SAFETY: the caller's promise about `w` and `a`, and the token; a prefetch may name
+            // any address.
             unsafe {
                 for _ in 0..ahead.lines {
                     _mm_prefetch::<_MM_HINT_T0>(line);

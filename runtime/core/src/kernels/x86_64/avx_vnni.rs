@@ -1,4 +1,4 @@
-//! AVX-VNNI (Alder Lake and its small cores, Zen 5 and later): VNNI on processors that lack AVX-512.
+//! AVX-VNNI (Alder Lake and its small cores, Zen 5 and later): VNNI that does not need AVX-512.
 
 use core::arch::x86_64::*;
 

@@ -1,12 +1,13 @@
-//! Sixteen lanes in two AVX2 registers: what the sets of 256 bits share. They differ in how they multiply bytes.
+//! Sixteen lanes in two AVX2 registers, shared by the sets of 256 bits. The sets differ in their
+//! multiplication of bytes.
 
 use core::arch::x86_64::*;
 use core::array::from_fn;
 
 use crate::kernels::simd::{Ahead, LANES, LINE, Simd};
 
-/// The int8 multiplication of a set of kernels, as a token: it can be made only where AVX2 and the instructions
-/// of the multiplication were detected.
+/// The int8 multiplication of a set of kernels. It is a token: it can be made only where AVX2 and
+/// the instructions of the multiplication were detected.
 pub(crate) trait Multiply: Copy {
     /// See [`Simd::TILE_ROWS`].
     const TILE_ROWS: usize;
@@ -24,17 +25,17 @@ pub(crate) trait Multiply: Copy {
 
     fn prepare(self, row: __m256i) -> Self::Row;
 
-    /// Adds to each i32 of `acc` the four products of its bytes in `row` and in `weights`.
+    /// Adds to each i32 of `acc` the products of its four bytes in `row` with those in `weights`.
     fn multiply_add(self, acc: __m256i, row: Self::Row, weights: __m256i) -> __m256i;
 
-    /// What [`Multiply::multiply_add`] leaves out of the sum of a whole row.
+    /// Returns the part of a whole row's sum that [`Multiply::multiply_add`] leaves out.
     #[inline(always)]
     fn left_out(self, _row: &[u8]) -> i32 {
         0
     }
 }
 
-/// The token of a set: its multiplication's.
+/// The token of a set: that of its multiplication.
 #[derive(Clone, Copy)]
 pub(crate) struct Lanes256<M>(M);
 
@@ -49,8 +50,8 @@ type F = [__m256; 2];
 /// Sixteen i32: lanes 0..8 and 8..16.
 type I = [__m256i; 2];
 
-// SAFETY of every block below: the token proves that the processor has the instructions; references to arrays
-// make the loads and stores valid for their width.
+// SAFETY of every block below: the token proves that the processor has the instructions; references
+// to arrays make the loads and stores valid for their width.
 impl<M: Multiply> Simd for Lanes256<M> {
     type F = F;
     type I = I;
@@ -250,7 +251,7 @@ impl<M: Multiply> Simd for Lanes256<M> {
         let mut acc = core::hint::black_box([self.splat_i(0)[0]; CHAINS]);
         for _ in 0..rounds {
             for acc in &mut acc {
-                // Sums as weights, so that no product can be computed once for all.
+                // The sums serve as weights, so no product can be computed once for all rounds.
                 *acc = self.0.multiply_add(*acc, row, *acc);
             }
         }
@@ -284,7 +285,7 @@ impl<M: Multiply> Simd for Lanes256<M> {
         acc: &mut [[I; B]; R],
         ahead: Ahead<'_>,
     ) {
-        // The compiler keeps a local copy in registers, but not what a reference points to.
+        // The compiler keeps a local copy in registers, but not values behind a reference.
         let mut sums = *acc;
         for (r, sums) in sums.iter_mut().enumerate() {
             // SAFETY: the caller's promise about `a`.
@@ -296,7 +297,8 @@ impl<M: Multiply> Simd for Lanes256<M> {
         }
         let mut line = ahead.pointer();
         for group in 0..groups {
-            // SAFETY: the caller's promise about `w` and `a`, and the token; a prefetch may name any address.
+            // SAFETY: the caller's promise about `w` and `a`, and the token; a prefetch may name
+            // any address.
             unsafe {
                 for _ in 0..ahead.lines {
                     _mm_prefetch::<_MM_HINT_T0>(line);

@@ -8,12 +8,13 @@ mod avx_vnni;
 mod lanes256;
 mod sse2;
 
-/// The sets this processor has, the fastest first.
+/// Returns the sets that this processor has, the fastest first.
 pub(super) fn detect() -> [Option<&'static dyn KernelSet>; 4] {
     [avx512_vnni::detect(), avx_vnni::detect(), avx2::detect(), sse2::detect()]
 }
 
-/// Whether the processor (or, without `std`, the compilation target) has all of these features.
+/// Tells whether the processor (or, without `std`, the compilation target) has all of these
+/// features.
 macro_rules! has_features {
     ($($feature:tt),+) => {{
         #[cfg(feature = "std")]

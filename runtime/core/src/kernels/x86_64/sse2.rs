@@ -1,7 +1,8 @@
 //! SSE2, the baseline of x86-64 (Celerons and Atoms before Gracemont, anything before Haswell).
 //!
-//! PMADDWD multiplies 16-bit numbers and adds neighbours. Shifts make 16-bit numbers of the even and of the odd
-//! bytes of a group, so two multiplications give sums that already stand in their column's lane.
+//! PMADDWD multiplies 16-bit numbers and adds neighbours. Shifts turn the even and the odd bytes of
+//! a group into 16-bit numbers, so two multiplications give sums that already stand in the lane of
+//! their column.
 
 use core::arch::x86_64::*;
 use core::array::from_fn;
@@ -26,15 +27,15 @@ type F = [__m128; 4];
 /// Sixteen i32, in order.
 type I = [__m128i; 4];
 
-/// The even and the odd bytes, sign-extended to 16 bits.
+/// Returns the even and the odd bytes, sign-extended to 16 bits.
 #[inline(always)]
 fn even_and_odd(bytes: __m128i) -> [__m128i; 2] {
     // SAFETY: every x86-64 processor has SSE2.
     unsafe { [_mm_srai_epi16::<8>(_mm_slli_epi16::<8>(bytes)), _mm_srai_epi16::<8>(bytes)] }
 }
 
-// SAFETY of every block below: every x86-64 processor has SSE2; references to arrays make the loads and stores
-// valid for their width.
+// SAFETY of every block below: every x86-64 processor has SSE2; references to arrays make the loads
+// and stores valid for their width.
 impl Simd for Sse2 {
     type F = F;
     type I = I;
@@ -203,7 +204,7 @@ impl Simd for Sse2 {
         from_fn(|i| unsafe { _mm_add_epi32(a[i], b[i]) })
     }
 
-    // SSE2 multiplies the even lanes only, into 64 bits of which the lower half does not depend on signs.
+    // SSE2 multiplies only the even lanes, into 64 bits. The lower half does not depend on signs.
     #[inline(always)]
     fn mul_i(self, a: I, b: I) -> I {
         // SAFETY: see above.
