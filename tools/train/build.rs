@@ -4,9 +4,10 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 const SOURCE: &str = "src/distributed/group.cpp";
-/// gloo's headers, as far as libtorch's name them.
+/// Folder of the gloo declarations that libtorch's headers include but do not ship.
 const STAND_INS: &str = "src/distributed/stand-ins";
-/// What libtorch's headers of NCCL's groups include, in the folders of the wheels that `setup --cuda` adds.
+/// Headers that libtorch's header of the NCCL process groups includes, with their folders in the
+/// wheels that `setup --cuda` adds.
 const CUDA_HEADERS: [(&str, &str); 7] = [
     ("nvidia/nccl/include", "nccl.h"),
     ("nvidia/cu13/include", "cuda_runtime_api.h"),
@@ -42,8 +43,9 @@ fn main() -> Result<(), String> {
     build.try_compile("electra_distributed").map_err(|error| error.to_string())
 }
 
-/// Lets the executable find libtorch, and libtorch what it needs, without `LD_LIBRARY_PATH`: the old kind of path, which counts
-/// for the libraries of a library, too.
+/// Lets the executable find libtorch, and libtorch find its own dependencies, without
+/// `LD_LIBRARY_PATH`. `--disable-new-dtags` writes the older RPATH entry, because the loader
+/// applies that one to the dependencies of a library as well.
 fn link_path(torch: &Path) {
     let wheels = torch.parent().map(|wheels| wheels.join("nvidia"));
     let folders = wheels.and_then(|nvidia| nvidia.read_dir().ok()).into_iter().flatten().flatten();

@@ -1,7 +1,8 @@
 //! The command `average`: the mean of several models' weights.
 //!
-//! Models that were trained from the same weights, with other seeds, often lie so near to each other that the model between them
-//! errs less than any of them, at the cost of one (Wortsman et al., "Model soups", 2022).
+//! Models that were trained from the same weights with different seeds often lie close together.
+//! The model with their mean weights then often makes fewer errors than any of them, at the cost of
+//! one model (Wortsman et al., "Model soups", 2022).
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,8 @@ use tch::Kind;
 use crate::error::{Error, Result};
 use crate::model::folder::{CONFIG, Folder, WEIGHTS, WeightKind};
 
-/// Writes into `output`, in f32, the mean of the weights of `folders`, which must be alike in everything else but dropout.
+/// Writes the mean of the weights of `folders` into `output`, in f32. The folders must be equal in
+/// everything else, except for dropout.
 pub fn average(folders: &[PathBuf], output: &Path) -> Result<()> {
     let Some((first, others)) = folders.split_first() else {
         return Err(Error::field(Path::new("average"), "folders", "none", "at least one"));

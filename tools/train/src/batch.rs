@@ -11,29 +11,31 @@ use crate::error::Result;
 pub struct LabelledBatch {
     /// `[rows, tokens]`, i64.
     pub ids: Tensor,
-    /// `[rows, tokens]`, bool, false at padding; none where there is none.
+    /// `[rows, tokens]`, bool, false at padding; `None` without padding.
     pub present: Option<Tensor>,
-    /// `[rows]`, i64, [`Self::NO_LABEL`] where a text has none.
+    /// `[rows]`, i64; [`Self::NO_LABEL`] for a text without a label.
     pub labels: Tensor,
-    /// `[rows, labels]`, bool, see [`EncodedExample::known`]; none where every source knows of all labels.
+    /// `[rows, labels]`, bool, see [`EncodedExample::known`]; `None` if every source covers all
+    /// labels.
     pub known: Option<Tensor>,
-    /// `[texts, labels]`, f32, see [`EncodedExample::taught`], not a number where nobody gave any; none where nobody did.
+    /// `[texts, labels]`, f32, see [`EncodedExample::taught`]; NaN in the rows of texts without an
+    /// answer, `None` if no text has an answer.
     pub taught: Option<Tensor>,
-    /// `[copies]`, i64: the row of the text that each copy is of; none where there are no copies.
+    /// `[copies]`, i64: for each copy, the row of its text; `None` without copies.
     pub originals: Option<Tensor>,
 }
 
 impl LabelledBatch {
-    /// What losses are told to ignore.
+    /// Label that the losses ignore.
     pub const NO_LABEL: i64 = -1;
 
-    /// Texts of which nothing is known but their ids.
+    /// Returns a batch of texts without labels, answers or copies.
     pub fn unlabelled(ids: Tensor, present: Option<Tensor>) -> Result<Self> {
         let labels = ids.f_select(1, 0)?.f_full_like(Self::NO_LABEL)?;
         Ok(Self { ids, present, labels, known: None, taught: None, originals: None })
     }
 
-    /// Pads `examples` and their copies to the longest.
+    /// Builds a batch of `examples` and their copies, padded to the longest row.
     pub fn new<'a>(
         examples: impl Iterator<Item = &'a EncodedExample> + Clone,
         padding: u16,
@@ -45,7 +47,7 @@ impl LabelledBatch {
         Self::with_copies(examples, &copies, padding, device)
     }
 
-    /// The same without the copies.
+    /// Builds a batch of `examples` without their copies, padded to the longest row.
     pub fn without_copies<'a>(
         examples: impl Iterator<Item = &'a EncodedExample> + Clone,
         padding: u16,
@@ -117,12 +119,12 @@ impl LabelledBatch {
         })
     }
 
-    /// Number of texts, copies not counted.
+    /// Returns the number of texts, without copies.
     pub fn texts(&self) -> i64 {
         self.ids.size()[0] - self.originals.as_ref().map_or(0, |it| it.size()[0])
     }
 
-    /// The texts alone, for whom the copies are not to be told apart from them.
+    /// Returns the texts without their copies, as a teacher reads them.
     pub fn of_texts(&self) -> Result<Self> {
         let first = |of: &Tensor| of.f_narrow(0, 0, self.texts());
         Ok(Self {
@@ -135,7 +137,7 @@ impl LabelledBatch {
         })
     }
 
-    /// `[rows, ..]` of `[texts, ..]`: what a text has, its copies have, too.
+    /// Expands `[texts, ..]` to `[rows, ..]`: each copy gets the values of its text.
     pub fn spread(&self, of_texts: &Tensor) -> Result<Tensor> {
         match &self.originals {
             Some(originals) => Ok(Tensor::f_cat(&[of_texts, &of_texts.f_index_select(0, originals)?], 0)?),

@@ -1,6 +1,8 @@
-//! The command `calibrate`: scores that mean what they say. One temperature divides all logits (Guo et al., "On Calibration
-//! of Modern Neural Networks", 2017); it goes into the last layer's weights, so that nothing computes it later, and no label
-//! changes.
+//! The command `calibrate`: scales the scores of a classifier so that they match its accuracy.
+//!
+//! One temperature divides all logits (Guo et al., "On Calibration of Modern Neural Networks",
+//! 2017). It is folded into the weights of the last layer, so inference does not compute it. No
+//! predicted label changes.
 
 use std::path::Path;
 
@@ -12,22 +14,23 @@ use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::model::folder::Folder;
 
-/// Temperatures among which the best is sought.
+/// Lowest and highest temperature of the search.
 const RANGE: (f64, f64) = (0.05, 20.0);
 
-/// What one temperature changes.
+/// Result of a calibration.
 #[derive(Clone, Debug)]
 pub struct Calibration {
-    /// Divides the logits.
+    /// Temperature by which the logits were divided.
     pub temperature: f64,
-    /// Figures on the texts it was found on, before and after.
+    /// Metrics before, on the texts that determined the temperature.
     pub before: Metrics,
-    /// See `before`.
+    /// Metrics after, on the same texts.
     pub after: Metrics,
 }
 
-/// Finds the temperature at which the classifier in `path` has the smallest loss on `source`, and writes the classifier with
-/// it into `output`. The texts should be none that it has learnt from: on those it is too sure.
+/// Finds the temperature at which the classifier in `path` has the smallest loss on `source`, and
+/// writes the classifier with that temperature into `output`. The classifier should not have been
+/// trained on these texts, because it is overconfident on them.
 pub fn calibrate(path: &Path, source: &Source, output: &Path, device: DeviceChoice) -> Result<Calibration> {
     let folder = Folder::read(path)?;
     folder.check_output(output)?;
@@ -55,7 +58,8 @@ pub fn calibrate(path: &Path, source: &Source, output: &Path, device: DeviceChoi
     Ok(Calibration { temperature, before: at(1.0), after: at(temperature) })
 }
 
-/// Golden-section search over the logarithm; the loss has one minimum in it.
+/// Finds a minimum by golden-section search over the logarithm of the temperature. The loss has one
+/// minimum in the range.
 fn minimum(loss: impl Fn(f64) -> f64) -> f64 {
     let ratio = (5.0_f64.sqrt() - 1.0) / 2.0;
     let (mut low, mut high) = (RANGE.0.ln(), RANGE.1.ln());

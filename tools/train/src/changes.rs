@@ -1,5 +1,5 @@
-//! The command `add-changes`: a model from the one that it was fine-tuned from and what fine-tuning changed, which is a tenth
-//! of the bytes.
+//! The command `add-changes`: builds a fine-tuned model from its base model and the changes of the
+//! fine-tuning, which take a tenth of the bytes.
 
 use std::io::Read;
 use std::path::Path;
@@ -13,16 +13,16 @@ use crate::error::{Error, Result};
 use crate::model::Config;
 use crate::model::folder::{self, CONFIG, Folder, Tensors, WEIGHTS, parse_tensors};
 
-/// The changes, beside the `config.json` of the model that they make.
+/// File of the changes, beside the `config.json` of the resulting model.
 const CHANGES: &str = "fine-tuned.safetensors.zst";
 const DELTA: &str = ".delta";
 const SCALE: &str = ".scale";
 
-/// Writes into `output` the model that the folder `changes` makes of the folder `base`.
+/// Applies the folder `changes` to the model in `base` and writes the result into `output`.
 ///
-/// A matrix `NAME` there is the one of `base` plus `NAME.delta` (whole numbers, `[rows, columns]`) times `NAME.scale`
-/// (`[rows]`); other tensors of the file are whole; of the encoder the rest is that of `base`. The vocabulary is that of
-/// `base`.
+/// A matrix `NAME` of the result is the one of `base` plus `NAME.delta` (integers,
+/// `[rows, columns]`) times `NAME.scale` (`[rows]`). All other tensors of the changes are stored
+/// whole. The rest of the encoder and the vocabulary are those of `base`.
 pub fn add_changes(base: &Path, changes: &Path, output: &Path) -> Result<()> {
     let base = Folder::read(base)?;
     base.check_output(output)?;

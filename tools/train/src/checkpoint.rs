@@ -1,19 +1,21 @@
-//! Folders that appear whole or not at all, and the checkpoints of a run among them.
+//! Folders that appear whole or not at all, among them the checkpoints of a run.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Checkpoints kept in a run's folder: where a disk lost the last, whoever removes it goes on from the one before.
+/// Number of checkpoints that a run keeps. If a disk lost the last one, the user can delete it and
+/// continue from the one before.
 const KEPT: usize = 2;
 const PREFIX: &str = "step-";
 
-/// Makes the folder `path` by filling a temporary one beside it and renaming that. A folder that was there before is
-/// replaced, whatever is in it: a caller that was given `path` by a user asks [`refuse_foreign`] first. Whoever looks sees the
-/// old one, none for an instant, or the new one, never a part.
+/// Creates the folder `path`: fills a temporary folder beside it and renames that. An existing
+/// folder is replaced with everything in it, so a caller that got `path` from a user calls
+/// [`refuse_foreign`] first. At any time `path` is the old folder, the new folder or, for an
+/// instant, absent. It is never incomplete.
 pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    // Where a link leads; and without a slash at the end, to which nothing could be appended.
+    // The target of a link, and no slash at the end, after which a suffix could not be appended.
     let path = &match path.canonicalize() {
         Ok(whole) => whole,
         Err(_) if path.is_symlink() => {
@@ -24,14 +26,14 @@ pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Resu
     if path.exists() && !path.is_dir() {
         return Err(Error::field(path, "output", "a file", "a folder, or nothing"));
     }
-    // Names that nobody else takes: what is left there is an interrupted run's.
+    // No other program uses these names, so a folder of that name was left by an interrupted run.
     let temporary = beside(path, "electra-train-writing");
     let replaced = beside(path, "electra-train-replaced");
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(Error::write(parent))?;
     }
     if replaced.exists() && !path.exists() {
-        // Whoever replaced it ended between two renames: this is the only copy.
+        // The process that replaced it ended between its two renames, so this is the only copy.
         fs::rename(&replaced, path).map_err(Error::write(path))?;
     }
     for leftover in [&temporary, &replaced] {
@@ -40,7 +42,8 @@ pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Resu
     fs::create_dir(&temporary).map_err(Error::write(&temporary))?;
     let filled = fill(&temporary).and_then(|()| sync_files(&temporary));
     if let Err(error) = filled {
-        // A disk that is full stays less full; the reason matters more than whether this works.
+        // Frees the space on a disk that may be full. The error above is returned; an error here is
+        // ignored.
         let _ = fs::remove_dir_all(&temporary);
         return Err(error);
     }
@@ -60,8 +63,8 @@ pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Resu
     remove(&replaced)
 }
 
-/// Refuses to replace the folder `path`, which a user named, unless there is nothing in it but files of the names `ours`, or if it
-/// is one of `inputs`.
+/// Fails if the folder `path`, which a user named, must not be replaced: if it contains files other
+/// than `ours`, is one of `inputs`, or is not a folder. A path that does not exist may be used.
 pub fn refuse_foreign(path: &Path, ours: &[&str], inputs: &[&Path]) -> Result<()> {
     let Ok(whole) = path.canonicalize() else { return Ok(()) };
     if inputs.iter().any(|input| input.canonicalize().is_ok_and(|input| input == whole)) {
@@ -87,17 +90,17 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Those in `folder`, which need not exist.
+    /// Returns the checkpoints in `folder`, which need not exist.
     pub fn new(folder: PathBuf) -> Self {
         Self { folder }
     }
 
-    /// The step and folder of the last one.
+    /// Returns the step and folder of the last checkpoint.
     pub fn last(&self) -> Result<Option<(u64, PathBuf)>> {
         Ok(self.all()?.pop())
     }
 
-    /// Writes the one of `step` and removes those that are too old.
+    /// Writes the checkpoint of `step` and removes all but the last two.
     pub fn write(&self, step: u64, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         write_folder(&self.folder.join(format!("{PREFIX}{step}")), fill)?;
         let all = self.all()?;
@@ -107,7 +110,7 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Refuses to begin anew in a folder that has the `result` of a run whose checkpoints are gone.
+    /// Fails if `result` exists without any checkpoint: the run would train anew over its result.
     pub fn refuse_ended(&self, result: &Path) -> Result<()> {
         match self.last()? {
             None if result.exists() => {
@@ -118,7 +121,7 @@ impl Checkpoints {
         }
     }
 
-    /// Which checkpoint is the last, for a message.
+    /// Describes the last checkpoint for a message.
     pub fn describe_last(&self) -> String {
         match self.last() {
             Ok(Some((step, folder))) => {
@@ -128,7 +131,7 @@ impl Checkpoints {
         }
     }
 
-    /// Whole checkpoints, by step.
+    /// Returns the complete checkpoints, ordered by step.
     fn all(&self) -> Result<Vec<(u64, PathBuf)>> {
         if !self.folder.exists() {
             return Ok(Vec::new());
@@ -148,7 +151,8 @@ impl Checkpoints {
     }
 }
 
-/// `path` with `.suffix` appended; [`Checkpoints::all`] does not take it for a checkpoint.
+/// Returns `path` with `.suffix` appended. [`Checkpoints::all`] does not take that for a
+/// checkpoint.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".");
@@ -218,7 +222,7 @@ mod tests {
     #[test]
     fn a_folder_is_replaced_where_it_is_ours() {
         let root = tempfile::tempdir().unwrap();
-        // As somebody writes it who completed the name with the tab key.
+        // With a slash at the end, as completion by the tab key writes it.
         let path = root.path().join("model/");
         let fill = |folder: &Path| write_text(&folder.join("weights"), "x");
         let refuse =
@@ -252,7 +256,7 @@ mod tests {
         assert_eq!(fs::read_to_string(&file).unwrap(), "x");
     }
 
-    /// Whoever was killed between its two renames has left the old folder beside its place.
+    /// A process that was killed between its two renames leaves the old folder beside its place.
     #[test]
     fn the_only_copy_is_brought_back() {
         let root = tempfile::tempdir().unwrap();

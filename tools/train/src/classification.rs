@@ -1,4 +1,4 @@
-//! A classifier of texts: an encoder with its head, and the batches it reads.
+//! Text classifier: an encoder with its head, and the encoded texts that it reads.
 
 use std::cmp::Reverse;
 use std::path::Path;
@@ -16,10 +16,10 @@ use crate::model::config::Head;
 use crate::model::folder::{self, CONFIG, Folder, WEIGHTS};
 use crate::model::{Classifier, Config, Encoder, Int8, Mode, Parameter, Parameters, output_name};
 
-/// Tokens of one forward pass without gradient: enough to keep a device busy.
+/// Tokens of one forward pass without gradients: enough to keep a device busy.
 const EVALUATION_TOKENS: usize = 8192;
 
-/// Encoder and head over parameters of their own.
+/// Encoder and head with parameters of their own.
 #[derive(Debug)]
 pub struct TextClassifier {
     /// Sizes of the encoder.
@@ -31,20 +31,20 @@ pub struct TextClassifier {
     encoder: Encoder,
     head: Classifier,
     device: Device,
-    /// Its own id of each id that it is given, `[vocabulary]`, where those are another vocabulary's.
+    /// `[vocabulary]`: the model's own id for each input id, if the inputs use another vocabulary.
     numbers: Option<Tensor>,
 }
 
-/// What a forward pass went through.
+/// Hidden states and logits of a forward pass.
 #[derive(Debug)]
 pub struct Trace {
-    /// See [`Encoder::states`].
+    /// Hidden states, see [`Encoder::states`].
     pub states: Vec<Tensor>,
     /// `[batch, labels]`, f32.
     pub logits: Tensor,
 }
 
-/// Stands for the label of a text that has none.
+/// Label index of a text without a label.
 pub const UNLABELLED: usize = usize::MAX;
 
 /// A text as ids, `[CLS]` and `[SEP]` included, and its label.
@@ -54,34 +54,35 @@ pub struct EncodedExample {
     pub ids: Vec<u16>,
     /// Index of the label, or [`UNLABELLED`].
     pub label: usize,
-    /// Whether the text's source knows of each label whether it applies; nothing where it knows of all.
+    /// For each label, whether the text's source covers it (setting `knows`); `None` if it covers
+    /// all.
     pub known: Option<Arc<[bool]>>,
-    /// Logarithms of the probabilities of the labels that somebody gave the text before.
+    /// Logarithms of the label probabilities that teachers computed earlier.
     pub taught: Option<Arc<[f32]>>,
-    /// Ids of changed copies, with the same label and probabilities.
+    /// Ids of changed copies, which have the same label and probabilities.
     pub copies: Vec<Vec<u16>>,
 }
 
 impl EncodedExample {
-    /// A text by itself, from a source that knows of all labels.
+    /// Returns a text without answers or copies, from a source that covers all labels.
     pub fn new(ids: Vec<u16>, label: usize) -> Self {
         Self { ids, label, known: None, taught: None, copies: Vec::new() }
     }
 
-    /// Rows of a batch that it takes with its copies.
+    /// Returns the number of batch rows that the text and its copies take.
     pub fn rows(&self) -> usize {
         1 + self.copies.len()
     }
 
-    /// Tokens of the longest of them.
+    /// Returns the length in tokens of the longest of these rows.
     pub fn longest(&self) -> usize {
         self.copies.iter().fold(self.ids.len(), |longest, copy| longest.max(copy.len()))
     }
 }
 
 impl TextClassifier {
-    /// The encoder of `folder` with a head for `labels`: the folder's own where it has these labels, else a new one that
-    /// depends on `seed`.
+    /// Reads the encoder of `folder` and adds a head for `labels`. The head is the folder's own if
+    /// that has these labels. Otherwise it is a random one that depends on `seed`.
     pub fn new(
         folder: &Folder,
         labels: &[String],
@@ -93,12 +94,12 @@ impl TextClassifier {
         Self::load(folder, labels, same, device, precision, seed)
     }
 
-    /// The classifier that `folder` is, in f32; refuses one without its head.
+    /// Reads the classifier in `folder`, in f32. Fails if the folder has no classification head.
     pub fn read(folder: &Folder, device: Device) -> Result<Self> {
         Self::load(folder, labels_of(folder)?, true, device, Precision::F32, 0)
     }
 
-    /// With `head` the head is the folder's too, and must be there.
+    /// Loads the encoder. With `head` also loads the head, which must then be in the folder.
     fn load(
         folder: &Folder,
         labels: &[String],
@@ -115,7 +116,8 @@ impl TextClassifier {
         }
     }
 
-    /// A classifier of random weights; `more` are parameters of the run that are no part of the model.
+    /// Returns a classifier with random weights. `more` lists parameters that the run needs but the
+    /// model does not contain.
     pub fn random(
         config: &Config,
         labels: &[String],
@@ -141,21 +143,21 @@ impl TextClassifier {
         })
     }
 
-    /// See [`Parameters::freeze`].
+    /// Freezes the lowest layers, see [`Parameters::freeze`].
     pub fn freeze(&mut self, layers: i64) {
         self.parameters.freeze(layers);
         self.encoder = Encoder::new(&self.parameters, &self.config, "", None);
         self.head = Classifier::new(&self.parameters, &self.config);
     }
 
-    /// From now on it is given ids of another vocabulary; `map` has its own id for each of them, see
-    /// [`crate::data::piece_map`].
+    /// Makes the classifier accept ids of another vocabulary. `map` has its own id for each of
+    /// them, see [`crate::data::piece_map`].
     pub fn renumber(&mut self, map: &[i64]) -> Result<()> {
         self.numbers = Some(Tensor::f_from_slice(map)?.f_to_device(self.device)?);
         Ok(())
     }
 
-    /// See [`Self::renumber`]; `ids` as they are where there is none.
+    /// Maps `ids` to the model's own ids, see [`Self::renumber`]. Returns `ids` if there is no map.
     pub fn own_ids(&self, ids: &Tensor) -> Result<Tensor> {
         match &self.numbers {
             Some(numbers) => Ok(numbers.f_index_select(0, &ids.f_reshape([-1])?)?.f_view(&ids.size()[..])?),
@@ -163,13 +165,13 @@ impl TextClassifier {
         }
     }
 
-    /// Logits `[batch, labels]`, f32.
+    /// Computes the logits, `[batch, labels]`, f32.
     pub fn logits(&self, batch: &LabelledBatch, mode: Mode) -> Result<Tensor> {
         let states = self.encoder.forward(&self.own_ids(&batch.ids)?, batch.present.as_ref(), mode)?;
         Ok(self.head.forward(&states, mode)?.f_to_kind(Kind::Float)?)
     }
 
-    /// Logits, and what led to them.
+    /// Computes the logits and keeps the hidden states.
     pub fn trace(&self, batch: &LabelledBatch, mode: Mode) -> Result<Trace> {
         let states = self.encoder.states(&self.own_ids(&batch.ids)?, batch.present.as_ref(), mode)?;
         let last = &states[states.len() - 1];
@@ -177,24 +179,27 @@ impl TextClassifier {
         Ok(Trace { states, logits })
     }
 
-    /// The encoder alone.
+    /// Returns the encoder.
     pub fn encoder(&self) -> &Encoder {
         &self.encoder
     }
 
-    /// Logits `[batch, labels]`, f32, without dropout and with the parts in `int8` computed as the runtime does: where
-    /// that is everything, the runtime's logits. The model must be one for it, see [`Folder::check_for_runtime`], and its parameters f32.
+    /// Computes the logits, `[batch, labels]`, f32, without dropout. The parts in `int8` are
+    /// computed as the runtime computes them; if `int8` has all parts, the logits are those of the
+    /// runtime. The runtime must support the model, see [`Folder::check_for_runtime`], and the
+    /// parameters must be f32.
     pub fn logits_int8(&self, batch: &LabelledBatch, int8: Int8) -> Result<Tensor> {
         let states = self.encoder.forward_int8(&batch.ids, batch.present.as_ref(), int8)?;
         self.head.forward_int8(&states, int8)
     }
 
-    /// Figures over `examples`, without dropout.
+    /// Computes the metrics over `examples`, without dropout.
     pub fn evaluate(&self, examples: &[EncodedExample], padding: u16) -> Result<Metrics> {
         Ok(metrics_of(&self.logits_of_all(examples, padding, None)?, examples))
     }
 
-    /// The logits of each of `examples`, without dropout; as the runtime computes them where `int8` says so.
+    /// Computes the logits of each of `examples`, without dropout. The parts in `int8` are computed
+    /// as the runtime computes them.
     pub fn logits_of_all(
         &self,
         examples: &[EncodedExample],
@@ -224,7 +229,7 @@ impl TextClassifier {
         Ok(logits)
     }
 
-    /// Divides the last layer, and with it all logits, by `temperature`.
+    /// Divides the weights of the last layer, and so all logits, by `temperature`.
     pub fn divide_logits(&self, temperature: f64) -> Result<()> {
         let mut tensors = self.parameters.tensors()?;
         let last = output_name(self.config.family);
@@ -241,13 +246,13 @@ impl TextClassifier {
     pub fn write(&self, path: &Path, vocabulary: &Path) -> Result<()> {
         let head = Head::Classification(self.labels.clone());
         let mut tensors = self.parameters.tensors()?;
-        // A slash is in the names of parameters that only the run needs.
+        // Parameters that only the run needs have a slash in their names.
         tensors.retain(|name, _| !name.contains('/'));
         folder::write(path, &self.config, &head, &tensors, vocabulary)
     }
 }
 
-/// Refuses logits that are not finite: weights of `folder` that are too large.
+/// Fails if a logit is not finite, which means that weights of `folder` are too large.
 pub fn check_logits(logits: &[Vec<f64>], folder: &Folder) -> Result<()> {
     match logits.iter().flatten().find(|logit| !logit.is_finite()) {
         Some(found) => {
@@ -257,7 +262,8 @@ pub fn check_logits(logits: &[Vec<f64>], folder: &Folder) -> Result<()> {
     }
 }
 
-/// Figures of logits that belong to `examples`, each among the labels that its source knows.
+/// Computes the metrics of `logits`, one row per example. A row counts only the labels that the
+/// example's source covers.
 pub fn metrics_of(logits: &[Vec<f64>], examples: &[EncodedExample]) -> Metrics {
     let among_known = |(row, example): (&Vec<f64>, &EncodedExample)| match &example.known {
         Some(known) => {
@@ -278,7 +284,7 @@ fn softmax(logits: &[f64]) -> Vec<f64> {
     powers.iter().map(|power| power / total).collect()
 }
 
-/// The labels of the classifier in a folder; another model is refused.
+/// Returns the labels of the classifier in `folder`. Fails for any other model.
 pub fn labels_of(folder: &Folder) -> Result<&[String]> {
     match &folder.head {
         Head::Classification(labels) => Ok(labels),
@@ -289,8 +295,8 @@ pub fn labels_of(folder: &Folder) -> Result<&[String]> {
     }
 }
 
-/// Tokenizes on all cores; texts longer than `longest` tokens are cut. `known` is what their source knows, see
-/// [`EncodedExample::known`].
+/// Encodes `examples` on all cores and cuts them to `longest` tokens. `known` are the labels that
+/// their source covers, see [`EncodedExample::known`].
 pub fn encode(
     examples: &[Example],
     tokenizer: &WordPieceTokenizer,
@@ -304,7 +310,7 @@ pub fn encode(
     examples.par_iter().map(encode).collect()
 }
 
-/// The tokenizer of a folder, which must not know more tokens than the model.
+/// Reads the tokenizer of `folder`. Fails if it has more tokens than the model.
 pub fn tokenizer_of(folder: &Folder) -> Result<WordPieceTokenizer> {
     let tokenizer = WordPieceTokenizer::read_for(folder.config.family, &folder.vocabulary())?;
     if tokenizer.size() as i64 > folder.config.vocab_size {

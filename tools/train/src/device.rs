@@ -1,25 +1,25 @@
-//! Where a command computes, and how precisely.
+//! Device and precision of a command.
 
 use serde::{Deserialize, Serialize};
 use tch::{Cuda, Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
 
-/// Which device a command is to use.
+/// Device that a command uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceChoice {
-    /// CUDA where libtorch has it, else the CPU.
+    /// CUDA if it is available, else the CPU.
     #[default]
     Auto,
     /// The CPU.
     Cpu,
-    /// CUDA, or an error.
+    /// CUDA, or an error if it is not available.
     Cuda,
 }
 
-/// What activations, gradients and the copies of the weights that compute are held in. The weights that the
-/// optimizer updates are f32 in either case.
+/// Number format of activations, gradients and the copies of the weights that forward and backward
+/// passes use. The weights that the optimizer updates are always f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -31,12 +31,13 @@ pub enum Precision {
 }
 
 impl DeviceChoice {
-    /// Finds the device, the first one of CUDA. The first call of the process loads CUDA.
+    /// Returns the device; for CUDA the first one. The first call in a process loads CUDA.
     pub fn find(self) -> Result<Device> {
         self.find_for(0)
     }
 
-    /// The same for process `local_rank` of this machine: each has a GPU of its own.
+    /// Returns the device for process `local_rank` of this machine. Each process has a GPU of its
+    /// own.
     pub fn find_for(self, local_rank: usize) -> Result<Device> {
         if self == Self::Cpu {
             return Ok(Device::Cpu);
@@ -58,7 +59,7 @@ impl DeviceChoice {
 }
 
 impl Precision {
-    /// The kind of the tensors that compute.
+    /// Returns the kind of the tensors in forward and backward passes.
     pub fn kind(self) -> Kind {
         match self {
             Self::F32 => Kind::Float,
@@ -66,7 +67,7 @@ impl Precision {
         }
     }
 
-    /// Says on standard error that f32 is faster on `device`, where it is.
+    /// Prints a warning to standard error if f32 is faster on `device`.
     pub fn warn_where_slow(self, device: Device) {
         if let Some(warning) = self.warning(device, processor_has_bf16()) {
             eprintln!("{warning}");
@@ -74,14 +75,14 @@ impl Precision {
     }
 
     fn warning(self, device: Device, has_bf16: bool) -> Option<&'static str> {
-        // Seen on a processor with AVX2: 384 tokens a second in bf16 where f32 makes 4,900.
+        // Measured on a processor with AVX2: 384 tokens/s in bf16, 4,900 in f32.
         (self == Self::Bf16 && device == Device::Cpu && !has_bf16).then_some(
             "warning: this processor has no bf16 instructions; training.precision = \"f32\" may be ten times as fast here",
         )
     }
 }
 
-/// Whether libtorch's bf16 products are more than a detour here.
+/// Returns whether the processor has instructions for the bf16 products of libtorch.
 fn processor_has_bf16() -> bool {
     #[cfg(target_arch = "x86_64")]
     let has = std::is_x86_feature_detected!("avx512bf16");
@@ -92,10 +93,12 @@ fn processor_has_bf16() -> bool {
     has
 }
 
-/// `tensor`, made on the CPU, on `device`. A GPU fetches it from page-locked memory while the CPU goes on: from other memory the
-/// copy would first wait for everything that the GPU has yet to do.
+/// Copies `tensor`, which is on the CPU, to `device`. A GPU reads it from page-locked memory while
+/// the CPU continues. A copy from other memory would first wait for all outstanding work of the
+/// GPU.
 ///
-/// Not by way of `pin_memory`: libtorch prints a warning at each call that names a device, and tch always names one.
+/// `pin_memory` is not used: libtorch prints a warning at each call that names a device, and tch
+/// always names one.
 pub fn upload(tensor: &Tensor, device: Device) -> Result<Tensor> {
     match device {
         Device::Cpu => Ok(tensor.shallow_clone()),
@@ -103,15 +106,17 @@ pub fn upload(tensor: &Tensor, device: Device) -> Result<Tensor> {
     }
 }
 
-/// Loads libtorch_cuda, which registers its kernels with libtorch as it is loaded. The linker leaves it out, since no
-/// symbol of it is used, and linking it by force would break machines that have no CUDA.
+/// Loads libtorch_cuda, which registers its kernels with libtorch. The linker leaves the library
+/// out because no symbol of it is used. Forcing the linker to include it would break machines
+/// without CUDA.
 #[allow(unsafe_code)]
 fn load_cuda() {
-    // SAFETY: the library's initializers are those that any program linked to it runs; they are made to run once, before
-    // the first use of CUDA, and a failure to load leaves libtorch as it was.
+    // SAFETY: the library's initializers are those that any program linked to it runs. They are
+    // made to run once, before the first use of CUDA, and a failure to load leaves libtorch as it
+    // was.
     let loaded = unsafe { libloading::Library::new("libtorch_cuda.so") };
     if let Ok(library) = loaded {
-        // The registered kernels live in it: it must stay until the process ends.
+        // The registered kernels are in the library, so it must stay loaded until the process ends.
         std::mem::forget(library);
     }
 }

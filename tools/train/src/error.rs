@@ -1,11 +1,12 @@
-//! What can go wrong. Every message is one line that says where, what was found and what was expected.
+//! Errors of this crate. Every message is one line that gives the place, what was found there and
+//! what was expected.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use electra_formats::error::quoted;
 
-/// Why a command stopped.
+/// Reason why a command stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder could not be opened or read.
@@ -13,15 +14,15 @@ pub enum Error {
     Read {
         /// The file.
         file: PathBuf,
-        /// What the operating system answered.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// A file or folder could not be written; a full disk ends here.
+    /// A file or folder could not be written, for example because the disk is full.
     #[error("{}: cannot be written: {source}", file.display())]
     Write {
         /// The file.
         file: PathBuf,
-        /// What the operating system answered.
+        /// Error of the operating system.
         source: io::Error,
     },
     /// A file is well-formed, but something in it is contradictory or unsupported.
@@ -31,51 +32,51 @@ pub enum Error {
         file: PathBuf,
         /// The field, tensor, column or line at fault.
         field: String,
-        /// What was found there.
+        /// Content that was found.
         found: String,
-        /// What would have been accepted.
+        /// Content that would have been accepted.
         expected: String,
     },
-    /// The loss of a step is not a number, or infinite.
+    /// A loss or norm of a step is not a number, or infinite.
     #[error("step {step}: the {what} is {found}, expected a finite number; {kept}")]
     NotFinite {
         /// The step, counted from 1.
         step: u64,
-        /// Which loss or norm.
+        /// Name of the loss or norm.
         what: &'static str,
         /// Its value.
         found: f64,
-        /// Which checkpoint is still good, in words.
+        /// Last checkpoint that can be used, in words.
         kept: String,
     },
     /// The chosen device does not exist.
     #[error("device {wanted}: found none, expected one that libtorch can use ({hint})")]
     Device {
-        /// The name asked for.
+        /// Name of the requested device.
         wanted: &'static str,
-        /// What to try.
+        /// Advice to the user.
         hint: &'static str,
     },
-    /// libtorch refused an operation; running out of GPU memory is one such case.
+    /// libtorch refused an operation, for example because GPU memory is exhausted.
     #[error("libtorch: {}", first_line(.0))]
     Torch(#[from] tch::TchError),
-    /// The processes of a run lost or did not find each other.
+    /// The processes of a run did not find each other, or lost each other.
     #[error("processes: {action}: {reason}")]
     Processes {
-        /// What they were about to do.
+        /// Action that failed.
         action: &'static str,
-        /// Which of them, and what libtorch said.
+        /// Message of libtorch; if joining failed, also the rank of the process.
         reason: String,
     },
     /// Several processes were started for a command that runs in one.
     #[error("WORLD_SIZE is {size}, but {command} runs in one process")]
     OneProcess {
-        /// The command.
+        /// Name of the command.
         command: &'static str,
-        /// How many there are.
+        /// Number of processes.
         size: u64,
     },
-    /// Another process works in the folder of a run.
+    /// Another process uses the folder of a run.
     #[error("{}: another run works in this folder; wait for its end, or choose another --output", folder.display())]
     InUse {
         /// The folder.
@@ -84,9 +85,9 @@ pub enum Error {
     /// The tokenizer refused a text or its own vocabulary.
     #[error("{}: tokenizer: {reason}", file.display())]
     Tokenizer {
-        /// The vocabulary.
+        /// The vocabulary file.
         file: PathBuf,
-        /// What the `tokenizers` crate said.
+        /// Message of the `tokenizers` crate.
         reason: String,
     },
 }
@@ -118,7 +119,7 @@ impl Error {
     }
 }
 
-/// From the readers that the packer has, too.
+/// Converts errors of the readers that this crate shares with the packer.
 impl From<electra_formats::Error> for Error {
     fn from(error: electra_formats::Error) -> Self {
         match error {
@@ -134,7 +135,7 @@ impl From<electra_formats::Error> for Error {
     }
 }
 
-/// libtorch appends a C++ stack trace to its messages.
+/// Returns the first line of a message. libtorch appends a C++ stack trace to its messages.
 fn first_line(error: &tch::TchError) -> String {
     let text = match error {
         tch::TchError::Torch(message) => message.clone(),

@@ -1,4 +1,5 @@
-//! The command `evaluate`: a folder on a labelled file, in f32 or as the int8 runtime computes it.
+//! The command `evaluate`: evaluates the classifier in a folder on a labelled file, in f32 or as
+//! the int8 runtime computes it.
 
 use std::path::Path;
 
@@ -10,8 +11,10 @@ use crate::metrics::Metrics;
 use crate::model::Int8;
 use crate::model::folder::Folder;
 
-/// Figures of the classifier in `path` on `source`, among its labels but those that are to be left out, `without`; texts are cut to `max_length` tokens, or to what the model takes. With
-/// `int8` its weights are quantized as `electra pack` does it and computed with as the runtime does.
+/// Computes the metrics of the classifier in `path` on `source`. Its labels in `without` are left
+/// out. Texts are cut to `max_length` tokens, by default to the longest input of the model. With
+/// `int8` the weights are quantized as `electra pack` quantizes them, and the logits are computed
+/// as the runtime computes them.
 pub fn evaluate(
     path: &Path,
     source: &Source,

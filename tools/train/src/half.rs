@@ -1,4 +1,5 @@
-//! The command `half`: a folder's weights in f16, half the bytes. `electra pack` and `transformers` read it as they read f32.
+//! The command `half`: converts the weights of a folder to f16, which halves their bytes.
+//! `electra pack` and `transformers` read f16 weights like f32 weights.
 
 use std::path::Path;
 
@@ -7,14 +8,16 @@ use tch::Kind;
 use crate::error::{Error, Result};
 use crate::model::folder::{Folder, WEIGHTS, WeightKind};
 
-/// Writes the model of the folder `path`, whatever it predicts, into `output`, every weight rounded to f16.
+/// Rounds every weight of the model in `path` to f16 and writes the model into `output`. The model
+/// may have any head. Fails if a weight is outside the range of f16.
 pub fn half(path: &Path, output: &Path) -> Result<()> {
     let folder = Folder::read(path)?;
     folder.check_output(output)?;
     let file = folder.file(WEIGHTS);
     for (name, tensor) in folder.tensors() {
         let largest = tensor.f_abs()?.f_max()?.f_double_value(&[])?;
-        // 65504 is the largest number of f16; what is nearer to it than to the next power of two rounds to it.
+        // 65504 is the largest number of f16. Numbers below 65520 round to it, larger ones to
+        // infinity.
         if tensor.kind() == Kind::Float && largest >= 65520.0 {
             return Err(Error::field(&file, name, largest.to_string(), "numbers that f16 has, below 65520"));
         }

@@ -1,4 +1,4 @@
-//! Makes ELECTRA models on libtorch: see README.md beside this crate.
+//! Makes ELECTRA models with libtorch; see the README.md of this crate.
 #![deny(unsafe_code)]
 
 pub mod answers;

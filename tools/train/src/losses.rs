@@ -1,15 +1,15 @@
-//! Losses of logits that several commands share.
+//! Losses on logits that several commands share.
 
 use tch::{Kind, Reduction, Tensor};
 
 use crate::batch::LabelledBatch;
 use crate::error::Result;
 
-/// Stands for the logit of a label that does not count: its probability is 0, its product with 0 is defined.
+/// Logit of a label that does not count. Its probability is 0, and its product with 0 is defined.
 pub const ABSENT: f64 = -1e4;
 
-/// `logits` `[rows, labels]` with [`ABSENT`] where `known`, of the same shape, is false: what is made of them is among the other
-/// labels alone.
+/// Returns `logits` `[rows, labels]` with [`ABSENT`] where `known`, of the same shape, is false.
+/// Their softmax is over the other labels only.
 pub fn among_known(logits: &Tensor, known: Option<&Tensor>) -> Result<Tensor> {
     match known {
         Some(known) => Ok(logits.f_masked_fill(&known.f_logical_not()?, ABSENT)?),
@@ -17,8 +17,9 @@ pub fn among_known(logits: &Tensor, known: Option<&Tensor>) -> Result<Tensor> {
     }
 }
 
-/// Cross-entropy with the labels of `batch`, each among those that its source knows, summed over the rows that have one.
-/// `weights` `[labels]` weigh the labels; `smoothing` is the share of a target that is spread over the labels known.
+/// Computes the cross-entropy with the labels of `batch`, summed over the rows that have one. Each
+/// row counts only the labels that its source covers. `weights` `[labels]` weigh the labels;
+/// `smoothing` is the share of a target that is spread over the covered labels.
 pub fn cross_entropy_sum(
     logits: &Tensor,
     batch: &LabelledBatch,
@@ -49,8 +50,8 @@ pub fn cross_entropy_sum(
     Ok(target.f_mul(&found)?.f_mul(&labelled)?.f_sum(Kind::Float)?.f_neg()?)
 }
 
-/// How far the answers to texts and to their changed copies are apart: the mean of both Kullback-Leibler divergences, over the
-/// copies, in nats; zero where there are none.
+/// Computes the distance between the answers to texts and to their changed copies: the mean of both
+/// Kullback-Leibler divergences, over the copies, in nats. It is zero without copies.
 pub fn apart(logits: &Tensor, batch: &LabelledBatch) -> Result<Tensor> {
     let Some(originals) = &batch.originals else {
         return Ok(Tensor::f_zeros([], (Kind::Float, logits.device()))?);
@@ -103,7 +104,7 @@ mod tests {
         assert!((found(Some(&weights), 0.0) + weighted).abs() < 1e-4);
     }
 
-    /// Where all labels are known, with libtorch's.
+    /// Compares with libtorch's cross-entropy where all labels are covered.
     #[test]
     fn a_mask_that_hides_nothing_changes_nothing() {
         let all: Arc<[bool]> = [true; 3].into();

@@ -12,11 +12,12 @@ use electra_train::distributed::World;
 use electra_train::error::Result;
 use electra_train::metrics::Metrics;
 
-/// Tokenizers allocate on all threads at once; see memory.rs for what libtorch has instead.
+/// Tokenizers allocate on all threads at once. With the single arena that libtorch needs
+/// (memory.rs), glibc's allocator serves one thread at a time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Makes ELECTRA models: pre-training, fine-tuning, quantization, evaluation.
+/// Makes ELECTRA models: pre-training, fine-tuning, distillation, quantization, evaluation.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -28,35 +29,39 @@ struct Arguments {
 enum Command {
     /// Pre-train by replaced-token detection, or by masked language modelling for comparison.
     Pretrain(RunArguments),
-    /// Make a classifier of a pre-trained ELECTRA or BERT folder, once for each seed.
+    /// Make a classifier of a pre-trained ELECTRA, BERT or MPNet folder, once per seed.
     Finetune(RunArguments),
-    /// Teach a small ELECTRA classifier what a larger one, ELECTRA or BERT, has learnt.
+    /// Teach a small ELECTRA classifier the outputs of a larger one: ELECTRA, BERT or MPNet.
     Distil(RunArguments),
-    /// Write down what classifiers say of texts, for students to learn from.
+    /// Write the answers of classifiers to texts into a file, for students to learn from.
     Label(LabelArguments),
-    /// Train a classifier on as the int8 runtime computes it, and report what int8 does to it with and without.
+    /// Continue the training of a classifier in the arithmetic of the int8 runtime, and report the
+    /// effect of int8 before and after.
     Quantize(RunArguments),
-    /// Divide a classifier's logits by the temperature that suits a labelled file, so that its scores are its accuracy.
+    /// Divide a classifier's logits by the temperature that fits a labelled file, so that its
+    /// scores match its accuracy.
     Calibrate(CalibrateArguments),
     /// Write a classifier or a discriminator as an ONNX file.
     ExportOnnx(ExportArguments),
-    /// Average the weights of models that began with the same ones.
+    /// Average the weights of models that were trained from the same weights.
     Average(AverageArguments),
-    /// Make a model from the one that it was fine-tuned from and what fine-tuning changed.
+    /// Make a fine-tuned model from its base model and the changes of the fine-tuning.
     AddChanges(ChangesArguments),
-    /// Round a folder's weights to f16, half the bytes.
+    /// Round a model's weights to f16, which halves their bytes.
     Half(HalfArguments),
-    /// Show what pre-training by replaced-token detection does with one text: every token masked, guessed, put in and judged.
+    /// Show pre-training by replaced-token detection on one text: every token is masked, guessed,
+    /// replaced and judged.
     WalkThrough(WalkThroughArguments),
-    /// Measure a classifier on a labelled file; texts are cut to what the model takes.
+    /// Measure a classifier on a labelled file; texts are cut to the longest input of the model.
     Evaluate(EvaluateArguments),
 }
 
 #[derive(Args)]
 struct RunArguments {
-    /// Settings of the run, TOML.
+    /// Settings file of the run, TOML.
     settings: PathBuf,
-    /// Folder of the run: settings, log, checkpoints, result. A run that was interrupted goes on from its last checkpoint.
+    /// Folder of the run: settings, log, checkpoints, result. An interrupted run continues from its
+    /// last checkpoint.
     #[arg(short, long)]
     output: PathBuf,
     /// Change one setting, for instance `training.steps=1000`.
@@ -66,12 +71,13 @@ struct RunArguments {
 
 #[derive(Args)]
 struct LabelArguments {
-    /// Folders of the Hugging Face layout, ELECTRA, BERT or MPNet; the mean of their probabilities is written.
+    /// Folders of classifiers in the Hugging Face layout: ELECTRA, BERT or MPNet. The mean of their
+    /// probabilities is written.
     #[arg(required = true)]
     teachers: Vec<PathBuf>,
-    /// Settings: which texts, TOML.
+    /// Settings file that names the texts, TOML.
     settings: PathBuf,
-    /// File to write. What is there of an interrupted run is gone on with.
+    /// File to write. If an interrupted run has written it, the run continues.
     #[arg(short, long)]
     output: PathBuf,
     /// Change one setting, for instance `run.batch_tokens=2048`.
@@ -81,9 +87,10 @@ struct LabelArguments {
 
 #[derive(Args)]
 struct CalibrateArguments {
-    /// Folder of the Hugging Face layout.
+    /// Folder of the classifier in the Hugging Face layout.
     model: PathBuf,
-    /// Labelled texts that it has not learnt from: .tsv, .csv or .jsonl, and .zst after it or not.
+    /// Labelled texts that the classifier was not trained on: .tsv, .csv or .jsonl, optionally with
+    /// .zst appended.
     file: PathBuf,
     /// Folder to write.
     #[arg(short, long)]
@@ -94,25 +101,26 @@ struct CalibrateArguments {
     /// Column or key of the label.
     #[arg(long, default_value = "label")]
     label: String,
-    /// Where to compute.
+    /// Device to compute on.
     #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
 }
 
 #[derive(Args)]
 struct ExportArguments {
-    /// Folder of the Hugging Face layout.
+    /// Folder of the model in the Hugging Face layout.
     model: PathBuf,
     /// File to write.
     file: PathBuf,
-    /// Quantize it dynamically, as ONNX Runtime's `quantize_dynamic` does, instead of in f32.
+    /// Quantize the model dynamically, as ONNX Runtime's `quantize_dynamic` does, instead of in
+    /// f32.
     #[arg(long)]
     int8: bool,
 }
 
 #[derive(Args)]
 struct AverageArguments {
-    /// Folders of the Hugging Face layout.
+    /// Folders of the models in the Hugging Face layout.
     #[arg(required = true)]
     models: Vec<PathBuf>,
     /// Folder to write.
@@ -122,9 +130,9 @@ struct AverageArguments {
 
 #[derive(Args)]
 struct ChangesArguments {
-    /// Folder of the Hugging Face layout: what the fine-tuning began with.
+    /// Folder of the base model in the Hugging Face layout.
     base: PathBuf,
-    /// Folder with `config.json` and `fine-tuned.safetensors.zst`: what it changed.
+    /// Folder with the changes: `config.json` and `fine-tuned.safetensors.zst`.
     changes: PathBuf,
     /// Folder to write.
     #[arg(short, long)]
@@ -133,7 +141,7 @@ struct ChangesArguments {
 
 #[derive(Args)]
 struct HalfArguments {
-    /// Folder of the Hugging Face layout.
+    /// Folder of the model in the Hugging Face layout.
     model: PathBuf,
     /// Folder to write.
     #[arg(short, long)]
@@ -153,9 +161,9 @@ struct WalkThroughArguments {
 
 #[derive(Args)]
 struct EvaluateArguments {
-    /// Folder of the Hugging Face layout.
+    /// Folder of the classifier in the Hugging Face layout.
     model: PathBuf,
-    /// Labelled texts: .tsv, .csv or .jsonl, and .zst after it or not.
+    /// Labelled texts: .tsv, .csv or .jsonl, optionally with .zst appended.
     file: PathBuf,
     /// Column or key of the text.
     #[arg(long, default_value = "text")]
@@ -163,16 +171,17 @@ struct EvaluateArguments {
     /// Column or key of the label.
     #[arg(long, default_value = "label")]
     label: String,
-    /// Cut texts to so many tokens.
+    /// Cut texts to this number of tokens.
     #[arg(long)]
     max_length: Option<usize>,
-    /// Leave a label out, and divide its probability among the others.
+    /// Leave out a label, and divide its probability among the others.
     #[arg(long, value_name = "LABEL")]
     without: Vec<String>,
-    /// Where to compute.
+    /// Device to compute on.
     #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
-    /// Quantize it as `electra pack` does and compute as the runtime does, instead of in f32.
+    /// Quantize the model as `electra pack` does and compute as the runtime does, instead of in
+    /// f32.
     #[arg(long)]
     int8: bool,
     /// Print the figures as JSON.
@@ -186,7 +195,7 @@ fn main() -> ExitCode {
     let said = run(Arguments::parse().command).map(|text| io::stdout().lock().write_all(text.as_bytes()));
     match said {
         Ok(Ok(())) => ExitCode::SUCCESS,
-        // Whoever reads has read enough.
+        // The reader of the output has closed it.
         Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             eprintln!("error: standard output: cannot be written: {error}");
@@ -199,7 +208,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Returns what the command has to say.
+/// Runs the command and returns the text to print.
 fn run(command: Command) -> Result<String> {
     let in_one_process = match &command {
         Command::Pretrain(_)

@@ -1,26 +1,26 @@
-//! How good a classifier is on labelled texts.
+//! Metrics of a classifier on labelled texts.
 
 use serde::{Deserialize, Serialize};
 
-/// Bins of the calibration error.
+/// Number of bins of the calibration error.
 const BINS: usize = 15;
 /// Quantile of the normal distribution for a two-sided 95 % interval.
 const Z: f64 = 1.959_964;
 
-/// Figures over some texts.
+/// Metrics over a set of texts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
-    /// How many.
+    /// Number of texts.
     pub texts: usize,
     /// Mean cross-entropy, in nats.
     pub loss: f64,
-    /// Share with the right label.
+    /// Share of the texts with the right label.
     pub accuracy: f64,
     /// Wilson's score interval of the accuracy at 95 %.
     pub interval: (f64, f64),
-    /// Mean of the F1 of the labels that occur or are given.
+    /// Mean F1 over the labels that occur or are predicted.
     pub macro_f1: f64,
-    /// Mean of the shares of the labels' texts that are found, over the labels that occur.
+    /// Mean recall over the labels that occur.
     #[serde(default)]
     pub macro_recall: f64,
     /// Expected calibration error (Naeini et al. 2015) over bins of equal width.
@@ -28,7 +28,8 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// `scores` has the probabilities of every label for each text, `expected` its label.
+    /// Computes the metrics. `scores` has the probabilities of all labels for each text, `expected`
+    /// the index of its label.
     pub fn new(scores: &[Vec<f64>], expected: &[usize]) -> Self {
         let labels = scores.first().map_or(0, Vec::len);
         let texts = expected.len();
@@ -58,7 +59,8 @@ impl Metrics {
     }
 }
 
-/// Middle of `values`; the mean of the middle two where their number is even.
+/// Returns the median of `values`: the mean of the middle two if their number is even, 0 if there
+/// are none.
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -80,14 +82,14 @@ fn wilson(right: usize, texts: usize) -> (f64, f64) {
     ((centre - half) / scale, (centre + half) / scale)
 }
 
-/// Nothing for a label that neither occurs nor is given.
+/// Returns the F1 of a label; `None` if it neither occurs nor is predicted.
 fn f1(confusion: &[Vec<usize>], label: usize) -> Option<f64> {
     let predicted: usize = confusion.iter().map(|row| row[label]).sum();
     let actual: usize = confusion[label].iter().sum();
     (predicted + actual > 0).then(|| 2.0 * confusion[label][label] as f64 / (predicted + actual) as f64)
 }
 
-/// Nothing for a label that does not occur.
+/// Returns the recall of a label; `None` if it does not occur.
 fn recall(confusion: &[Vec<usize>], label: usize) -> Option<f64> {
     let actual: usize = confusion[label].iter().sum();
     (actual > 0).then(|| confusion[label][label] as f64 / actual as f64)

@@ -1,8 +1,10 @@
 //! Floating-point operations of pre-training, so that objectives can be given equal budgets.
 //!
-//! Counted are matrix products, two operations a multiply-accumulate, in a forward and a backward pass, which costs twice
-//! the forward one. Multiply-accumulates of the forward pass, for an input of `s` tokens, `m` of them masked, an encoder of
-//! width `h` with `L` layers, embeddings of width `e`, feed-forward blocks of width `f` and a vocabulary of `V`:
+//! Only matrix products are counted, with two operations per multiply-accumulate. The count covers
+//! a forward pass and a backward pass, which costs twice as much. The table gives the
+//! multiply-accumulates of the forward pass for an input of `s` tokens, `m` of them masked, an
+//! encoder of width `h` with `L` layers, embeddings of width `e`, feed-forward blocks of width `f`
+//! and a vocabulary of `V`:
 //!
 //! | | |
 //! |---|---|
@@ -10,18 +12,21 @@
 //! | masked language model | `m (h e + e V)` |
 //! | discriminator | `s (h² + h)` |
 //!
-//! `4 h²` are query, key, value and output, `2 s h` the scores and the context of attention, whatever the number of heads.
-//! `mlm` has the encoder and the masked language model; `rtd` has encoder and discriminator, and those of `mlm` once more in
-//! the generator's sizes. `rtd-15` costs what `rtd` costs: the discriminator judges every token, only its loss is of fewer.
-//! Left out are look-ups, softmax, GELU, LayerNorm, sampling and the optimizer.
+//! `4 h²` are query, key, value and output. `2 s h` are the scores and the context of attention,
+//! whatever the number of heads. `mlm` has the encoder and the masked language model. `rtd` has the
+//! encoder, the discriminator, and the parts of `mlm` once more in the generator's sizes. `rtd-15`
+//! costs the same as `rtd`: the discriminator judges every token, and only its loss is over fewer.
+//! Look-ups, softmax, GELU, LayerNorm, sampling and the optimizer are not counted.
 
 use crate::model::Config;
 use crate::pretrain::{Objective, PretrainSettings};
 
-/// A forward pass and a backward pass of twice its cost, two operations a multiply-accumulate.
+/// Operations per multiply-accumulate of the forward pass: two, and twice as many in the backward
+/// pass.
 const OPERATIONS_OF_MULTIPLICATION: u64 = 3 * 2;
 
-/// Operations of one input, forward and backward, with the sizes of `settings` under `objective`.
+/// Returns the operations of one input, forward and backward, for `objective` in the sizes of
+/// `settings`.
 pub fn operations_of_input(settings: &PretrainSettings, objective: Objective) -> u64 {
     let tokens = settings.data.sequence_length as u64;
     let masked = settings.masked_positions() as u64;
@@ -36,19 +41,19 @@ pub fn operations_of_input(settings: &PretrainSettings, objective: Objective) ->
     OPERATIONS_OF_MULTIPLICATION * multiplications
 }
 
-/// Operations of a whole run of `settings`, on one process.
+/// Returns the operations of a whole run of `settings` in one process.
 pub fn operations_of_run(settings: &PretrainSettings) -> u64 {
     let inputs = settings.training.steps * inputs_of_step(settings);
     inputs * operations_of_input(settings, settings.training.objective)
 }
 
-/// Tokens of a whole run of `settings`, on one process.
+/// Returns the tokens of a whole run of `settings` in one process.
 pub fn tokens_of_run(settings: &PretrainSettings) -> u64 {
     settings.training.steps * inputs_of_step(settings) * settings.data.sequence_length as u64
 }
 
-/// Steps after which a run of `settings` has cost what `rtd` costs with the same sizes over `rtd_tokens` tokens, rounded; at
-/// least one.
+/// Returns the number of steps after which a run of `settings` has cost as much as `rtd` with the
+/// same sizes over `rtd_tokens` tokens. It is rounded, and at least one.
 pub fn steps_of_equal_cost(settings: &PretrainSettings, rtd_tokens: u64) -> u64 {
     let rtd_inputs = rtd_tokens as f64 / settings.data.sequence_length as f64;
     let budget = rtd_inputs * operations_of_input(settings, Objective::Rtd) as f64;
@@ -96,7 +101,7 @@ mod tests {
     const TINY: &str = "sequence_length = 10\n[model]\nvocab_size = 100\nembedding_size = 4\nhidden_size = 8\n\
                         num_hidden_layers = 1\nnum_attention_heads = 4\nintermediate_size = 16";
 
-    /// 8 tokens may be masked, 15 % of them are 1.
+    /// 8 tokens can be masked; 15 % of them is 1.
     #[test]
     fn tiny_sizes_by_hand() {
         let settings = settings(TINY, "steps = 3\nbatch_size = 5\naccumulate = 2");
@@ -104,7 +109,8 @@ mod tests {
         let encoder = 10 * (32 + 256 + 160 + 256);
         // One masked token: 8 · 4 and 4 · 100.
         assert_eq!(operations_of_input(&settings, Objective::Mlm), 6 * (encoder + 432));
-        // Width 2 and 4 units: 4 · 2, 4 · 2², 2 · 10 · 2 and 2 · 2 · 4 a token; the head 2 · 4 and 4 · 100.
+        // Width 2 and 4 units: 4 · 2, 4 · 2², 2 · 10 · 2 and 2 · 2 · 4 per token; the head 2 · 4
+        // and 4 · 100.
         let generator = 10 * (8 + 16 + 40 + 16) + 408;
         let rtd = 6 * (encoder + 10 * (64 + 8) + generator);
         assert_eq!(operations_of_input(&settings, Objective::Rtd), rtd);
@@ -130,12 +136,13 @@ mod tests {
             let inputs = 80_000_000.0 / 128.0;
             let budget = inputs * operations_of_input(&settings, Objective::Rtd) as f64;
             let found = operations_of_run(&settings) as f64;
-            // Half a step is the rounding.
+            // The number of steps is rounded by up to half a step.
             assert!((found / budget - 1.0).abs() < 0.5 / 2400.0, "{objective}: {found} for {budget}");
         }
     }
 
-    /// Clark et al. 2020 give 1.4e18 for a million steps of 128 inputs of 128 tokens, and count more than matrix products.
+    /// Clark et al. (2020) give 1.4e18 for a million steps of 128 inputs of 128 tokens. They count
+    /// more than matrix products.
     #[test]
     fn electra_small_costs_about_what_the_paper_says() {
         let settings = settings("", "steps = 1_000_000\nbatch_size = 128");

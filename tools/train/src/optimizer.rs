@@ -14,17 +14,19 @@ use crate::model::Parameters;
 pub struct Settings {
     /// Largest learning rate, reached after the warm-up.
     pub learning_rate: f64,
-    /// Decoupled decay a step, as a share of the learning rate; not for biases and LayerNorm.
+    /// Decoupled decay per step, as a share of the learning rate. It does not apply to biases and
+    /// LayerNorm.
     pub weight_decay: f64,
     /// Decay of the first moment.
     pub beta1: f64,
     /// Decay of the second moment.
     pub beta2: f64,
-    /// Added to the root of the second moment.
+    /// Number that is added to the root of the second moment.
     pub epsilon: f64,
-    /// Gradients are scaled down to this global norm.
+    /// Largest global norm of the gradients. Larger gradients are scaled down to it.
     pub clip_norm: f64,
-    /// The learning rate of a layer is this share of the one above it; 1 for all alike.
+    /// Learning rate of a layer, as a share of that of the layer above it; 1 for the same rate in
+    /// all layers.
     pub layer_decay: f64,
 }
 
@@ -43,7 +45,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Refuses values that mean nothing; `file` is for messages.
+    /// Fails for meaningless values. `file` is for messages.
     pub fn check(&self, file: &Path) -> Result<()> {
         let positive = |value: f64| value > 0.0 && value.is_finite();
         let zero_or_positive = |value: f64| value == 0.0 || positive(value);
@@ -80,8 +82,8 @@ impl Settings {
     }
 }
 
-/// Share of the largest learning rate at `step`, from 1 to `steps`: linear up over `warmup` steps, then linear down to 0
-/// after the last.
+/// Returns the share of the largest learning rate at `step`, which counts from 1 to `steps`. The
+/// share rises linearly over `warmup` steps and then falls linearly, to 0 after the last step.
 pub fn linear_schedule(step: u64, warmup: u64, steps: u64) -> f64 {
     if step <= warmup {
         return step as f64 / warmup as f64;
@@ -89,7 +91,7 @@ pub fn linear_schedule(step: u64, warmup: u64, steps: u64) -> f64 {
     (steps + 1).saturating_sub(step) as f64 / (steps + 1 - warmup) as f64
 }
 
-/// Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019.
+/// AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019).
 #[derive(Debug)]
 pub struct AdamW {
     settings: Settings,
@@ -99,15 +101,16 @@ pub struct AdamW {
 }
 
 impl AdamW {
-    /// With moments of zero.
+    /// Begins with moments of zero.
     pub fn new(parameters: &Parameters, settings: Settings) -> Result<Self> {
         let first = zero_gradients(parameters)?;
         let second = zero_gradients(parameters)?;
         Ok(Self { settings, first, second })
     }
 
-    /// Updates the parameters with flat `gradients`, which are clipped in place. `step` counts from 1, `rate` is the
-    /// share of the learning rate. Returns the gradients' norm before clipping, a scalar on the device.
+    /// Updates the parameters with flat `gradients`, which are clipped in place. `step` counts from
+    /// 1; `rate` is the share of the learning rate. Returns the norm of the gradients before
+    /// clipping, a scalar on the device.
     pub fn step(
         &mut self,
         parameters: &Parameters,
@@ -117,7 +120,7 @@ impl AdamW {
     ) -> Result<Tensor> {
         let settings = &self.settings;
         let norm = gradients.f_norm()?;
-        // Stays on the device: reading the norm would make the CPU wait for it.
+        // The norm stays on the device: reading it would make the CPU wait for it.
         let scale =
             norm.f_add_scalar(1e-12)?.f_reciprocal()?.f_mul_scalar(settings.clip_norm)?.f_clamp_max(1.0)?;
         let mut gradients = gradients.shallow_clone();
@@ -156,13 +159,14 @@ impl AdamW {
     }
 }
 
-/// On a CPU the operations of a step pass over pieces that stay in its second-level cache; on a GPU each launch costs more
-/// than the memory.
+/// Returns the number of elements that are updated at once. On a CPU the operations of a step work
+/// on pieces that stay in its second-level cache. On a GPU a launch costs more than the memory
+/// traffic.
 fn chunk_length(device: Device) -> i64 {
     if device == Device::Cpu { 1 << 16 } else { i64::MAX }
 }
 
-/// All-zero gradients of what is trained, to accumulate into.
+/// Returns zero gradients for the trained elements, to accumulate into.
 pub fn zero_gradients(parameters: &Parameters) -> Result<Tensor> {
     let trained = parameters.trained();
     Ok(Tensor::f_zeros([trained.end - trained.start], (Kind::Float, parameters.flat().device()))?)
@@ -201,7 +205,7 @@ mod tests {
         assert_eq!(linear_schedule(1, 0, 4), 0.8);
     }
 
-    /// Against the formulas of the paper in plain loops.
+    /// Compares with the formulas of the paper in plain loops.
     #[test]
     fn a_few_steps_by_hand() {
         let list = vec![

@@ -1,68 +1,73 @@
-//! Random numbers that depend on nothing but a seed and a position, so that a resumed run draws the same ones.
+//! Random numbers that depend only on a seed and a position, so that a resumed run draws the same
+//! ones.
 
-/// What a stream of random numbers is for; two purposes never share numbers.
+/// Purpose of a stream of random numbers. Different purposes never share numbers.
 #[derive(Clone, Copy, Debug)]
 #[repr(u64)]
 pub enum Purpose {
     /// Initial weights.
     Weights = 1,
-    /// The order of the data in one epoch.
+    /// Order of the data in one epoch.
     Order = 2,
-    /// Which positions are masked.
+    /// Choice of the masked positions.
     Masking = 3,
-    /// libtorch's own generator: dropout, or where that begins.
+    /// Seed of libtorch's own generator, from which dropout or the seed of its streams is drawn.
     Torch = 4,
-    /// Examples picked by the caller.
+    /// Choice of examples by the caller.
     Selection = 5,
-    /// Words that the generator of pre-training puts in.
+    /// Words that the generator of pre-training inserts.
     Samples = 6,
-    /// What dropout drops on a CPU.
+    /// Values that dropout drops on a CPU.
     Dropout = 7,
-    /// What is changed in copies of texts.
+    /// Changes in copies of texts.
     Changes = 8,
-    /// Which texts are kept back to choose by.
+    /// Choice of the texts that are kept back for dev.
     KeptBack = 9,
-    /// The order of the batches of one epoch.
+    /// Order of the batches of one epoch.
     Batches = 10,
 }
 
-/// The SplitMix64 generator (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014), begun anew
-/// for every seed, purpose and index.
+/// The SplitMix64 generator (Steele, Lea and Flood, "Fast splittable pseudorandom number
+/// generators", 2014), with a new stream for every seed, purpose and index.
 #[derive(Clone, Debug)]
 pub struct Stream(u64);
 
 impl Stream {
-    /// The numbers of `purpose` at `index`, which is a step, an epoch, an input or a parameter.
+    /// Returns the stream of `purpose` at `index`, which is a step, an epoch, an input or a
+    /// parameter.
     pub fn new(seed: u64, purpose: Purpose, index: u64) -> Self {
         let mut state = mix(seed.wrapping_add(GOLDEN));
         state = mix(state ^ (purpose as u64).wrapping_mul(GOLDEN));
         Self(mix(state ^ index.wrapping_mul(GOLDEN)))
     }
 
-    /// 64 uniform bits.
+    /// Returns 64 uniform bits.
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(GOLDEN);
         mix(self.0)
     }
 
-    /// A uniform number below `bound`, 0 for a bound of 0. The bias of the multiplication is below bound / 2^64.
+    /// Returns a uniform number below `bound`; 0 for a bound of 0. The bias of the multiplication
+    /// is below bound / 2^64.
     pub fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.next_u64()) * bound as u128) >> 64) as usize
     }
 
-    /// A uniform number from 0 up to and without 1, a multiple of 2^-24: exact in f32.
+    /// Returns a uniform number of at least 0 and below 1. It is a multiple of 2^-24, which is
+    /// exact in f32.
     pub fn unit(&mut self) -> f32 {
         (self.next_u64() >> 40) as f32 / (1_u32 << 24) as f32
     }
 
-    /// Puts `items` into random order (Fisher-Yates).
+    /// Shuffles `items` (Fisher-Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
         }
     }
 
-    /// Moves `count` items, chosen at random, to the front; the others follow in no particular order.
+    /// Moves `count` items, chosen at random, to the front. The others follow in no particular
+    /// order.
     pub fn choose<T>(&mut self, items: &mut [T], count: usize) {
         for index in 0..count.min(items.len()) {
             let other = index + self.below(items.len() - index);
@@ -71,13 +76,15 @@ impl Stream {
     }
 }
 
-/// Seeds libtorch's generators, on every device, for `step`. All threads draw from them: only what one thread draws is repeatable.
+/// Seeds libtorch's generators, on every device, for `step`. All threads draw from them, so only
+/// the numbers that one thread draws are repeatable.
 pub fn seed_torch(seed: u64, step: u64) {
     let value = Stream::new(seed, Purpose::Torch, step).next_u64();
     tch::manual_seed((value >> 1) as i64);
 }
 
-/// For a test that takes numbers from libtorch's generator, which all tests of a process share: it is alone while it holds this.
+/// Returns a guard for a test that draws from libtorch's generator, which all tests of a process
+/// share. While a test holds the guard, no other one draws.
 #[cfg(test)]
 pub(crate) fn torch_alone() -> std::sync::MutexGuard<'static, ()> {
     static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());

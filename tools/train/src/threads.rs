@@ -1,4 +1,4 @@
-//! How libtorch's threads wait for each other.
+//! Limit for the time that libtorch's waiting threads spin.
 
 use std::env;
 #[cfg(unix)]
@@ -6,18 +6,19 @@ use std::os::unix::process::CommandExt;
 #[cfg(unix)]
 use std::process::Command;
 
-/// Variables by which a user says how OpenMP's threads wait.
+/// Variables by which a user controls how OpenMP's threads wait.
 const CHOICES: [&str; 3] = ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS"];
 
-/// Turns of its loop after which a waiting thread sleeps. README.md has the measurements behind it: alone on its cores, training
-/// is as fast as with libgomp's 300,000 turns; beside other processes it is faster.
+/// Turns of its loop after which a waiting thread sleeps. README.md has the measurements: alone on
+/// its cores, training is as fast as with libgomp's 300,000 turns; beside other processes it is
+/// faster.
 const TURNS: &str = "10000";
 
-/// Starts the process again with a limit for spinning threads, unless the user has set one of
-/// libgomp's variables.
+/// Restarts the process with a limit for spinning threads, unless the user has set one of the
+/// variables that control them.
 ///
-/// Where another process runs on the same cores, a spinning thread keeps the thread that it waits for
-/// from its core. libgomp reads its environment before `main`, so only a new start can set it.
+/// If another process runs on the same cores, a spinning thread takes the core from the thread that
+/// it waits for. libgomp reads its environment before `main`, so the limit needs a new start.
 pub fn limit_spinning() {
     if CHOICES.iter().any(|name| env::var_os(name).is_some()) {
         return;
@@ -29,7 +30,8 @@ pub fn limit_spinning() {
         if let Some(name) = arguments.next() {
             command.arg0(name);
         }
-        // Returns where the process cannot be started again, and then goes on as it is.
+        // Returns only if the process cannot be restarted. The process then continues without the
+        // limit.
         let _error = command.args(arguments).env("GOMP_SPINCOUNT", TURNS).exec();
     }
 }

@@ -1,4 +1,5 @@
-//! The command `walk-through`: what pre-training by replaced-token detection does with one text, step by step.
+//! The command `walk-through`: shows pre-training by replaced-token detection on one text, step by
+//! step.
 
 use std::fmt;
 use std::path::Path;
@@ -13,34 +14,35 @@ use crate::model::config::Head;
 use crate::model::folder::{CONFIG, Folder, WEIGHTS};
 use crate::model::{Config, Discriminator, Encoder, MaskedLanguageModel, Mode, Parameter, Parameters};
 
-/// Guesses of the generator that are shown.
+/// Number of the generator's guesses that are shown.
 const GUESSES: i64 = 5;
 
-/// A text's tokens, each masked in turn.
+/// Results for a text whose tokens are masked one after another.
 #[derive(Clone, Debug, Serialize)]
 pub struct WalkThrough {
-    /// With `[CLS]` and `[SEP]`.
+    /// Tokens of the text, with `[CLS]` and `[SEP]`.
     pub tokens: Vec<String>,
-    /// Probability of being replaced that the discriminator gives each token of the text as it is.
+    /// For each token of the unchanged text, the discriminator's probability that it was replaced.
     pub untouched: Vec<f64>,
-    /// One a token, from the first to the last.
+    /// One step per token between `[CLS]` and `[SEP]`, from the first to the last.
     pub steps: Vec<Step>,
 }
 
-/// One token masked, guessed, put in and judged.
+/// A step: one token is masked, guessed, replaced and judged.
 #[derive(Clone, Debug, Serialize)]
 pub struct Step {
     /// Index of the token.
     pub position: usize,
-    /// What the generator holds likeliest, with probabilities, likeliest first.
+    /// Likeliest guesses of the generator with their probabilities, likeliest first.
     pub guesses: Vec<(String, f64)>,
-    /// The likeliest guess that is not the token itself; it is put in.
+    /// Likeliest guess that is not the token itself. It replaces the token.
     pub replacement: String,
-    /// Probability of being replaced that the discriminator then gives each token.
+    /// For each token after the replacement, the discriminator's probability that it was replaced.
     pub judged: Vec<f64>,
 }
 
-/// Walks `text` through the models that `pretrain` left in the folder `run`: `generator` and `discriminator`.
+/// Runs `text` through the models that `pretrain` wrote into the folder `run`: `generator` and
+/// `discriminator`.
 pub fn walk_through(run: &Path, text: &str) -> Result<WalkThrough> {
     let _guard = tch::no_grad_guard();
     let generator = Folder::read(&run.join("generator"))?;
@@ -139,7 +141,7 @@ impl fmt::Display for WalkThrough {
     }
 }
 
-/// `the 3 % chef 2 % *ate* 71 % ...`
+/// Formats probabilities as `the 3 % chef 2 % *ate* 71 % ...`.
 fn judgement(
     tokens: &[String],
     judged: &[f64],

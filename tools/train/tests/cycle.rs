@@ -1,5 +1,5 @@
-//! Everything in a row on a small made-up language: pre-training, a teacher, its student, int8, and what `electra classify` says
-//! with the packed result.
+//! All steps in a row on a small made-up language: pre-training, a teacher, its student, int8, and
+//! the answers of `electra classify` with the packed result.
 
 #[expect(dead_code, reason = "other tests want more of it")]
 mod common;
@@ -64,13 +64,14 @@ fn from_text_to_an_answer_of_electra_classify() {
         let found = answer["score"].as_f64().unwrap();
         largest = largest.max((found - expected).abs());
     }
-    // Scores of f32: the logits are the same bits.
+    // Scores are in f32; the logits have the same bits.
     assert!(largest < 1e-6, "{largest}");
     println!("{right} of {} right, {:.0?}", answers.len(), start.elapsed());
     assert!(start.elapsed() < Duration::from_secs(300), "{:?}", start.elapsed());
 }
 
-/// The score of the likeliest label of each sentence, as the trainer imitates the runtime.
+/// Returns the score of the likeliest label of each sentence, computed by the trainer as the
+/// runtime does.
 fn imitated(folder: &Path, sentences: &[(String, bool)]) -> Vec<f64> {
     let folder = Folder::read(folder).unwrap();
     let examples: Vec<Example> = sentences
@@ -83,7 +84,9 @@ fn imitated(folder: &Path, sentences: &[(String, bool)]) -> Vec<f64> {
     logits.iter().map(|row| 1.0 / (1.0 + (-(row[0] - row[1]).abs()).exp())).collect()
 }
 
-/// The command of the main workspace without tract, which takes minutes to build and its `pack` with it, where `.ci/run release` puts it too.
+/// Builds the command `electra` of the main workspace, into the folder that `.ci/run release` uses
+/// as well, and returns its path. It is built without tract, which takes minutes, and so without
+/// `pack`.
 fn build_electra() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let target = root.join("target/direct");
@@ -96,7 +99,7 @@ fn build_electra() -> PathBuf {
     target.join("release/electra")
 }
 
-/// What the command writes; it must succeed.
+/// Runs the command, which must succeed, and returns its output.
 fn say(electra: &Path, arguments: &[&str]) -> String {
     let output = Command::new(electra).args(arguments).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));

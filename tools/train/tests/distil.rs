@@ -1,4 +1,5 @@
-//! A student that learns from a teacher, as a user does it, on a small made-up language.
+//! A student learns from a teacher, through the command as a user runs it, on a small made-up
+//! language.
 
 mod common;
 #[path = "common/distillation.rs"]
@@ -18,7 +19,7 @@ use distillation::write_distillation;
 use electra_train::model::folder::{WeightKind, read_tensors, write_tensors};
 use serde_json::Value;
 
-/// The first value and the last of a figure in a run's log.
+/// Returns the first and the last value of a figure in a run's log.
 fn ends(output: &Path, name: &str) -> (f64, f64) {
     let values: Vec<f64> = metrics(output).iter().filter_map(|line| line[name].as_f64()).collect();
     (values[0], values[values.len() - 1])
@@ -34,7 +35,8 @@ fn a_student_comes_up_to_its_teacher() {
         serde_json::from_str(&fs::read_to_string(output.join("summary.json")).unwrap()).unwrap();
     assert!(summary["teacher"]["accuracy"].as_f64().unwrap() > 0.9, "{summary}");
     assert!(summary["student"]["accuracy"].as_f64().unwrap() > 0.9, "{summary}");
-    // Fitted to the teacher it knows most before the first step; from random weights it does not.
+    // A student that is fitted to the teacher is good before the first step; one with random
+    // weights is not.
     assert!(ends(&output, "dev_accuracy").0 > 0.8, "{:?}", metrics(&output));
     for figure in ["soft_loss", "hidden_loss", "relation_loss"] {
         let (first, last) = ends(&output, figure);
@@ -46,7 +48,7 @@ fn a_student_comes_up_to_its_teacher() {
     assert!(ends(&random, "dev_accuracy").0 < 0.7);
     assert!(ends(&random, "hidden_loss").0 > 2.0 * ends(&output, "hidden_loss").0);
 
-    // The folder is a classifier without anything of the run.
+    // The folder is a classifier that has no parameters of the run.
     let dev = root.path().join("dev.tsv");
     let model = output.join("model");
     let arguments = ["evaluate", text(&model), text(&dev), "--text", "sentence", "--json"];
@@ -55,7 +57,7 @@ fn a_student_comes_up_to_its_teacher() {
     let weights = fs::read(model.join("model.safetensors")).unwrap();
     assert!(!weights.windows(7).any(|it| it == b"distil/"));
 
-    // A run that was killed goes on to the same figures.
+    // A killed run continues to the same figures.
     let killed = root.path().join("killed");
     let mut child = electra_train(&["distil", text(&settings), "-o", text(&killed)]).spawn().unwrap();
     while !killed.join("checkpoints/step-20").exists() {
@@ -67,7 +69,7 @@ fn a_student_comes_up_to_its_teacher() {
     run(&["distil", text(&settings), "-o", text(&killed)]);
     assert_eq!(metrics(&output), metrics(&killed));
 
-    // Which student is kept may be decided afterwards.
+    // The choice of the student that is kept may change after the run.
     let last = ["--set", "run.keep=last"];
     run(&[&["distil", text(&settings), "-o", text(&killed)][..], &last].concat());
     let kept: Value =
@@ -75,17 +77,18 @@ fn a_student_comes_up_to_its_teacher() {
     assert_eq!(kept["step"], 60);
     assert_eq!(kept["student"]["loss"].as_f64().unwrap(), ends(&output, "dev_loss").1);
 
-    // The student of a run begins another one.
+    // The student of a run is the start of another one.
     let more = root.path().join("more");
     let folder = format!("student.folder={}", text(&model));
     let changes = ["--set", &folder, "--set", "training.steps=20", "--set", "training.precision=bf16"];
     run(&[&["distil", text(&settings), "-o", text(&more)][..], &changes].concat());
     assert!(ends(&more, "dev_accuracy").0 > 0.9);
-    // The maps to the teacher's states, no part of a model, are fitted again.
+    // The maps to the teacher's states are not part of a model, so they are fitted again.
     let (begun, before) = (ends(&more, "hidden_loss").0, ends(&output, "hidden_loss").0);
     assert!(begun < 0.7 * before, "{begun} {before}");
 
-    // What knows nothing takes half of the teacher's certainty away, and none of its labels.
+    // A second teacher that knows nothing halves the certainty of the first and changes none of its
+    // labels.
     let doubtful = root.path().join("doubtful");
     let teachers = format!("teacher.others={:?}", [ignorant(root.path(), &model)]);
     let short = ["--set", "training.steps=1", "--set", "training.warmup_steps=1"];
@@ -102,7 +105,8 @@ fn a_student_comes_up_to_its_teacher() {
     bad_inputs_are_named(root.path(), &settings);
 }
 
-/// A copy of the classifier `model` whose logits are all zero; the folder's path.
+/// Makes a copy of the classifier `model` whose logits are all zero, and returns the path of its
+/// folder.
 fn ignorant(root: &Path, model: &Path) -> String {
     let folder = root.join("ignorant");
     fs::create_dir(&folder).unwrap();
@@ -119,7 +123,7 @@ fn ignorant(root: &Path, model: &Path) -> String {
     text(&folder).to_owned()
 }
 
-/// Every third label of the file is wrong, so the scores, sure of all, must come down.
+/// Every third label of the file is wrong, so the scores, which are all near 1, must decrease.
 fn a_temperature_changes_scores_and_no_label(root: &Path, model: &Path, dev: &Path) {
     let content = fs::read_to_string(dev).unwrap();
     let mut lines: Vec<String> = content.lines().map(str::to_owned).collect();
@@ -142,7 +146,7 @@ fn a_temperature_changes_scores_and_no_label(root: &Path, model: &Path, dev: &Pa
     assert!(error(&after) < 0.1 && error(&before) > 0.2, "{before} {after}");
 }
 
-/// Said before the teacher is read, not found out after the training.
+/// The warning comes before the teacher is read, not after the training.
 fn a_student_that_cannot_be_packed_is_announced(root: &Path, settings: &Path) {
     let output = root.join("odd");
     let changes = ["--set", "model.embedding_size=24", "--set", "teacher.folder=none"];

@@ -1,4 +1,4 @@
-//! Commands in two processes, as `torchrun` starts them.
+//! Commands in two processes, started as by `torchrun`.
 
 mod common;
 #[path = "common/distillation.rs"]
@@ -18,8 +18,8 @@ use distillation::write_distillation;
 use electra_train::run::FolderLock;
 use pretraining::write_pretrain_settings;
 
-/// Two times 8 inputs are one time 8 and another 8, dropout and all: the same bits. When one of two is killed, the
-/// other ends, and the run goes on.
+/// Two processes with 8 inputs each compute the same bits as one process with two passes of 8,
+/// dropout included. If one of the two is killed, the other ends, and the run can continue.
 #[test]
 fn two_processes_are_one_that_makes_the_passes_of_both() {
     let root = tempfile::tempdir().unwrap();
@@ -53,7 +53,8 @@ fn two_processes_are_one_that_makes_the_passes_of_both() {
     }
 }
 
-/// Dropout aside, whose numbers are libtorch's for a whole pass, the split of a batch changes the rounding alone.
+/// Without dropout, splitting a batch changes only the rounding. libtorch draws the numbers of
+/// dropout for a whole pass, so they would differ.
 #[test]
 fn two_processes_have_the_losses_of_one_with_twice_the_batch() {
     let root = tempfile::tempdir().unwrap();
@@ -71,7 +72,8 @@ fn two_processes_have_the_losses_of_one_with_twice_the_batch() {
     let mut largest = 0.0_f64;
     for (one, two) in one.iter().zip(&two) {
         for (figure, expected) in one.as_object().unwrap() {
-            // A share of those replaced: its mean over two halves is not that of the whole.
+            // This figure is a share of the replaced tokens. Its mean over two halves is not that
+            // of the whole.
             if figure.ends_with("replaced_found") {
                 continue;
             }
@@ -112,8 +114,8 @@ fn what_is_wrong_with_the_processes_is_named() {
     assert!(found.contains("/run: another run works in this folder"), "{found}");
 }
 
-/// What one process makes of two passes an update, two make of one each: the same bits, in every command that trains; and the
-/// same answers.
+/// One process with two passes per update and two processes with one pass each compute the same
+/// bits in every command that trains, and the same answers in `label`.
 #[test]
 fn two_processes_fine_tune_distil_label_and_quantize_as_one_does() {
     let root = tempfile::tempdir().unwrap();
@@ -166,7 +168,7 @@ fn two_processes_fine_tune_distil_label_and_quantize_as_one_does() {
 const ADDRESS: (&str, &str) = ("MASTER_ADDR", "127.0.0.1");
 const PORT: (&str, &str) = ("MASTER_PORT", "29500");
 
-/// Starts the command in two processes that know of each other what torchrun would tell them.
+/// Starts the command in two processes, with the environment variables that torchrun would set.
 fn start_two(arguments: &[&str]) -> [Child; 2] {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     ["0", "1"].map(|rank| {
@@ -182,7 +184,7 @@ fn start_two(arguments: &[&str]) -> [Child; 2] {
     })
 }
 
-/// What each of the processes prints, after both have succeeded.
+/// Returns the output of each process. Both must succeed.
 fn finish(processes: [Child; 2]) -> [String; 2] {
     processes.map(|process| {
         let output = process.wait_with_output().unwrap();

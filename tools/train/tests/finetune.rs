@@ -1,4 +1,5 @@
-//! From raw text to a classifier, as a user does it, on a small made-up language.
+//! From raw text to a classifier, through the command as a user runs it, on a small made-up
+//! language.
 
 mod common;
 #[path = "common/pretraining.rs"]
@@ -33,7 +34,7 @@ fn from_text_to_a_classifier() {
     assert_eq!(summary["trials"].as_array().unwrap().len(), 3);
     assert!(summary["median_accuracy"].as_f64().unwrap() > 0.9, "{summary}");
 
-    // The folder that is said to be the best is as good when it is read again.
+    // The folder that is reported as the best has the same accuracy when it is read again.
     let best = PathBuf::from(summary["best"].as_str().unwrap());
     assert!(said.trim_end().ends_with(text(&best)), "{said}");
     let dev = root.path().join("dev.tsv");
@@ -45,7 +46,7 @@ fn from_text_to_a_classifier() {
     let folder = Folder::read(&best).unwrap();
     assert_eq!(folder.head, Head::Classification(vec!["NEGATIVE".to_owned(), "POSITIVE".to_owned()]));
 
-    // A trial that was killed goes on to the same figures.
+    // A killed trial continues to the same figures.
     let killed = root.path().join("killed");
     let mut child = electra_train(&["finetune", text(&settings), "-o", text(&killed)]).spawn().unwrap();
     while !killed.join("seed-2/checkpoints").exists() {
@@ -60,7 +61,8 @@ fn from_text_to_a_classifier() {
     }
 }
 
-/// Without dropout an update of two passes is one of all their texts, but for rounding, rare labels weighing more.
+/// Without dropout, an update of two passes equals one pass over all their texts, except for
+/// rounding. Rare labels weigh more here.
 #[test]
 fn passes_add_up_to_an_update() {
     let root = tempfile::tempdir().unwrap();
@@ -102,7 +104,8 @@ fn passes_add_up_to_an_update() {
     assert_ne!(whole, twenty, "updates of 20 texts are others");
 }
 
-/// BERT's folders differ in the names, in the width of the embeddings and in the head; `BertModel` saves no prefix.
+/// BERT's folders differ in the names, in the width of the embeddings and in the head. `BertModel`
+/// saves no prefix.
 #[test]
 fn a_bert_folder_without_prefix() {
     let root = tempfile::tempdir().unwrap();
@@ -119,7 +122,7 @@ fn a_bert_folder_without_prefix() {
     let more = ["--set", "training.seeds=[1]", "--set", "training.precision=bf16"];
     run(&[&["finetune", text(&settings), "-o", text(&output)][..], &more].concat());
 
-    // A classifier with other labels loses its head, and that is said.
+    // A classifier with other labels loses its head, and the command warns of it.
     let again = [
         "--set",
         "model.folder=\"classifier/seed-1/model\"",

@@ -1,4 +1,4 @@
-//! What becomes of a finished folder: shown with one text, rounded to f16, exported as ONNX.
+//! Commands on a finished folder: `walk-through`, `half`, `average` and `export-onnx`.
 
 mod common;
 #[path = "common/pretraining.rs"]
@@ -38,7 +38,8 @@ fn a_text_is_masked_guessed_and_judged() {
         assert_ne!(step["replacement"], shown["tokens"][position]);
         assert_eq!(step["judged"].as_array().unwrap().len(), 7);
     }
-    // So few updates teach it how often words occur; random weights would give each about 1 in 64.
+    // After so few updates the generator knows the frequency of words. Random weights would give
+    // each word about 1 in 64.
     let (guess, chance) = (&steps[1]["guesses"][0][0], steps[1]["guesses"][0][1].as_f64().unwrap());
     assert!([".", "a", "was"].contains(&guess.as_str().unwrap()) && chance > 0.06, "{guess} {chance}");
     let log = metrics(&pretrained);
@@ -88,7 +89,7 @@ fn a_text_is_masked_guessed_and_judged() {
     assert!(!nothing.exists());
 }
 
-/// A classifier that may be spoilt, in `root`.
+/// Copies a classifier into `root`, where the test may damage it, and returns its folder.
 fn copy_of_classifier(root: &Path) -> PathBuf {
     let model = root.join("model");
     fs::create_dir(&model).unwrap();
@@ -121,14 +122,14 @@ fn what_lies_where_a_result_is_to_go_is_not_lost() {
     fs::remove_file(notes).unwrap();
     assert!(fs::read(model.join("model.safetensors")).unwrap() == before);
 
-    // With a slash at the end, and again over what it wrote.
+    // With a slash at the end, and again over its own output.
     let half = format!("{}/", root.path().join("half").display());
     for _ in 0..2 {
         run(&["half", text(&model), "-o", &half]);
     }
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
 
-    // Whoever reads the answer may stop; a disk that is full is an error.
+    // The reader of the output may stop early. A full disk is an error.
     let mut child =
         electra_train(&["average", text(&model), "-o", &half]).stdout(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
@@ -153,7 +154,7 @@ fn weights_and_vocabularies_that_are_none_are_named() {
             refused(&["export-onnx", text(&model), text(&onnx)]),
         ]
     };
-    // Positions that older checkpoints carry stay integers.
+    // Positions of older checkpoints stay integers.
     let mut tensors = read_tensors(&model.join("model.safetensors")).unwrap();
     let positions = tch::Tensor::arange(5000, (tch::Kind::Int64, tch::Device::Cpu));
     tensors.insert("electra.embeddings.position_ids".to_owned(), positions.shallow_clone());
@@ -170,7 +171,7 @@ fn weights_and_vocabularies_that_are_none_are_named() {
         assert!(message.contains(&expected), "{message}");
     }
 
-    // Finite weights may give logits that are not.
+    // Finite weights may give logits that are not finite.
     let labelled = root.path().join("a.tsv");
     fs::write(&labelled, "text\tlabel\nx\t0\n").unwrap();
     let _ = tensor.view(-1).get(0).fill_(0.0);
@@ -196,7 +197,8 @@ fn weights_and_vocabularies_that_are_none_are_named() {
     }
 }
 
-/// What the trainer takes, the packer takes, and both refuse the rest in the same words.
+/// The trainer accepts the folders that the packer accepts. Both refuse the others with the same
+/// words.
 #[test]
 fn folders_are_read_as_the_packer_reads_them() {
     let (root, fixtures) = (tempfile::tempdir().unwrap(), Path::new(FIXTURES));
@@ -251,7 +253,8 @@ fn folders_are_read_as_the_packer_reads_them() {
     }
 }
 
-/// As `transformers` 5 saves it, without a `vocab.txt`; and in an environment that does not know libtorch.
+/// A folder as `transformers` 5 saves it, without a `vocab.txt`. The command also runs in an
+/// environment without the path of libtorch.
 #[test]
 fn a_folder_with_tokenizer_json_alone_is_taken() {
     let (root, fixtures) = (tempfile::tempdir().unwrap(), Path::new(FIXTURES));
@@ -275,7 +278,7 @@ fn a_folder_with_tokenizer_json_alone_is_taken() {
     assert_eq!(lines, fs::read_to_string(fixtures.join("classifier/vocab.txt")).unwrap());
 }
 
-/// Tests elsewhere run those files in tract and in ONNX Runtime.
+/// Tests elsewhere run these files in tract and in ONNX Runtime.
 #[test]
 fn the_fixtures_are_what_is_exported() {
     let root = tempfile::tempdir().unwrap();
@@ -289,7 +292,7 @@ fn the_fixtures_are_what_is_exported() {
             assert!(fs::read(&exported).unwrap() == fs::read(folder.join(file)).unwrap(), "{name}/{file}");
         }
     }
-    // What is no model leaves nothing behind.
+    // A folder without a model leaves no file behind.
     let nothing = root.path().join("nothing.onnx");
     let message = refused(&["export-onnx", text(root.path()), text(&nothing)]);
     assert!(message.contains("config.json: cannot be read"), "{message}");

@@ -1,5 +1,5 @@
-//! Gradients of whole models against finite differences: whether the flat buffer, its views and what autograd returns
-//! belong together.
+//! Compares gradients of whole models with finite differences. This tests that the flat buffer, its
+//! views and the gradients from autograd fit together.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -30,7 +30,7 @@ fn a_classifier_along_random_directions() {
     });
 }
 
-/// MPNet's table of position biases among them, on distances of several buckets.
+/// Includes MPNet's table of position biases, at distances of several buckets.
 #[test]
 fn an_mpnet_classifier_along_random_directions() {
     let _alone = alone();
@@ -56,7 +56,8 @@ fn an_mpnet_classifier_along_random_directions() {
     };
     compare(&parameters, loss);
 
-    // Among all tables of depth 0 the small one could hide: alone.
+    // Errors of this small table could hide among the other tables of depth 0, so it is tested
+    // alone.
     let table = parameters.get("mpnet.encoder.relative_attention_bias.weight");
     let gradient = Tensor::run_backward(&[loss()], &[&table], false, false).remove(0);
     let _guard = tch::no_grad_guard();
@@ -74,11 +75,12 @@ fn an_mpnet_classifier_along_random_directions() {
         assert!((slope - expected).abs() < 1e-4 + 0.01 * expected.abs(), "{index}: {slope} {expected}");
         seen += u32::from(expected.abs() > 1e-3);
     }
-    // Of 32 buckets and two heads; 20 tokens are less than the widest ones hold.
+    // The table has 32 buckets for two heads. 20 tokens do not reach the widest buckets.
     assert!(seen > 20, "{seen}");
 }
 
-/// Gradients of what is trained are those of a model of which nothing is frozen, and an update leaves the rest as it is.
+/// The gradients of the trained elements are those of a model without frozen layers, and an update
+/// does not change the other elements.
 #[test]
 fn frozen_layers_have_no_gradients() {
     let _alone = alone();
@@ -136,8 +138,9 @@ fn a_discriminator_along_random_directions() {
     });
 }
 
-/// Rounding has no slope; straight through it, the gradient points where that of f32 does. How far it is off depends on the
-/// weights: by 3 to 4 % in the mean of 60 seeds, by 17 % at most.
+/// Rounding has no slope. With straight-through estimators the gradient has nearly the direction of
+/// the gradient in f32. The difference depends on the weights. It is 3 to 4 % in the mean of 60
+/// seeds and at most 17 %.
 #[test]
 fn a_classifier_in_int8_points_where_it_does_in_f32() {
     const SEEDS: u64 = 8;
@@ -173,7 +176,8 @@ fn a_classifier_in_int8_points_where_it_does_in_f32() {
     }
 }
 
-/// The tests take their weights and directions from libtorch's generator, which is one for all threads.
+/// Returns a guard for one test at a time. The tests draw weights and directions from libtorch's
+/// generator, which all threads share.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -202,8 +206,8 @@ fn ids() -> Tensor {
     Tensor::from_slice(&[2_i64, 7, 12, 3, 0, 2, 9, 5, 5, 3]).view([2, 5])
 }
 
-/// Moves every group of parameters along a random direction of its own, so that one which is exchanged for another of
-/// the same shape cannot hide.
+/// Compares the gradient with finite differences. Every group of parameters moves along a random
+/// direction of its own, so that an exchange of groups of the same shape is noticed.
 fn compare(parameters: &Parameters, loss: impl Fn() -> Tensor) {
     const STEP: f64 = 2e-3;
     let gradient = parameters.gradients(&loss()).unwrap();
@@ -222,7 +226,7 @@ fn compare(parameters: &Parameters, loss: impl Fn() -> Tensor) {
         let slope = (at(STEP) - at(-STEP)) / (2.0 * STEP);
         let expected = gradient.dot(&direction).double_value(&[]);
         flat.copy_(&start);
-        // A loss near 1 is exact to about 1e-7, its difference quotient therefore to about 1e-4.
+        // A loss near 1 is exact to about 1e-7, so its difference quotient is exact to about 1e-4.
         let tolerance = 3e-4 + 0.01 * expected.abs();
         assert!((slope - expected).abs() < tolerance, "{group:?}: {slope}, by autograd {expected}");
     }

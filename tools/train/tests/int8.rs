@@ -1,4 +1,4 @@
-//! The imitated int8 against the runtime itself, on the packed folder.
+//! Compares the trainer's int8 arithmetic with the runtime itself, on packed folders.
 
 #[path = "common/pack.rs"]
 mod pack;
@@ -70,7 +70,7 @@ fn the_development_set_of_the_reference_checkpoint() {
     compare("electra-small-sst2-v0", &folder, &examples);
 }
 
-/// A classifier of random weights in the folder `path`.
+/// Writes a classifier of random weights into the folder `path`.
 fn write_random(path: &Path, config: &Config, labels: usize, seed: u64) {
     let mut vocabulary: Vec<String> = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map(String::from).into();
     vocabulary.extend((vocabulary.len()..config.vocab_size as usize).map(|index| format!("word{index}")));
@@ -83,7 +83,8 @@ fn write_random(path: &Path, config: &Config, labels: usize, seed: u64) {
     folder::write(path, config, &head, &parameters.tensors().unwrap(), &file).unwrap();
 }
 
-/// The texts share batches, so that most rows are padded; the runtime sees each by itself.
+/// Compares all logits to the bit. The texts share batches, so most rows are padded, while the
+/// runtime computes each text by itself.
 fn compare(name: &str, folder: &Path, examples: &[EncodedExample]) {
     let sequences: Vec<&[u16]> = examples.iter().map(|it| &it.ids[..]).collect();
     let expected = runtime::logits(folder, &sequences).concat();

@@ -1,4 +1,4 @@
-//! `pretrain` as a user runs it, on a small made-up language.
+//! The command `pretrain` as a user runs it, on a small made-up language.
 
 mod common;
 #[path = "common/pretraining.rs"]
@@ -37,7 +37,8 @@ fn a_run_killed_twice_gives_the_losses_of_one_that_was_not() {
     assert!(fs::read_to_string(whole.join("curves.svg")).unwrap().contains("rtd_accuracy"));
 }
 
-/// Ends a run with SIGKILL as soon as the checkpoint of `step` is there, in the middle of what comes then.
+/// Ends a run with SIGKILL as soon as the checkpoint of `step` exists, in the middle of the work
+/// that follows.
 fn kill_after(settings: &Path, output: &Path, step: u64) {
     let mut child = electra_train(&["pretrain", text(settings), "-o", text(output)]).spawn().unwrap();
     let checkpoint = output.join(format!("checkpoints/step-{step}"));
@@ -73,7 +74,7 @@ fn every_objective_learns() {
     begins_with_an_encoder(root.path(), &settings);
 }
 
-/// With the encoder of the language model above, two steps come further than without it.
+/// With the encoder of the language model above, two steps reach a lower loss than without it.
 fn begins_with_an_encoder(root: &Path, settings: &Path) {
     let begin = |name: &str, more: &[&str]| {
         let output = root.join(name);
@@ -93,7 +94,8 @@ fn begins_with_an_encoder(root: &Path, settings: &Path) {
         "language-model: sizes: found Electra, 64 tokens, 64 positions, embeddings of 32, 2 layers of 64";
     assert!(message.contains(expected) && message.contains("as in [model]"), "{message}");
 
-    // What a run wrote begins another one, heads and all: it guesses and judges from the first step as the first run did at last.
+    // The models of a run are the start of another one, heads included. Its first step has the last
+    // losses of the first run.
     let begin_rtd = |name: &str, more: &[&str]| {
         let output = root.join(name);
         let steps = ["--set", "training.steps=1", "--set", "training.warmup_steps=1"];
@@ -117,7 +119,8 @@ fn begins_with_an_encoder(root: &Path, settings: &Path) {
     .flat_map(|setting| ["--set", setting])
     .collect();
     begin_rtd("shallow", &shallow);
-    // The first of the language model's two layers and its head; the embeddings are the discriminator's.
+    // The generator has the first of the language model's two layers, and its head. Its embeddings
+    // are the discriminator's.
     let weights = |folder: &str| fs::read(root.join(folder).join("model.safetensors")).unwrap();
     let (taken, from) = (weights("shallow/generator"), weights("1/language-model"));
     let (taken, from) = (SafeTensors::deserialize(&taken).unwrap(), SafeTensors::deserialize(&from).unwrap());
@@ -136,7 +139,7 @@ fn begins_with_an_encoder(root: &Path, settings: &Path) {
     assert!(message.contains("2 layers of 64") && message.contains("as in [generator]"), "{message}");
 }
 
-/// The last value of a figure lies at least `least` below its first.
+/// Checks that the last value of a figure is at least `least` below the first one.
 fn assert_falls(run: &Path, figure: &str, least: f64) {
     let values: Vec<f64> = metrics(run).iter().filter_map(|line| line[figure].as_f64()).collect();
     assert!(values[values.len() - 1] < values[0] - least, "{figure} of {}: {values:?}", run.display());
@@ -148,7 +151,8 @@ fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint() {
     write_language(root.path());
     let settings = write_pretrain_settings(root.path(), 200);
     let output = root.path().join("run");
-    // A decay by more than all makes the weights swing ever further until they overflow, some steps after the first checkpoint.
+    // A decay larger than the weight itself makes the weights oscillate with growing size, until
+    // they overflow some steps after the first checkpoint.
     let explode = ["--set", "optimizer.weight_decay=3000.0"];
     let message = refused(&[&["pretrain", text(&settings), "-o", text(&output)][..], &explode].concat());
     assert!(message.contains("expected a finite number"), "{message}");
@@ -158,7 +162,7 @@ fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint() {
     assert!(output.join("checkpoints/step-10/state.safetensors").exists());
 }
 
-/// A limit on the size of files stands for a disk that is full: the write fails in the middle.
+/// A limit on the size of files stands for a full disk: the write fails in the middle.
 #[test]
 fn a_disk_that_is_full_is_named_and_leaves_nothing_half_written() {
     let root = tempfile::tempdir().unwrap();
@@ -176,7 +180,7 @@ fn a_disk_that_is_full_is_named_and_leaves_nothing_half_written() {
     assert_eq!(result.status.code(), Some(1), "{message}");
     assert!(message.contains("state.safetensors: cannot be written: File too large"), "{message}");
     assert_eq!(fs::read_dir(output.join("checkpoints")).unwrap().count(), 0);
-    // With room again, the same command finishes.
+    // When there is room again, the same command finishes.
     run(&["pretrain", text(&settings), "-o", text(&output)]);
 }
 
@@ -221,9 +225,10 @@ fn bad_inputs_are_named() {
         assert!(expected.iter().all(|part| message.contains(part)), "{changes:?}: {message}");
     }
 
-    // Once mended, the same command goes: nothing had come of it.
+    // After the correction the same command runs, because the refused runs have written nothing.
     run(&["pretrain", text(&settings), "-o", text(&output)]);
-    // What has ended is not begun anew, and what another text or another number of processes would make is no part of it.
+    // A run that has ended does not begin anew, and a run does not continue with another text or
+    // another number of processes.
     let again = || refused(&["pretrain", text(&settings), "-o", text(&output)]);
     let words = fs::read_to_string(root.path().join("text.txt")).unwrap();
     fs::write(root.path().join("text.txt"), words.replacen("The", "The the", 1)).unwrap();

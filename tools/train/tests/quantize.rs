@@ -1,4 +1,5 @@
-//! From text to a classifier trained for int8, as a user does it, on a small made-up language; the runtime is the oracle.
+//! From text to a classifier that is trained for int8, as a user makes it, on a small made-up
+//! language. The runtime is the oracle.
 
 mod common;
 #[path = "common/pack.rs"]
@@ -25,7 +26,7 @@ use pretraining::write_pretrain_settings;
 use serde_json::{Value, json};
 use task::write_task;
 
-/// Makes a classifier at `classifier/seed-1/model`; returns settings that quantize it.
+/// Makes a classifier at `classifier/seed-1/model`, and returns settings that quantize it.
 fn write_quantization(root: &Path) -> PathBuf {
     write_language(root);
     let settings = write_pretrain_settings(root, 60);
@@ -90,7 +91,7 @@ fn from_a_classifier_to_one_for_int8() {
         assert!(said.contains(line), "{said}");
     }
 
-    // One that was killed goes on to the same weights and the same report.
+    // A killed run continues to the same weights and the same report.
     let killed = root.path().join("killed");
     let mut child = electra_train(&["quantize", text(&settings), "-o", text(&killed)]).spawn().unwrap();
     while !killed.join("checkpoints").exists() {
@@ -110,7 +111,8 @@ fn from_a_classifier_to_one_for_int8() {
     }
 }
 
-/// Weights that are coarse on purpose: rounding alone harms them, training through the rounding repairs.
+/// The weights are coarse on purpose: rounding alone harms them, and training through the rounding
+/// repairs this.
 #[test]
 fn training_brings_int8_nearer_to_f32() {
     let root = tempfile::tempdir().unwrap();
@@ -135,14 +137,14 @@ fn training_brings_int8_nearer_to_f32() {
     assert!(qat < 0.7 * ptq);
 }
 
-/// One weight a row becomes so large that the others are rounded to a few steps; what they read is always zero, so that f32
-/// does not notice.
+/// Makes one weight per row so large that the others are rounded to a few steps. The inputs of the
+/// large weights are always zero, so they have no effect in f32.
 fn spoil(folder: &Path) {
     let file = folder.join(WEIGHTS);
     let mut tensors: Tensors = read_tensors(&file).unwrap();
     for layer in 0..2 {
         let name = |rest: &str| format!("electra.encoder.layer.{layer}.{rest}");
-        // A unit of the feed-forward block that never speaks.
+        // A unit of the feed-forward block that is always zero.
         let _ = tensors[&name("intermediate.dense.weight")].get(0).fill_(0.0);
         let _ = tensors[&name("intermediate.dense.bias")].get(0).fill_(0.0);
         let output = tensors.get_mut(&name("output.dense.weight")).unwrap();
@@ -202,7 +204,7 @@ fn bad_inputs_are_named() {
         assert!(message.contains(expected), "{change}: {message}");
     }
 
-    // Teachers that say something else, or about something else.
+    // Teachers with other labels, another vocabulary or too few positions.
     let classifier = root.path().join("classifier/seed-1/model");
     let teacher = root.path().join("teacher");
     let changes = [
@@ -235,7 +237,7 @@ fn bad_inputs_are_named() {
         assert!(message.contains(expected), "{to}: {message}");
     }
 
-    // A classifier that lost its head.
+    // A classifier that lacks a tensor of its head.
     let weights = classifier.join(WEIGHTS);
     let mut tensors = read_tensors(&weights).unwrap();
     let dense = tensors.remove("classifier.dense.weight").unwrap();
@@ -245,14 +247,14 @@ fn bad_inputs_are_named() {
     tensors.insert("classifier.dense.weight".to_owned(), dense);
     write_tensors(&weights, &tensors, WeightKind::F32).unwrap();
 
-    // Heads that the kernels cannot compute.
+    // Heads of a width that the kernels do not support.
     change(&classifier.join(CONFIG), "\"num_attention_heads\": 2", "\"num_attention_heads\": 8");
     let expected = "config.json: hidden_size / num_attention_heads: found 8, expected a multiple of 16 from 16 to 65536: \
          the int8 runtime takes no other";
     assert!(with(&[]).contains(expected), "{}", with(&[]));
     change(&classifier.join(CONFIG), "\"num_attention_heads\": 8", "\"num_attention_heads\": 2");
 
-    // The runtime runs no BERT.
+    // The runtime does not run BERT.
     change(&classifier.join(CONFIG), "\"model_type\": \"electra\"", "\"model_type\": \"bert\"");
     change(&classifier.join(CONFIG), "\"embedding_size\": 32", "\"embedding_size\": 64");
     let expected = "config.json: model_type: found bert, expected electra: the int8 runtime runs no other";
@@ -271,7 +273,8 @@ fn read_json(file: &Path) -> Value {
     serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap()
 }
 
-/// Accuracy of the packed `folder` on `file`, and the largest difference of a logit from `reference` in f32.
+/// Returns the accuracy of the packed `folder` on `file`, and the largest difference of a logit
+/// from `reference` in f32.
 fn by_the_runtime(folder: &Path, file: &Path, reference: &Path) -> (f64, f64) {
     let reference = Folder::read(reference).unwrap();
     let labels = labels_of(&reference).unwrap();

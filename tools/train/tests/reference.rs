@@ -1,4 +1,4 @@
-//! Logits of the reference checkpoints, which another implementation computed.
+//! Compares with logits of the reference checkpoints that another implementation computed.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tch::{Device, Kind, Tensor};
 
-/// Largest difference of a logit; both sides compute in f32.
+/// Largest allowed difference of a logit. Both sides compute in f32.
 const TOLERANCE: f64 = 1e-4;
 
 #[derive(Deserialize)]
@@ -22,7 +22,7 @@ struct Expected {
     logits: Vec<f64>,
 }
 
-/// What the folder of an MPNet classifier has besides.
+/// Expected results of an MPNet classifier, which have more fields.
 #[derive(Deserialize)]
 struct OfText {
     text: String,
@@ -49,7 +49,8 @@ fn classification_logits() {
     }
 }
 
-/// Ids from the text, the first token after the first layer, and the logits.
+/// Compares the ids of the texts, the state of the first token after the first layer, and the
+/// logits.
 #[test]
 fn mpnet_logits() {
     let name = "tiny-mpnet";
@@ -59,7 +60,7 @@ fn mpnet_logits() {
     let _guard = tch::no_grad_guard();
     for it in &expected {
         let ids = tokenizer.encode_framed(&it.text, folder.config.longest_input() as usize).unwrap();
-        // The other implementation takes what stands in brackets for BERT's special tokens.
+        // The other implementation takes text in brackets for BERT's special tokens.
         if !it.text.contains("[CLS]") {
             assert_eq!(ids.iter().map(|&id| i64::from(id)).collect::<Vec<_>>(), it.expected.input_ids);
         }
@@ -92,7 +93,7 @@ fn replaced_token_logits() {
     });
 }
 
-/// The folder, and at most 24 of its texts.
+/// Returns the folder, and the expected results of at most 24 of its texts.
 fn reference<T: DeserializeOwned>(test: &str, name: &str) -> Option<(Folder, Vec<T>)> {
     let Some(shared) = std::env::var_os("ELECTRA_SHARED").map(PathBuf::from) else {
         eprintln!("{test}: left out: ELECTRA_SHARED is not set");
@@ -104,7 +105,7 @@ fn reference<T: DeserializeOwned>(test: &str, name: &str) -> Option<(Folder, Vec
     Some((Folder::read(Path::new(&path)).unwrap(), expected))
 }
 
-/// Each text by itself without a mask, and padded with one.
+/// Compares the logits of each text, by itself without a mask and padded with one.
 fn compare(name: &str, expected: &[Expected], logits: impl Fn(&Tensor, Option<&Tensor>) -> Tensor) {
     let _guard = tch::no_grad_guard();
     let mut largest = 0.0_f64;

@@ -1,5 +1,5 @@
-//! A teacher of another family, with other numbers for the same pieces: fine-tuned, its answers written down, a student taught,
-//! on a small made-up language.
+//! A teacher of another family, with other ids for the same pieces, on a small made-up language. It
+//! is fine-tuned, its answers are stored, and a student learns from it.
 
 mod common;
 #[path = "common/mpnet.rs"]
@@ -16,7 +16,7 @@ use mpnet::write_mpnet;
 use serde_json::Value;
 use task::write_task;
 
-/// Every sentence about a thing that is neither good nor bad.
+/// Sentence about things that is neither good nor bad; `THING` stands for a thing.
 const NEUTRAL: &str = "It was a THING, so it was a THING.";
 
 #[test]
@@ -30,7 +30,8 @@ fn a_teacher_of_three_labels() {
     run(&["finetune", text(&settings), "-o", text(&taught)]);
     let model = taught.join("seed-1/model");
 
-    // A source that knows two labels teaches nothing about the third, and is judged among the two.
+    // A source that covers two labels teaches nothing about the third, and is evaluated among the
+    // two.
     let dev = root.join("dev.tsv");
     let evaluate = |more: &[&str]| -> Value {
         let arguments =
@@ -58,7 +59,8 @@ fn a_teacher_of_three_labels() {
     a_table_of_ones_own(root);
 }
 
-/// Moods that know two labels, and sentences of the third.
+/// Writes tables of sentences with two labels, a table of sentences with the third one, and
+/// settings. Returns the path of the settings.
 fn write_three_labels(root: &Path) -> PathBuf {
     let settings = write_task(root, "mpnet");
     for name in ["train.tsv", "dev.tsv"] {
@@ -127,7 +129,7 @@ fn frozen_layers_stay(root: &Path, settings: &Path) {
     assert!(message.contains("training.freeze_layers: found 3, expected "), "{message}");
 }
 
-/// Against the weights of the last two updates, as checkpoints have them.
+/// Compares with the weights of the last two updates, as checkpoints have them.
 fn the_last_weights_are_averaged(root: &Path, settings: &Path) {
     let state = |name: &str, changes: &[&str]| {
         let output = root.join(name);
@@ -149,7 +151,7 @@ fn the_last_weights_are_averaged(root: &Path, settings: &Path) {
     let expected = (&second + &third) / 2.0;
     assert_eq!(mean["parameters"], third);
     assert!(mean["mean_parameters"].allclose(&expected, 1e-6, 1e-7, false));
-    // What was looked at, and is kept.
+    // The mean is evaluated on dev, and is kept.
     assert_eq!(mean["best_parameters"], mean["mean_parameters"]);
     assert_ne!(second, third);
 }
@@ -189,7 +191,7 @@ fn answers_are_a_teacher(root: &Path, model: &Path) {
          [run]\ndevice = \"cpu\"\nlog_every = 1\n"
     );
     fs::write(&settings, content).unwrap();
-    // The answers in the file are those of the teacher itself, and each counts half where both are asked.
+    // The answers in the file are those of the teacher itself. If both are used, each counts half.
     let alive = "teacher.folder=taught/seed-1/model";
     let soft = |name: &str, changes: &[&str]| {
         let output = root.join(name);
@@ -206,7 +208,8 @@ fn answers_are_a_teacher(root: &Path, model: &Path) {
     let summary = fs::read_to_string(root.join("file/summary.json")).unwrap();
     assert!(summary.contains("\"teacher\": null"), "{summary}");
 
-    // A teacher of two labels says nothing of the third, and is not to be mixed with one of three.
+    // A teacher of two labels gives the third one no probability, and must not be mixed with a
+    // teacher of three.
     run(&["label", text(&root.join("mpnet")), text(&labelling), "-o", text(&root.join("two"))]);
     let header = fs::read(root.join("two")).unwrap();
     let header = header.split(|&byte| byte == b'\n').next().unwrap();
@@ -214,7 +217,8 @@ fn answers_are_a_teacher(root: &Path, model: &Path) {
     let two = "teacher.folder=mpnet";
     let (file, live) =
         (soft("two-file", &["teacher.answers=[\"two\"]"]), soft("two-live", &[two, "teacher.answers=[]"]));
-    // Both know nothing yet: the student's third label, a third of its certainty, does not count.
+    // Neither the teacher nor the student is trained. The student's third label, which has a third
+    // of its probability, does not count.
     assert!(file < 0.05 && (file - live).abs() < 1e-3, "{file} {live}");
     let output = root.join("refused");
     let message = refused(&["distil", text(&settings), "-o", text(&output), "--set", two]);
@@ -270,7 +274,7 @@ fn a_student_is_fitted_to_it(root: &Path) {
     assert!(message.contains("none.txt: cannot be read"), "{message}");
 }
 
-/// The recipe for a table of one's own: labels, and texts to choose by, are found by the tool.
+/// The recipe for a user's own table: the command finds the labels and the texts for dev by itself.
 fn a_table_of_ones_own(root: &Path) {
     let rows = fs::read_to_string(root.join("train.tsv")).unwrap()
         + &fs::read_to_string(root.join("neutral.tsv")).unwrap();

@@ -1,9 +1,9 @@
-//! How libgomp was told to wait, in its own words.
+//! Settings of libgomp's waiting threads, as libgomp reports them.
 #![cfg(target_os = "linux")]
 
 use std::process::Command;
 
-/// The number of turns that libgomp reports of the last process that was started.
+/// Returns the number of turns that libgomp reports for the last process that was started.
 fn turns(choice: Option<(&str, &str)>) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_electra-train"));
     for name in ["OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"] {

@@ -46,7 +46,7 @@ fn every_objective_and_budget_once() {
     write_task(root, "unused");
     let output = root.join("output");
 
-    // A fine-tuning that fails ends the rest, and its message is shown.
+    // A fine-tuning that fails ends the script, and its message is shown.
     let dev = fs::read_to_string(root.join("dev.tsv")).unwrap();
     fs::write(root.join("dev.tsv"), "sentence\tlabel\nA book.\t7\n").unwrap();
     let failed = run(root, &[]);
@@ -57,7 +57,7 @@ fn every_objective_and_budget_once() {
         "{message}"
     );
 
-    // The same command goes on.
+    // The same command continues.
     fs::write(root.join("dev.tsv"), dev).unwrap();
     let first = run(root, &[]);
     assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
@@ -68,7 +68,7 @@ fn every_objective_and_budget_once() {
         serde_json::from_str(&fs::read_to_string(output.join("results.json")).unwrap()).unwrap();
     for run in results["runs"].as_array().unwrap() {
         assert_eq!(run["seeds"].as_array().unwrap().len(), 2, "{run}");
-        // Half a step is rounded away here and in that of `rtd`, of 20 or more.
+        // Half a step is rounded here and in the run of `rtd`, out of 20 or more steps.
         let expected =
             results["runs"][usize::from(run["steps"].as_u64().unwrap() > 30)]["operations"].as_f64();
         let ratio = run["operations"].as_f64().unwrap() / expected.unwrap();
@@ -78,7 +78,7 @@ fn every_objective_and_budget_once() {
         assert!(!output.join(part).exists(), "{part}");
     }
 
-    // Again, nothing is left to do but the table.
+    // On a second call only the table is left to do.
     let again = run(root, &[]);
     assert_eq!((again.status.code(), &*again.stderr), (Some(0), &b""[..]));
     assert_eq!(String::from_utf8(again.stdout).unwrap(), table);

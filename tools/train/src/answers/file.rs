@@ -1,6 +1,9 @@
-//! What `electra-train label` writes: a line of JSON that says what was computed, then for each text its key (8 bytes, see
-//! [`super::Keys`]) and the logarithm of each label's probability in units of -1/1024 (2 bytes), little-endian. A file that
-//! ends early is a part of the answers, and valid.
+//! Files that `electra-train label` writes.
+//!
+//! The first line is JSON and describes how the answers were computed. After it each text has its
+//! key (8 bytes, see [`super::Keys`]) and, per label, the logarithm of the probability in units of
+//! -1/1024 (2 bytes). Both are little-endian. A file that ends early holds the first answers and is
+//! valid.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{BufWriter, Write};
@@ -10,50 +13,50 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Name and version of the form.
+/// Name and version of the file format.
 const FORM: &str = "electra-train answers 1";
-/// Steps of a logarithm; half of one is a twentieth of a percent of a probability.
+/// Steps per unit of a logarithm. Half a step changes a probability by a twentieth of a percent.
 const STEPS: f32 = 1024.0;
 
-/// One text's probabilities, in the order of the labels that were asked for.
+/// Probabilities of one text, in the order of the requested labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// See [`super::Keys`].
+    /// Key of the text, see [`super::Keys`].
     pub key: u64,
-    /// Of the labels; 0 where the teacher does not know one.
+    /// Probability of each label; 0 for a label that the teacher does not know.
     pub probabilities: Vec<f32>,
 }
 
-/// Who answered.
+/// Teacher that computed the answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Taught {
-    /// Name of the folder.
+    /// Name of the teacher's folder.
     pub folder: String,
-    /// Of its weights.
+    /// Checksum of its weights.
     pub checksum: String,
 }
 
-/// The first line.
+/// First line of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Header {
-    /// See [`FORM`].
+    /// Name and version of the format, see [`FORM`].
     pub form: String,
     /// Names of the labels, in the order of the probabilities.
     pub labels: Vec<String>,
-    /// The mean of their probabilities is the answer.
+    /// Teachers; an answer is the mean of their probabilities.
     pub teachers: Vec<Taught>,
-    /// What their logits were divided by.
+    /// Temperature by which their logits were divided.
     pub temperature: f64,
-    /// Texts were cut to so many tokens.
+    /// Length in tokens to which the texts were cut.
     pub max_length: usize,
     /// Number of texts.
     pub texts: usize,
-    /// Of their keys, in the order of the file.
+    /// Checksum of the keys, in the order of the file.
     pub checksum: String,
 }
 
 impl Header {
-    /// Of this form.
+    /// Returns the header of a file in this format.
     pub fn new(
         labels: &[String],
         teachers: Vec<Taught>,
@@ -74,7 +77,7 @@ impl Header {
     }
 }
 
-/// A file that grows.
+/// Answer file that is open for appending.
 #[derive(Debug)]
 pub struct AnswerFile {
     path: PathBuf,
@@ -82,8 +85,9 @@ pub struct AnswerFile {
 }
 
 impl AnswerFile {
-    /// Opens `path`, which is begun where it does not exist, for answers in the order that `header` says. Returns how many of
-    /// them are there already. A file of other texts, teachers or settings is refused.
+    /// Opens `path` for answers in the order of `header`, and creates it if it does not exist.
+    /// Returns the file and the number of answers that it already holds. Fails if the file belongs
+    /// to other texts, teachers or settings, or if another process has it open.
     pub fn open(path: &Path, header: &Header) -> Result<(Self, usize)> {
         let line = serde_json::to_string(header)
             .map_err(|error| Error::field(path, "line 1", error.to_string(), "JSON"))?
@@ -101,7 +105,7 @@ impl AnswerFile {
             let (found, start) = read_header(path, &bytes)?;
             found.same_as(header, path)?;
             done = ((bytes.len() - start) / record).min(header.texts);
-            // An answer that was interrupted is begun again.
+            // An incomplete last answer is cut off and computed again.
             file.set_len((start + done * record) as u64).map_err(Error::write(path))?;
         }
         let mut it = Self { path: path.to_path_buf(), output: BufWriter::new(file) };
@@ -112,7 +116,8 @@ impl AnswerFile {
         Ok((it, done))
     }
 
-    /// Appends answers; they are in the file when this returns.
+    /// Appends answers: keys and the logarithms of the probabilities. They are in the file when
+    /// this returns.
     pub fn append(&mut self, answers: &[(u64, &[f32])]) -> Result<()> {
         let mut bytes = Vec::new();
         for (key, logs) in answers {
@@ -129,7 +134,8 @@ impl AnswerFile {
         self.output.write_all(bytes).and_then(|()| self.output.flush()).map_err(Error::write(&self.path))
     }
 
-    /// Which of `labels` the answers of `path` know, and the answers at a temperature of 1.
+    /// Reads the answers in `path`. Returns, for each of `labels`, whether the file covers it, and
+    /// the answers rescaled to a temperature of 1.
     pub fn read(path: &Path, labels: &[String]) -> Result<(Vec<bool>, Vec<Answer>)> {
         let bytes = fs::read(path).map_err(Error::read(path))?;
         let (header, start) = read_header(path, &bytes)?;
@@ -194,7 +200,7 @@ fn record_length(header: &Header) -> usize {
     8 + 2 * header.labels.len()
 }
 
-/// The header, and where the answers begin.
+/// Returns the header and the offset of the first answer.
 fn read_header(path: &Path, bytes: &[u8]) -> Result<(Header, usize)> {
     let end = bytes.iter().position(|&byte| byte == b'\n');
     let header = end.and_then(|end| serde_json::from_slice::<Header>(&bytes[..end]).ok());
@@ -226,7 +232,7 @@ mod tests {
         file.append(&[(7, &logs[0]), (u64::MAX, &logs[1])]).unwrap();
         assert!(matches!(AnswerFile::open(&path, &header(&keys)), Err(Error::InUse { .. })));
         drop(file);
-        // Killed within an answer.
+        // A process was killed while it wrote an answer.
         let mut bytes = fs::read(&path).unwrap();
         bytes.extend([1, 2, 3]);
         fs::write(&path, &bytes).unwrap();

@@ -1,32 +1,33 @@
-//! Names for texts that say which pieces they consist of, whatever number a vocabulary gives a piece.
+//! Keys of texts. A key depends on the pieces of a text only, not on their ids in a vocabulary.
 
 use crate::data::WordPieceTokenizer;
 use crate::error::Result;
 
-/// A number for each piece, which follows from its letters.
+/// Hash of each piece's bytes, indexed by id.
 #[derive(Debug)]
 pub struct Keys(Vec<u64>);
 
 impl Keys {
-    /// For texts cut by `tokenizer`.
+    /// Returns the keys of the pieces of `tokenizer`.
     pub fn of(tokenizer: &WordPieceTokenizer) -> Result<Self> {
         Ok(Self(tokenizer.pieces.iter().map(|piece| checksum(piece.as_bytes())).collect()))
     }
 
-    /// The name of a text by its framed ids; `[CLS]` and `[SEP]`, which every text has, do not count. Of ten million texts two
-    /// have the same one with a probability of 3e-6.
+    /// Returns the key of a text from its framed ids. `[CLS]` and `[SEP]`, which every text has,
+    /// are left out. Two of ten million texts share a key with a probability of 3e-6.
     pub fn of_text(&self, ids: &[u16]) -> u64 {
         let pieces = ids.get(1..ids.len().saturating_sub(1)).unwrap_or(&[]);
         pieces.iter().fold(START, |state, &id| {
             let piece = self.0.get(usize::from(id)).copied().unwrap_or(0);
-            // The multiplier of SplitMix64; the shift brings what is high in a product to where it counts.
+            // The multiplier is the increment of SplitMix64. Multiplication mixes the high bits of
+            // a product best; the shift carries them into the low bits.
             let mixed = (state ^ piece).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             mixed ^ (mixed >> 29)
         })
     }
 }
 
-/// 64 bits of FNV-1a over `bytes`.
+/// Returns the 64-bit FNV-1a hash of `bytes`.
 pub fn checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(START, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
@@ -45,7 +46,7 @@ mod tests {
         assert_ne!(one.of_text(&[0, 2, 3, 1]), one.of_text(&[0, 3, 2, 1]));
         assert_ne!(one.of_text(&[0, 2, 1]), one.of_text(&[0, 2, 2, 1]));
         assert_eq!(one.of_text(&[]), one.of_text(&[0, 1]));
-        // A published value of the function.
+        // A published value of FNV-1a.
         assert_eq!(checksum(b"a"), 0xaf63_dc4c_8601_ec8c);
     }
 }

@@ -1,4 +1,4 @@
-//! A teacher's answers in files: probabilities of texts that somebody computed before.
+//! Answers of teachers in files: probabilities that were computed earlier.
 
 mod file;
 mod key;
@@ -16,26 +16,30 @@ use crate::data::WordPieceTokenizer;
 use crate::error::{Error, Result};
 use crate::losses::ABSENT;
 
-/// Least probability that counts, so that a logarithm of a rounded 0 is one.
+/// Least probability, so that the logarithm of a probability that was rounded to 0 is finite.
 const LEAST: f32 = 1e-6;
 
-/// The answers of several files by the pieces of the texts.
+/// Answers of several files, by the pieces of the texts.
 #[derive(Debug)]
 pub struct Answers {
     keys: Keys,
     labels: usize,
-    /// Where the probabilities of a text begin in `sums`, and how many files have it.
+    /// For each text, the offset of its probabilities in `sums` and the number of files that
+    /// contain it.
     places: HashMap<u64, (usize, u32)>,
-    /// Sums of probabilities over the files, in the order of the labels; 0 for labels that nobody knows.
+    /// Sums of probabilities over the files, in the order of the labels; 0 for labels that no file
+    /// covers.
     sums: Vec<f32>,
-    /// Which labels the files know.
+    /// For each label, whether the files cover it.
     pub known: Vec<bool>,
 }
 
 impl Answers {
-    /// Reads `files`: what `electra-train label` writes, or tables (`.tsv`, `.csv`, `.zst` after it or not) with a column
-    /// `text` and one of probabilities for each label, by its name in small or capital letters. Texts of tables are cut to
-    /// `longest` tokens, as the texts will be that the answers are for. All files must know the same of `labels`.
+    /// Reads `files`: files that `electra-train label` wrote, or tables (`.tsv` or `.csv`,
+    /// optionally with `.zst` appended). A table has a column `text` and one column of
+    /// probabilities per label, under the label's name in any case. Texts of tables are cut to
+    /// `longest` tokens, like the texts that the answers are for. All files must cover the same of
+    /// `labels`. Returns `None` if there are no files.
     pub fn read<'a>(
         files: impl IntoIterator<Item = &'a Path>,
         labels: &[String],
@@ -84,17 +88,18 @@ impl Answers {
         Ok(all)
     }
 
-    /// Number of texts.
+    /// Returns the number of texts.
     pub fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no texts.
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
 
-    /// Gives `examples` the logarithms of their mean probabilities; returns how many have none.
+    /// Stores in each of `examples` the logarithms of its mean probabilities. Returns the number of
+    /// examples without an answer.
     pub fn give(&self, examples: &mut [EncodedExample]) -> usize {
         let mut without = 0;
         for example in examples {
@@ -153,7 +158,7 @@ mod tests {
         fs::write(path("two.tsv"), "text\tNEGATIVE\tPOSITIVE\ngood\t0.4\t0.6\n").unwrap();
         let two = read(&["two.tsv"]).unwrap().unwrap();
         assert_eq!(two.known, [true, false, true]);
-        // A label that nobody knows has no probability at all, whatever the temperature.
+        // A label that no file covers gets a probability of 0 at every temperature.
         let taught = two.of(&tokenizer.encode_framed("good", 8).unwrap()).unwrap();
         assert!((taught[2] - 0.6_f32.ln()).abs() < 1e-6 && taught[1] < -1000.0, "{taught:?}");
         let cases = [

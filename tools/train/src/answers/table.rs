@@ -1,4 +1,4 @@
-//! Answers as a table: a text and a probability for each label in a line.
+//! Answers in a table: each line has a text and one probability per label.
 
 use std::path::Path;
 
@@ -8,12 +8,12 @@ use super::{Answer, Keys};
 use crate::data::{WordPieceTokenizer, open_text};
 use crate::error::{Error, Result};
 
-/// Column of the text.
+/// Name of the text column.
 const TEXT: &str = "text";
-/// What the probabilities of a line may be off 1 by: they are rounded.
+/// Tolerance of the sum of a line's probabilities, which are rounded.
 const ROUNDING: f64 = 0.02;
 
-/// Whether a file's name is a table's.
+/// Returns whether `file` has the name of a table.
 pub(super) fn is_table(file: &Path) -> bool {
     format(file).is_some()
 }
@@ -24,7 +24,7 @@ fn format(file: &Path) -> Option<Format> {
     matches!(format, Format::Csv | Format::Tsv).then_some(format)
 }
 
-/// Which of `labels` the table knows, and its answers.
+/// Reads a table. Returns, for each of `labels`, whether the table covers it, and the answers.
 pub(super) fn read(
     file: &Path,
     labels: &[String],

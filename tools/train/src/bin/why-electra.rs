@@ -1,4 +1,5 @@
-//! The command `why-electra`: what `experiments/why-electra/run` needs beside `electra-train`.
+//! The command `why-electra`, which `experiments/why-electra/run` uses in addition to
+//! `electra-train`.
 #![forbid(unsafe_code)]
 
 use std::path::PathBuf;
@@ -17,18 +18,20 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Print the settings with which a pre-training costs what `rtd` costs over some tokens, one a line.
+    /// Print, one per line, the settings of a pre-training that costs as much as `rtd` over a
+    /// number of tokens.
     Plan(PlanArguments),
-    /// Print a table of the runs in a folder, and write results.json and accuracy-against-compute.svg there.
+    /// Print a table of the runs in a folder, and write results.json and
+    /// accuracy-against-compute.svg there.
     Collect {
         /// Output folder of `run`.
         folder: PathBuf,
     },
-    /// Draw accuracy over the size of the weights, and print a table with sources.
+    /// Plot accuracy over the size of the weights, and print a table with sources.
     Beside {
-        /// The models, TOML.
+        /// TOML file that lists the models.
         file: PathBuf,
-        /// SVG to write.
+        /// SVG file to write.
         #[arg(short, long, default_value = "size-against-accuracy.svg")]
         output: PathBuf,
     },
@@ -36,9 +39,9 @@ enum Command {
 
 #[derive(Args)]
 struct PlanArguments {
-    /// Settings of `electra-train pretrain`; the objective and the sizes count.
+    /// Settings file of `electra-train pretrain`; its objective and sizes are used.
     settings: PathBuf,
-    /// Tokens that `rtd` would see.
+    /// Number of tokens that `rtd` would see.
     #[arg(long)]
     tokens: u64,
     /// Change one setting, as for `electra-train pretrain`.

@@ -1,6 +1,8 @@
-//! Token ids of whole corpora in one file that is mapped, not read: two bytes a token, in the order of the text.
+//! Cache of the token ids of whole corpora, in a file that is mapped.
 //!
-//! After the ids stand their number and the largest of them, eight bytes each. Documents end at empty lines and at the end of a file; there stands a `[SEP]`.
+//! The file holds two bytes per token, little-endian, in the order of the text. After the ids
+//! follow their number and the largest of them, eight bytes each. A document ends at an empty line
+//! and at the end of a text file; a `[SEP]` follows it.
 
 use std::fs::{self, File, TryLockError};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,23 +16,23 @@ use rayon::prelude::*;
 use super::{WordPieceTokenizer, open_text};
 use crate::error::{Error, Result};
 
-/// Lines that are tokenized at once: enough for every core, little enough to hold.
+/// Lines that are tokenized at once: enough for every core, few enough to keep in memory.
 const LINES_AT_ONCE: usize = 8192;
 
-/// Length of what stands after the ids, in bytes.
+/// Length in bytes of the two numbers after the ids.
 const END: usize = 16;
-/// Part of the name, so that a file of another form is not taken for one of this.
+/// Version of the format. It determines the file name, so a file of another version is not opened.
 const FORM: u32 = 2;
 const UNFINISHED: &str = "writing";
 
-/// Where the cache of some texts lies.
+/// Texts of a cache, and its location.
 #[derive(Debug)]
 pub struct IdCache<'a> {
     /// Folder of the cache.
     pub folder: &'a Path,
-    /// Texts, `.txt` or `.zst`.
+    /// Text files, `.txt` or `.zst`.
     pub texts: &'a [PathBuf],
-    /// Gives the ids.
+    /// Tokenizer that gives the ids.
     pub tokenizer: &'a WordPieceTokenizer,
 }
 
@@ -41,8 +43,9 @@ pub struct IdFile {
 }
 
 impl IdCache<'_> {
-    /// Opens the cache and makes it first where it does not exist. Its name depends on the texts' paths, sizes and times
-    /// and on the vocabulary, so a changed corpus makes another.
+    /// Opens the cache and creates it first if it does not exist. Its name depends on the paths,
+    /// sizes and modification times of the texts and on the vocabulary, so a changed corpus gets
+    /// another cache.
     pub fn open(&self) -> Result<IdFile> {
         let mut key = DefaultHasher::new();
         FORM.hash(&mut key);
@@ -58,7 +61,8 @@ impl IdCache<'_> {
         IdFile::map(&file, self.tokenizer.size())
     }
 
-    /// Writes the cache under another name and renames it. Who wants the same one meanwhile waits for it.
+    /// Writes the cache under another name and renames it. Meanwhile other processes that need the
+    /// same cache wait.
     fn make(&self, file: &Path) -> Result<()> {
         fs::create_dir_all(self.folder).map_err(Error::write(self.folder))?;
         let lock = file.with_extension("lock");
@@ -67,13 +71,15 @@ impl IdCache<'_> {
         if let Err(TryLockError::WouldBlock) = opened.try_lock() {
             eprintln!("waiting for another run, which makes {}", file.display());
         }
-        // Some network file systems have no locks: there each makes its own, and the last one counts.
+        // Some network file systems have no locks. There every process writes a cache of its own,
+        // and the last one remains.
         let locked = opened.lock().is_ok();
         if file.exists() {
             return Ok(());
         }
         if locked {
-            // What interrupted runs have left: nobody else is at work.
+            // Removes files of interrupted runs. This process holds the lock, so no other process
+            // writes them.
             for entry in fs::read_dir(self.folder).map_err(Error::read(self.folder))?.flatten() {
                 let path = entry.path();
                 if path.extension().is_some_and(|it| it == UNFINISHED)
@@ -87,11 +93,11 @@ impl IdCache<'_> {
         let written = self.write(&unfinished);
         let made = written.and_then(|()| fs::rename(&unfinished, file).map_err(Error::write(file)));
         if made.is_err() {
-            // What is half written helps nobody; the reason matters more than whether this works.
+            // Removes the incomplete file. The error above is returned; an error here is ignored.
             let _ = fs::remove_file(&unfinished);
             return made;
         }
-        // Who waits for it has it open, and will find the cache.
+        // Processes that wait for the lock have the file open, and find the cache afterwards.
         let _ = fs::remove_file(&lock);
         Ok(())
     }
@@ -158,12 +164,13 @@ fn read_lines(input: &mut dyn BufRead, file: &Path) -> Result<Vec<String>> {
 }
 
 impl IdFile {
-    /// Maps `file`, whose ids must be below `vocabulary`.
+    /// Maps `file`. Fails if its length is wrong or if its ids are not all below `vocabulary`.
     #[allow(unsafe_code)]
     fn map(file: &Path, vocabulary: usize) -> Result<Self> {
         let opened = File::open(file).map_err(Error::read(file))?;
-        // SAFETY: the cache is written under another name and renamed when it is whole; nothing here writes to it again.
-        // Another process that cut it short meanwhile would end this one with SIGBUS, as for every mapped file.
+        // SAFETY: the cache is written under another name and renamed when it is complete; nothing
+        // here writes to it again. If another process truncated it meanwhile, this one would end
+        // with SIGBUS, as with every mapped file.
         let map = unsafe { Mmap::map(&opened) }.map_err(Error::read(file))?;
         let refuse = |field: &str, found: String, expected: String| {
             let expected = format!("{expected}; without the file it is made again");
@@ -187,17 +194,17 @@ impl IdFile {
         Ok(Self { map })
     }
 
-    /// Number of ids.
+    /// Returns the number of ids.
     pub fn len(&self) -> usize {
         self.map.len() / 2 - END / 2
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no ids.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// `length` ids from `start`.
+    /// Returns `length` ids from `start` on.
     pub fn ids(&self, start: usize, length: usize) -> impl Iterator<Item = u16> + '_ {
         self.map[2 * start..2 * (start + length)]
             .chunks_exact(2)
@@ -232,7 +239,7 @@ mod tests {
             fs::read_dir(root.path().join("cache")).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert_eq!(files.len(), 2);
 
-        // A cache that something else has damaged.
+        // A damaged cache.
         let texts = [root.path().join("a.txt")];
         let cache = IdCache { folder: &root.path().join("cache"), texts: &texts, tokenizer: &tokenizer };
         let whole = fs::read(&files[0]).unwrap();
@@ -252,7 +259,7 @@ mod tests {
         }
     }
 
-    /// Whatever an interrupted run left, and however many want it at once.
+    /// An interrupted run left an incomplete file, and several threads open the cache at once.
     #[test]
     fn made_once_for_all() {
         let root = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Labelled texts in `.tsv`, `.csv` and `.jsonl` files, each also with `.zst` after it.
+//! Labelled texts in `.tsv`, `.csv` and `.jsonl` files, optionally with `.zst` appended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,11 +12,12 @@ use super::leave_out::LeaveOut;
 use super::open_text;
 use crate::error::{Error, Result};
 
-/// A file and which of its fields mean what.
+/// File of labelled texts, and the meaning of its fields.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// The file. TSV is read without quoting, as the GLUE tasks write it; CSV with.
+    /// Path of the file. TSV is read without quoting, as the GLUE tasks write it; CSV is read with
+    /// quoting.
     pub path: PathBuf,
     /// Column or key of the text.
     #[serde(default = "text_field")]
@@ -24,31 +25,32 @@ pub struct Source {
     /// Column or key of the label.
     #[serde(default = "label_field")]
     pub label: String,
-    /// What stands between the fields of a table instead of a comma or a tab.
+    /// Delimiter of the fields of a table, if it is not a comma or a tab.
     #[serde(default)]
     pub delimiter: Option<String>,
-    /// What the label's field holds; without it, what more of the rows fit.
+    /// Content of the label's field. By default it is the kind that fits more rows.
     #[serde(default)]
     pub label_as: Option<LabelAs>,
-    /// What a value of the label's field means, where it is neither a label's name nor its number.
+    /// Labels for values of the label's field that are neither the name nor the number of a label.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
     /// Values of the label's field whose rows are left out.
     #[serde(default)]
     pub skip: Vec<String>,
-    /// Rows are read only where these fields have these values: `{ split = "train" }`.
+    /// Fields that must have these values in a row that is read: `{ split = "train" }`.
     #[serde(default)]
     pub only: BTreeMap<String, String>,
-    /// Labels of which the source knows whether they apply, where those are not all: a text that it calls positive may be
-    /// neutral to whoever has that label, too.
+    /// Labels that the source covers, if it does not cover all. A text that it calls positive may
+    /// then be neutral in a source that has that label as well.
     #[serde(default)]
     pub knows: Vec<String>,
-    /// A table whose rows are left out: those that agree with one of its lines in all of its columns.
+    /// Table of rows to leave out. A row is left out if it agrees with a line of the table in all
+    /// of the table's columns.
     #[serde(default)]
     pub leave_out: Option<PathBuf>,
 }
 
-/// What a field of labels holds.
+/// Content of a field of labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LabelAs {
@@ -66,16 +68,16 @@ fn label_field() -> String {
     "label".to_owned()
 }
 
-/// One row.
+/// A labelled text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example {
     /// The text.
     pub text: String,
-    /// Index of its label.
+    /// Index of the label.
     pub label: usize,
 }
 
-/// A row as it stands in the file.
+/// A row of the file, with the label as it is written there.
 struct Row {
     text: String,
     label: String,
@@ -83,7 +85,7 @@ struct Row {
 }
 
 impl Source {
-    /// `path` with the usual names of fields.
+    /// Returns a source of the file `path` with the default field names.
     pub fn new(path: PathBuf) -> Self {
         Self {
             path,
@@ -99,7 +101,7 @@ impl Source {
         }
     }
 
-    /// All rows; `names` are the labels in the order of their numbers.
+    /// Reads all rows. `names` are the labels in the order of their numbers.
     pub fn read(&self, names: &[String]) -> Result<Vec<Example>> {
         let rows = self.rows(true)?;
         let labels = Labels::new(names);
@@ -107,12 +109,13 @@ impl Source {
         rows.into_iter().map(|row| self.example(row, &labels, kind)).collect()
     }
 
-    /// Paths in it, to be resolved against the settings' folder.
+    /// Returns the paths in the source, so that the caller can resolve them against the settings'
+    /// folder.
     pub fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         [&mut self.path].into_iter().chain(&mut self.leave_out)
     }
 
-    /// For each label of `names` whether the source knows of it; nothing where it knows of all.
+    /// Returns, for each label of `names`, whether the source covers it; `None` if it covers all.
     pub fn known(&self, names: &[String]) -> Result<Option<Arc<[bool]>>> {
         if let Some(name) = self.knows.iter().find(|name| !names.contains(name)) {
             return Err(self.refuse("knows".to_owned(), name, &format!("labels among {}", names.join(", "))));
@@ -128,7 +131,7 @@ impl Source {
         Ok((known.contains(&true) && known.contains(&false)).then_some(known))
     }
 
-    /// The names of the labels of all rows.
+    /// Returns the label names of all rows.
     pub fn names(&self) -> Result<BTreeSet<String>> {
         let name = |row: Row| match self.labels.get(&row.label) {
             Some(name) => name.clone(),
@@ -137,12 +140,13 @@ impl Source {
         Ok(self.rows(true)?.into_iter().map(name).collect())
     }
 
-    /// The texts of all rows; there need be no labels.
+    /// Reads the texts of all rows, which need not have labels.
     pub fn read_texts(&self) -> Result<Vec<String>> {
         Ok(self.rows(false)?.into_iter().map(|row| row.text).collect())
     }
 
-    /// Rows that count, with their labels as they stand in the file, or none where `labelled` is not set.
+    /// Reads the rows that are not left out. Their labels are as in the file, or empty if
+    /// `labelled` is not set.
     fn rows(&self, labelled: bool) -> Result<Vec<Row>> {
         let left_out = self.leave_out.as_deref().map(LeaveOut::read).transpose()?;
         let field = |name: &str, setting: &str, numbers: bool| {
@@ -205,7 +209,7 @@ impl Source {
         }
     }
 
-    /// What the label's column holds: names of labels or their numbers, decided by all rows together.
+    /// Decides from all rows together whether the label's column holds names or numbers of labels.
     fn kind(&self, rows: &[Row], labels: &Labels) -> Kind {
         let mut values = BTreeMap::new();
         for row in rows.iter().filter(|row| !self.labels.contains_key(&row.label)) {
@@ -232,7 +236,7 @@ impl Source {
         let value = row.label.as_str();
         let meant = self.labels.get(value);
         let label = match meant {
-            // A setting may name a label or its number, whatever the column holds.
+            // A setting may give the name or the number of a label, whatever the column holds.
             Some(name) => labels.label(name, Kind::Name).or_else(|| labels.label(name, Kind::Index)),
             None => labels.label(value, kind),
         };
@@ -326,7 +330,7 @@ mod tests {
         assert_eq!(read("a;1\na;2\n", Some(LabelAs::Index)), [1, 2]);
     }
 
-    /// Reviews of other ratings share numbers.
+    /// Reviews with different ratings share ids.
     #[test]
     fn rows_are_left_out_by_all_columns_of_a_table() {
         let root = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Rows that must not be read: tests are made of them, for instance.
+//! Rows that must not be read, for example because they are part of a test set.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -8,12 +8,12 @@ use electra_formats::rows::{Format, Table, read_table};
 use super::open_text;
 use crate::error::{Error, Result};
 
-/// A table, tab separated with a header, of rows to leave out.
+/// Table of rows to leave out, tab-separated and with a header.
 #[derive(Debug)]
 pub(super) struct LeaveOut {
     /// Names of its columns.
     pub(super) columns: Vec<String>,
-    /// Their values in each of its lines.
+    /// Values of the columns, per line.
     pub(super) rows: HashSet<Vec<String>>,
 }
 

@@ -1,4 +1,4 @@
-//! Text in: files, the tokenizer, the cache of token ids, labelled rows.
+//! Text input: files, the tokenizer, the cache of token ids, labelled rows.
 
 mod id_cache;
 mod labelled;

@@ -1,12 +1,14 @@
-//! The same pieces under other numbers: MPNet counts them from 4, after special tokens of its own.
+//! Maps the ids of one vocabulary to those of another that has the same pieces. MPNet numbers the
+//! pieces from 4 on, after special tokens of its own.
 
 use std::collections::HashMap;
 
 use super::WordPieceTokenizer;
 use crate::error::{Error, Result};
 
-/// For each number of `from`, the number of the same piece in `to`; special tokens by what they are for. Nothing where all are
-/// the same. Refuses vocabularies that cut a text into other pieces.
+/// Returns, for each id of `from`, the id of the same piece in `to`; special tokens are matched by
+/// their role. Returns `None` if all ids are the same. Fails if the vocabularies split a text into
+/// different pieces.
 pub fn piece_map(from: &WordPieceTokenizer, to: &WordPieceTokenizer) -> Result<Option<Vec<i64>>> {
     let (pieces, others) = (&from.pieces, &to.pieces);
     let special = |of: &WordPieceTokenizer| {
@@ -23,7 +25,7 @@ pub fn piece_map(from: &WordPieceTokenizer, to: &WordPieceTokenizer) -> Result<O
         Err(Error::field(of.file(), format!("line {}", id + 1), piece, expected))
     };
     for (id, piece) in others.iter().enumerate() {
-        // A text never has such a piece: a word that begins with a bracket is that bracket alone.
+        // No text contains this piece: a word that begins with a bracket is that bracket alone.
         let unreachable = piece.len() > 1 && piece.starts_with(['<', '[']);
         if !known.contains_key(piece.as_str()) && !unreachable {
             return refuse(to, id, piece, from);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Opens a file for reading by lines; one whose name ends in `.zst` is decompressed on the way.
+/// Opens a file for reading by lines. A file whose name ends in `.zst` is decompressed.
 pub fn open_text(file: &Path) -> Result<Box<dyn BufRead + Send>> {
     let opened = File::open(file).map_err(Error::read(file))?;
     if opened.metadata().map_err(Error::read(file))?.is_dir() {

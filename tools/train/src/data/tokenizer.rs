@@ -1,4 +1,5 @@
-//! BERT's uncased WordPiece tokenizer, as the `tokenizers` crate does it; the runtime's own gives the same ids.
+//! BERT's uncased WordPiece tokenizer, from the `tokenizers` crate. The runtime's own tokenizer
+//! gives the same ids.
 
 use std::path::{Path, PathBuf};
 
@@ -12,42 +13,42 @@ use tokenizers::{Model, Tokenizer};
 use crate::error::{Error, Result};
 use crate::model::Family;
 
-/// Turns text into ids, without `[CLS]` and `[SEP]`.
+/// Converts text to ids, without `[CLS]` and `[SEP]`.
 #[derive(Debug)]
 pub struct WordPieceTokenizer {
     file: PathBuf,
     tokenizer: Tokenizer,
-    /// Ids of the tokens that have a meaning of their own.
+    /// Ids of the special tokens.
     pub special: Special,
-    /// The pieces by their numbers.
+    /// Pieces, indexed by id.
     pub pieces: Vec<String>,
 }
 
 /// Ids of special tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Special {
-    /// Fills short rows of a batch.
+    /// Padding of short rows in a batch.
     pub pad: u16,
     /// First token of every input.
     pub cls: u16,
-    /// Last token of every input, and what separates documents.
+    /// Last token of every input, and the separator of documents.
     pub sep: u16,
-    /// Stands where a token is to be guessed.
+    /// Replacement of a token that the model predicts.
     pub mask: u16,
 }
 
 impl WordPieceTokenizer {
-    /// Reads `vocab.txt`, or a `tokenizer.json`, with the names of BERT's special tokens.
+    /// Reads `vocab.txt` or `tokenizer.json`, with the names of BERT's special tokens.
     pub fn read(file: &Path) -> Result<Self> {
         Self::read_for(Family::Bert, file)
     }
 
-    /// The same with the names that `family` gives its special tokens.
+    /// Reads the file with the names that `family` gives its special tokens.
     pub fn read_for(family: Family, file: &Path) -> Result<Self> {
         let pieces = read_file(file, family.tokenizer())?;
         let refuse =
             |reason: &dyn ToString| Error::Tokenizer { file: file.to_path_buf(), reason: reason.to_string() };
-        // Of equal pieces the last one counts, as in the runtime.
+        // Among equal pieces the last one is used, as in the runtime.
         let vocabulary: AHashMap<String, u32> = pieces.iter().cloned().zip(0..).collect();
         let model = WordPiece::builder().vocab(vocabulary).build().map_err(|error| refuse(&error))?;
         let id = |token: &str| match model.token_to_id(token) {
@@ -65,12 +66,12 @@ impl WordPieceTokenizer {
         Ok(Self { file: file.to_path_buf(), tokenizer, special, pieces })
     }
 
-    /// Number of pieces.
+    /// Returns the number of pieces.
     pub fn size(&self) -> usize {
         self.pieces.len()
     }
 
-    /// The file that was read.
+    /// Returns the path of the file that was read.
     pub fn file(&self) -> &Path {
         &self.file
     }
@@ -85,7 +86,7 @@ impl WordPieceTokenizer {
         Ok(())
     }
 
-    /// `[CLS] text [SEP]`, cut to `longest` tokens.
+    /// Returns the ids of `[CLS] text [SEP]`, cut to `longest` tokens.
     pub fn encode_framed(&self, text: &str, longest: usize) -> Result<Vec<u16>> {
         let mut ids = vec![self.special.cls];
         self.encode_into(text, &mut ids)?;

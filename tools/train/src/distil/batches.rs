@@ -1,29 +1,30 @@
-//! The order of texts: random, yet texts of one batch are about as long, and a batch is a number of tokens.
+//! Batches of texts in random order. The texts of a batch have similar lengths, and the number of
+//! tokens in a batch is limited.
 
 use crate::classification::EncodedExample;
 use crate::random::{Purpose, Stream};
 use crate::texts::{Part, order_of_epoch};
 
-/// Texts among which are sorted by length.
+/// Number of texts that are sorted by length together.
 const SORTED_TOGETHER: usize = 4096;
 
-/// Batches of any step, which depend on nothing but the seed.
+/// Batches of every step. Their order depends on nothing but the seed.
 #[derive(Debug)]
 pub struct Batches {
-    /// Tokens of the longest row and rows of each text, with its copies.
+    /// For each text with its copies, the tokens of the longest row and the number of rows.
     sizes: Vec<(usize, usize)>,
     parts: Vec<Part>,
     batch_tokens: usize,
     seed: u64,
     epoch: u64,
-    /// Steps before the epoch that `batches` belongs to.
+    /// Number of steps before the current epoch.
     before: u64,
     batches: Vec<Vec<usize>>,
 }
 
 impl Batches {
-    /// `parts` are ranges of `texts`; a text that has more tokens than `batch_tokens`, with its
-    /// copies, is a batch alone.
+    /// Computes the batches of the first epoch. `parts` are ranges of `texts`. A text that has more
+    /// than `batch_tokens` tokens with its copies is a batch of its own.
     pub fn new(texts: &[EncodedExample], parts: Vec<Part>, batch_tokens: usize, seed: u64) -> Self {
         let sizes = texts.iter().map(|text| (text.longest(), text.rows())).collect();
         let mut it = Self { sizes, parts, batch_tokens, seed, epoch: 0, before: 0, batches: Vec::new() };
@@ -31,7 +32,7 @@ impl Batches {
         it
     }
 
-    /// Indices of the texts of `step`, counted from 0; steps must not go back.
+    /// Returns the indices of the texts of `step`, counted from 0. Steps must not decrease.
     pub fn of_step(&mut self, step: u64) -> &[usize] {
         while step >= self.before + self.batches.len() as u64 {
             self.before += self.batches.len() as u64;
@@ -41,7 +42,7 @@ impl Batches {
         &self.batches[(step - self.before) as usize]
     }
 
-    /// Steps of the epoch under way.
+    /// Returns the number of steps in the current epoch.
     pub fn per_epoch(&self) -> usize {
         self.batches.len()
     }

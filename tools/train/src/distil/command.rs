@@ -41,20 +41,20 @@ const CURVES: [&str; 7] = [
     "dev_loss",
 ];
 
-/// What a distillation came to; written as `summary.json`.
+/// Result of a distillation, written as `summary.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Summary {
-    /// The teacher on dev, if it is there to be asked.
+    /// Metrics of the teacher on dev, if the teacher itself is available.
     pub teacher: Option<Metrics>,
-    /// The student that was kept, on dev.
+    /// Metrics on dev of the student that was kept.
     pub student: Metrics,
-    /// Updates until it was what it is.
+    /// Number of updates of that student.
     pub step: u64,
     /// Folder of the student.
     pub model: PathBuf,
 }
 
-/// What a checkpoint remembers besides tensors.
+/// Contents of a checkpoint besides the tensors.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Counters {
     step: u64,
@@ -62,9 +62,10 @@ struct Counters {
     best: Option<(u64, Metrics)>,
 }
 
-/// Distils into the folder `output`, or goes on where a run in that folder stopped.
+/// Distils into the folder `output`, or continues the run that stopped in that folder.
 ///
-/// Under `torchrun` several processes share every step; only the first of them touches `output` and returns a summary.
+/// Under `torchrun` several processes share every step. Only the first of them uses `output` and
+/// returns a summary.
 pub fn distil(settings: &Path, overrides: &[String], output: &Path) -> Result<Option<Summary>> {
     let together = Together::begin(settings, overrides, output, |it: &DistilSettings| it.run.device)?;
     let Together { settings, device, processes, .. } = together;
@@ -90,7 +91,7 @@ pub fn distil(settings: &Path, overrides: &[String], output: &Path) -> Result<Op
     let mut texts = read_texts(&settings.data.train, &reading)?;
     give_answers(&settings, &mut teachers, &tokenizer, &mut texts)?;
     let Texts { examples, parts, .. } = texts;
-    // Then its weights are in the checkpoint, or come from the process that leads.
+    // If set, the student's weights come from the checkpoint or from the first process.
     let goes_on = !leads || Checkpoints::new(output.join("checkpoints")).last()?.is_some();
     let student = new_student(&settings, begun, &teachers, &examples, &tokenizer, device, goes_on)?;
     Run::begin(&settings, output, &processes, &teachers, &student, &tokenizer, examples, parts, dev)?.train()
@@ -108,11 +109,12 @@ struct Run<'a> {
     batches: Batches,
     optimizer: AdamW,
     checkpoints: Checkpoints,
-    /// Only where this process leads, which also is the only one to look at dev.
+    /// `None` except in the first process, which alone evaluates on dev.
     log: Option<MetricsLog>,
     counters: Counters,
     best: Tensor,
-    /// Figures of the steps since the last line of the log, on the device.
+    /// Step and figures of every step since the last line of the log. The figures are on the
+    /// device.
     unread: Vec<(u64, Tensor)>,
     tokens: u64,
     since: Instant,
@@ -138,7 +140,7 @@ impl<'a> Run<'a> {
         let leads = processes.world().leads();
         let mut last = None;
         if leads {
-            // Written at every look at dev, after a checkpoint.
+            // The model is written at every evaluation on dev, after a checkpoint.
             checkpoints.refuse_ended(&output.join(MODEL))?;
             last = checkpoints.last()?;
         }
@@ -230,7 +232,8 @@ impl<'a> Run<'a> {
         let (rank, size) = (self.processes.world().rank, self.processes.world().size);
         let mut sums: Option<(Tensor, Tensor)> = None;
         for pass in self.counters.step * training.accumulate..(self.counters.step + 1) * training.accumulate {
-            // Numbered as if one process made the passes of all, so that this draws what that would.
+            // Passes are numbered as if one process made all of them. Each pass then draws the same
+            // random numbers as in that process.
             let pass = pass * size + rank;
             let examples = self.batches.of_step(pass).iter().map(|&index| &self.texts[index]);
             let batch = LabelledBatch::new(examples, self.tokenizer.special.pad, device)?;
@@ -252,13 +255,15 @@ impl<'a> Run<'a> {
         self.counters.step += 1;
         let rate = linear_schedule(self.counters.step, training.warmup(), training.steps);
         let norm = self.optimizer.step(parameters, &gradients, self.counters.step, rate)?;
-        // A share of the mean over all processes; the norm is the same in all.
+        // The figures are summed over all processes later. The norm is the same in all of them, so
+        // each adds its share.
         let norm = norm.f_div_scalar(size as f64)?.f_unsqueeze(0)?;
         self.unread.push((self.counters.step, Tensor::f_cat(&[figures.f_mul_scalar(share)?, norm], 0)?));
         Ok(())
     }
 
-    /// Reads the figures since the last line, refuses those that are not finite, and logs their means.
+    /// Logs the means of the figures since the last line, and returns them for display. Fails if a
+    /// figure is not finite.
     fn write_figures(&mut self) -> Result<String> {
         let unread = std::mem::take(&mut self.unread);
         let mut means = [0.0; FIGURES.len() + 1];
@@ -329,7 +334,7 @@ impl<'a> Run<'a> {
             save_state(folder, &self.student.parameters, &self.optimizer, &self.counters, best)
         })?;
         draw_curves(&self.output.join(METRICS), &CURVES, &self.output.join("curves.svg"))?;
-        // What there is so far, for those who do not want to wait.
+        // The student so far, for use before the run ends.
         let model = self.output.join(MODEL);
         write_folder(&model, |path| self.student.write(path, self.tokenizer.file()))
     }

@@ -1,4 +1,5 @@
-//! What the student is told: the teacher's labels, hidden states and relations, and the texts' own labels.
+//! Losses of the student: against the teacher's labels, hidden states and relations, and against
+//! the texts' own labels.
 
 use tch::{Kind, Tensor};
 
@@ -10,11 +11,12 @@ use crate::error::Result;
 use crate::losses::{among_known, apart, cross_entropy_sum};
 use crate::model::{Config, Initial, Mode, Parameter};
 
-/// Names of the figures of a step, in their order.
+/// Names of the figures of a step, in the order of their values.
 pub const FIGURES: [&str; 6] =
     ["loss", "soft_loss", "hard_loss", "hidden_loss", "relation_loss", "consistency_loss"];
 
-/// A student's states and the teacher's that they are compared with; counted from 0 before the first layer.
+/// Layer of the student and the layer of the teacher whose states are compared. Layer 0 is the
+/// states before the first layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pair {
     /// Layer of the student.
@@ -23,24 +25,26 @@ pub struct Pair {
     pub teacher: i64,
 }
 
-/// Every layer of the teacher with the student's at the same depth.
+/// Pairs every layer of the teacher with the student's layer at the same depth.
 pub fn pairs(student: &Config, teacher: &Config) -> Vec<Pair> {
     let (layers, of) = (student.num_hidden_layers, teacher.num_hidden_layers);
     let mut pairs: Vec<Pair> =
         (0..=of).map(|it| Pair { student: (it * layers + of / 2) / of, teacher: it }).collect();
-    // A student of fewer layers learns from the last of those that would share one.
+    // If the student has fewer layers, several layers of the teacher share one of the student's.
+    // The last of these is kept.
     pairs.reverse();
     pairs.dedup_by_key(|pair| pair.student);
     pairs.reverse();
     pairs
 }
 
-/// Name of the map from a student's states to the teacher's.
+/// Returns the name of the map from a student's states to the teacher's.
 pub fn map_name(pair: Pair, end: &str) -> String {
     format!("distil/hidden.{}.{end}", pair.teacher)
 }
 
-/// The maps from the student's states to the teacher's; they are learnt and thrown away.
+/// Returns the parameters of the linear maps from the student's states to the teacher's. They are
+/// trained with the student and then discarded.
 pub fn map_parameters(student: &Config, teacher: &Config) -> Vec<Parameter> {
     let mut list = Vec::new();
     for pair in pairs(student, teacher) {
@@ -55,19 +59,20 @@ pub fn map_parameters(student: &Config, teacher: &Config) -> Vec<Parameter> {
     list
 }
 
-/// Compares a student with its teacher.
+/// Computes the losses of a student against its teachers.
 #[derive(Debug)]
 pub struct Distillation<'a> {
     teachers: &'a Teachers,
     student: &'a TextClassifier,
     settings: &'a Losses,
-    /// `[1, labels]`, bool: which labels the teachers know; nothing where they know all.
+    /// `[1, labels]`, bool: whether the teachers cover each label; `None` if they cover all.
     known: Option<Tensor>,
     maps: Vec<(Pair, Tensor, Tensor)>,
 }
 
 impl<'a> Distillation<'a> {
-    /// The student's parameters must have those of [`map_parameters`] where there is a teacher that has states.
+    /// Prepares the losses. If there is a teacher with hidden states, the student's parameters must
+    /// include those of [`map_parameters`].
     pub fn new(teachers: &'a Teachers, student: &'a TextClassifier, settings: &'a Losses) -> Result<Self> {
         let get = |pair, end| student.parameters.get(&map_name(pair, end));
         let pairs =
@@ -83,7 +88,7 @@ impl<'a> Distillation<'a> {
         Ok(Self { teachers, student, settings, known, maps })
     }
 
-    /// The loss and, detached, the [`FIGURES`].
+    /// Returns the loss and the [`FIGURES`]; the figures are detached.
     pub fn losses(&self, batch: &LabelledBatch) -> Result<(Tensor, Tensor)> {
         let settings = self.settings;
         let texts = batch.of_texts()?;
@@ -142,9 +147,10 @@ impl<'a> Distillation<'a> {
     }
 }
 
-/// Kullback-Leibler divergence of the teachers' labels from the student's, in nats, at `temperature` and times its square,
-/// so that its gradients are of one size whatever the temperature. `found` are logits, `wanted` logarithms of probabilities
-/// at that temperature, `[batch, labels]` each.
+/// Computes the Kullback-Leibler divergence of the teachers' labels from the student's, in nats, at
+/// `temperature`. It is multiplied by the square of the temperature, so that the size of its
+/// gradients does not depend on it. `found` are logits and `wanted` are logarithms of probabilities
+/// at that temperature, both `[batch, labels]`.
 pub fn soft_loss(found: &Tensor, wanted: &Tensor, temperature: f64) -> Result<Tensor> {
     let found = found.f_div_scalar(temperature)?.f_log_softmax(-1, Kind::Float)?;
     let divergence = wanted.f_exp()?.f_mul(&wanted.f_sub(&found)?)?;
@@ -152,13 +158,14 @@ pub fn soft_loss(found: &Tensor, wanted: &Tensor, temperature: f64) -> Result<Te
     Ok(sum.f_mean(Kind::Float)?.f_mul_scalar(temperature * temperature)?)
 }
 
-/// Cross-entropy of the texts that have a label, over all texts of the batch: a batch of few labels weighs little.
+/// Computes the cross-entropy of the rows that have a label, divided by the number of all rows in
+/// the batch. A batch with few labels thus weighs little.
 pub fn hard_loss(logits: &Tensor, batch: &LabelledBatch) -> Result<Tensor> {
     Ok(cross_entropy_sum(logits, batch, None, 0.0)?.f_div_scalar(batch.labels.size()[0] as f64)?)
 }
 
-/// Mean square of the difference at tokens that are no padding, in units of the variance of `wanted` there.
-/// `[batch, tokens, hidden]` each.
+/// Computes the mean square of the difference at tokens that are not padding, in units of the
+/// variance of `wanted` there. Both are `[batch, tokens, hidden]`.
 pub fn hidden_loss(found: &Tensor, wanted: &Tensor, present: Option<&Tensor>) -> Result<Tensor> {
     let wanted = wanted.f_to_kind(Kind::Float)?;
     let error = found.f_to_kind(Kind::Float)?.f_sub(&wanted)?.f_square()?;
@@ -175,9 +182,10 @@ pub fn hidden_loss(found: &Tensor, wanted: &Tensor, present: Option<&Tensor>) ->
     Ok(mean_of_present(&error, present)?.f_div(&mean_of_present(&variance, present)?)?)
 }
 
-/// Mean over tokens and relation heads of the divergence between the students' relations and the teacher's: softmax of
-/// the scaled products of queries with queries, keys with keys, values with values. `[3, batch, heads, tokens, width]`
-/// each, of any heads and widths.
+/// Computes the mean divergence of the student's relations from the teacher's, over tokens,
+/// relation heads and the three kinds of relations. A relation is the softmax of the scaled
+/// products of queries with queries, keys with keys or values with values. `found` and `wanted` are
+/// `[3, batch, heads, tokens, width]`; their numbers of heads and widths may differ.
 pub fn relation_loss(
     found: &Tensor,
     wanted: &Tensor,
@@ -192,8 +200,9 @@ pub fn relation_loss(
     mean_of_present(&sum.f_mean_dim([0_i64, 2].as_slice(), false, Kind::Float)?, present)
 }
 
-/// Logarithms of the relations, `[3, batch, heads, tokens, tokens]`; a large negative number where one would be to
-/// padding, for a product with 0 must not be undefined.
+/// Computes the logarithms of the relations, `[3, batch, heads, tokens, tokens]`. Scores of padding
+/// are a large negative number and not minus infinity, because their product with 0 must be
+/// defined.
 fn relations(stacked: &Tensor, present: Option<&Tensor>, heads: i64) -> Result<Tensor> {
     let (batch, tokens) = (stacked.size()[1], stacked.size()[3]);
     let hidden = stacked.size()[2] * stacked.size()[4];
@@ -214,7 +223,7 @@ fn relations(stacked: &Tensor, present: Option<&Tensor>, heads: i64) -> Result<T
     Ok(scores.f_log_softmax(-1, Kind::Float)?)
 }
 
-/// Mean of `[batch, tokens]` where `present`.
+/// Returns the mean of `values` `[batch, tokens]` over the tokens that are `present`.
 fn mean_of_present(values: &Tensor, present: Option<&Tensor>) -> Result<Tensor> {
     match present {
         Some(present) => {
@@ -263,7 +272,7 @@ mod tests {
         let _ = other.get(1).narrow(0, 1, 2).fill_(7.0);
         assert!(value(hidden_loss(&other, &states, Some(&present))).abs() < 1e-6);
         assert!(value(hidden_loss(&other, &states, None)) > 0.1);
-        // Nor does what the teacher says of padding change the unit.
+        // The teacher's states at padding do not change the unit either.
         let found = value(hidden_loss(&(&states + 1.0), &states, Some(&present)));
         assert!((found - value(hidden_loss(&(&states + 1.0), &other, Some(&present)))).abs() < 1e-6);
         let rest = |of: &Tensor| of.flatten(0, 1).narrow(0, 0, 4).unsqueeze(0);
@@ -275,7 +284,7 @@ mod tests {
         assert!(value(relation_loss(&other, &stacked, None, 4)) > 0.01);
     }
 
-    /// The same relations in plain loops.
+    /// Computes the same relations in plain loops.
     #[test]
     fn relations_by_hand() {
         let stacked = Tensor::arange(3 * 2 * 4, (Kind::Float, Device::Cpu)).sin().view([3, 1, 2, 2, 2]);

@@ -1,4 +1,5 @@
-//! Distillation: an ELECTRA classifier learns from what a larger one, ELECTRA, BERT or MPNet, computes.
+//! Distillation: an ELECTRA classifier learns from the outputs of a larger classifier, which is an
+//! ELECTRA, BERT or MPNet model.
 
 mod batches;
 mod command;

@@ -12,148 +12,152 @@ use crate::optimizer;
 use crate::run::{MOST_STEPS, Settings, refuse_repeated};
 use crate::texts::TextSource;
 
-/// The TOML file.
+/// Content of the TOML file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DistilSettings {
-    /// Who teaches.
+    /// The teachers.
     pub teacher: Teacher,
-    /// Who learns.
+    /// The student.
     #[serde(default)]
     pub student: Student,
     /// Sizes of the student; ELECTRA-Small's by default. Not used with `student.folder`.
     #[serde(default)]
     pub model: Config,
-    /// Texts.
+    /// Labels and texts.
     pub data: Data,
-    /// For how long, and how.
+    /// Length and precision of the training.
     pub training: Training,
-    /// What counts, and how much.
+    /// Losses and their weights.
     #[serde(default)]
     pub losses: Losses,
-    /// The optimizer.
+    /// Settings of the optimizer.
     #[serde(default)]
     pub optimizer: optimizer::Settings,
-    /// Where and how often.
+    /// Device, logging and evaluation.
     #[serde(default)]
     pub run: Run,
 }
 
-/// Who teaches.
+/// Teachers of a student.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Teacher {
-    /// A classifier's folder, ELECTRA, BERT or MPNet.
+    /// Folder of a classifier: ELECTRA, BERT or MPNet.
     #[serde(default)]
     pub folder: Option<PathBuf>,
-    /// Further classifiers with the same labels and pieces: the student learns the mean of all their probabilities, and
-    /// hidden states and relations of the first.
+    /// Further classifiers with the same labels and pieces. The student learns the mean of all
+    /// their probabilities, and the hidden states and relations of the first.
     #[serde(default)]
     pub others: Vec<PathBuf>,
-    /// Files of answers, as `label` writes them, or tables with a column `text` and one for each label. Their mean counts as one
-    /// teacher more. Without `folder` there is no other, and texts without an answer are left out.
+    /// Files of answers that `label` wrote, or tables with a column `text` and one per label. Their
+    /// mean counts as one additional teacher. Without `folder` it is the only teacher, and texts
+    /// without an answer are left out.
     #[serde(default)]
     pub answers: Vec<PathBuf>,
 }
 
 impl Teacher {
-    /// Folders of the classifiers, the one first whose hidden states are learnt.
+    /// Returns the folders of the classifiers. The student learns the hidden states of the first.
     pub fn folders(&self) -> Vec<&Path> {
         self.folder.iter().chain(&self.others).map(PathBuf::as_path).collect()
     }
 }
 
-/// What the student's weights start as.
+/// Initial weights of a student.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Start {
-    /// Random.
+    /// Random weights.
     Random,
-    /// The embeddings are a projection of the teacher's, the rest is random.
+    /// The embeddings are a projection of the teacher's; the rest is random.
     Embeddings,
-    /// Every matrix is the least-squares fit of what the teacher computes with its own, over some of the texts.
+    /// Every matrix is the least-squares fit to the outputs of the teacher's matrices, over some of
+    /// the texts.
     #[default]
     Teacher,
 }
 
-/// Who learns.
+/// The student and its initial weights.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Student {
-    /// An ELECTRA folder to begin with, instead of `start`.
+    /// ELECTRA folder with the initial weights, instead of `start`.
     pub folder: Option<PathBuf>,
-    /// The vocabulary of a student that begins with `start`: the teacher's where left out. MPNet numbers its pieces in its own
-    /// way, so a student of it needs BERT's.
+    /// Vocabulary of a student that begins with `start`; by default the teacher's. MPNet numbers
+    /// its pieces in its own way, so the student of an MPNet teacher needs BERT's vocabulary.
     pub vocabulary: Option<PathBuf>,
-    /// What the weights start as.
+    /// Initial weights.
     pub start: Start,
 }
 
-/// Texts.
+/// Labels and texts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Data {
-    /// Names of the labels, in the order of the logits; the teacher's are among them.
+    /// Names of the labels, in the order of the logits. They include the teacher's labels.
     pub labels: Vec<String>,
-    /// Texts, or their parts, are cut to so many tokens.
+    /// Length in tokens to which texts, or their parts, are cut.
     #[serde(default = "defaults::max_length")]
     pub max_length: usize,
-    /// What is learnt from.
+    /// Texts to learn from.
     pub train: Vec<TextSource>,
-    /// What decides which checkpoint is best. Never a test set.
+    /// Texts that decide which checkpoint is best. Never a test set.
     pub dev: Vec<Source>,
 }
 
-/// For how long, and how.
+/// Length and precision of the training.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
-    /// Updates.
+    /// Number of updates.
     pub steps: u64,
-    /// Updates until the learning rate is at its largest; a tenth of `steps` and at most 200 where left out.
+    /// Updates until the learning rate reaches its maximum; by default a tenth of `steps`, at most
+    /// 200.
     #[serde(default)]
     pub warmup_steps: Option<u64>,
-    /// Tokens of a forward pass, padding included, at most.
+    /// Largest number of tokens in a forward pass, padding included.
     #[serde(default = "defaults::batch_tokens")]
     pub batch_tokens: usize,
     /// Forward passes of one update, each of `batch_tokens`.
     #[serde(default = "defaults::accumulate")]
     pub accumulate: u64,
-    /// Decides the first weights, the order of the texts and dropout.
+    /// Seed of the initial weights, the order of the texts and dropout.
     #[serde(default = "defaults::seed")]
     pub seed: u64,
-    /// Kind of the numbers that compute.
+    /// Number format of the forward and backward passes.
     #[serde(default)]
     pub precision: Precision,
 }
 
 impl Training {
-    /// See [`Self::warmup_steps`].
+    /// Returns [`Self::warmup_steps`] or its default.
     pub fn warmup(&self) -> u64 {
         self.warmup_steps.unwrap_or_else(|| (self.steps / 10).min(200))
     }
 }
 
-/// What counts, and how much; a weight of 0 leaves a loss out.
+/// Losses and their weights. A loss with a weight of 0 is left out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Losses {
-    /// Divides the logits of both before they are compared (Hinton et al., "Distilling the Knowledge in a Neural
-    /// Network", 2015).
+    /// Temperature by which the logits of both models are divided before they are compared (Hinton
+    /// et al., "Distilling the Knowledge in a Neural Network", 2015).
     pub temperature: f64,
-    /// Weight of the teacher's labels.
+    /// Weight of the loss against the teacher's labels.
     pub soft: f64,
-    /// Weight of the texts' own labels, where they have one.
+    /// Weight of the loss against the texts' own labels, for texts that have one.
     pub hard: f64,
-    /// Weight of the hidden states, which a linear map of its own takes to the teacher's at each of its layers (Jiao et
-    /// al., "TinyBERT", 2020); in units of the variance of the teacher's.
+    /// Weight of the loss between hidden states, in units of the variance of the teacher's. At each
+    /// layer of the teacher, a separate linear map takes the student's states to the teacher's
+    /// (Jiao et al., "TinyBERT", 2020).
     pub hidden: f64,
-    /// Weight of the relations of queries, of keys and of values among tokens in the last layer (Wang et al.,
-    /// "MiniLMv2", 2021).
+    /// Weight of the loss between the relations of queries, of keys and of values among tokens in
+    /// the last layer (Wang et al., "MiniLMv2", 2021).
     pub relations: f64,
     /// Weight of the distance between the answers to a text and to its changed copies.
     pub consistency: f64,
-    /// Heads into which queries, keys and values are cut for their relations.
+    /// Number of heads into which queries, keys and values are split for their relations.
     pub relation_heads: i64,
 }
 
@@ -171,28 +175,29 @@ impl Default for Losses {
     }
 }
 
-/// Where and how often; may change when a run goes on.
+/// Device, logging and evaluation. These settings may change when a run continues.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Run {
-    /// Where to compute.
+    /// Device to compute on.
     pub device: DeviceChoice,
     /// Updates between two lines of the log.
     pub log_every: u64,
-    /// Updates between two looks at dev; a checkpoint is written at each.
+    /// Updates between two evaluations on dev. A checkpoint is written at each.
     pub evaluate_every: u64,
-    /// Which student the run leaves.
+    /// Student that the run leaves.
     pub keep: Keep,
 }
 
-/// A student on the way.
+/// A student during a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Keep {
-    /// The one that was best on dev, be it the first.
+    /// The one that was best on dev, possibly the initial one.
     #[default]
     Best,
-    /// The one after the last update, whatever dev says: what [`crate::average`] wants, and figures on dev that flatter less.
+    /// The one after the last update, whatever its metrics on dev. It is the one to pass to
+    /// [`crate::average`]. Its metrics on dev flatter less, because dev did not select it.
     Last,
 }
 

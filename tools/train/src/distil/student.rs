@@ -1,4 +1,4 @@
-//! What there is before the first step: the student with its vocabulary, and the answers that its texts have.
+//! Setup of a distillation: the student with its vocabulary, and the stored answers to its texts.
 
 use std::path::{Path, PathBuf};
 
@@ -18,8 +18,8 @@ use crate::model::folder::Folder;
 use crate::run::Waiting;
 use crate::texts::Texts;
 
-/// The tokenizer of the vocabulary that the student has: of the folder that it begins with, else of the settings, else the
-/// teacher's.
+/// Returns the tokenizer of the student's vocabulary. It comes from the folder that the student
+/// begins with, else from the settings, else from the teacher.
 pub(super) fn students_tokenizer(
     settings: &DistilSettings,
     begun: Option<&Folder>,
@@ -42,7 +42,8 @@ pub(super) fn students_tokenizer(
     }
 }
 
-/// Gives the texts the answers of the files that the settings name. Where nobody else teaches, texts without one are left out.
+/// Stores in the texts the answers of the files that the settings name. If there is no other
+/// teacher, texts without an answer are removed.
 pub(super) fn give_answers(
     settings: &DistilSettings,
     teachers: &mut Teachers,
@@ -129,7 +130,7 @@ pub(super) fn new_student(
         Some(begun) => {
             let same = begun.head == Head::Classification(labels.clone());
             let missing = begun.load_into(&student.parameters, same)?;
-            // What only the run needs has a slash in its name.
+            // Parameters that only the run needs have a slash in their names.
             if let Some(name) = missing.iter().find(|name| same && !name.contains('/')) {
                 return Err(begun.lacks_head(name));
             }

@@ -1,4 +1,5 @@
-//! Who teaches: classifiers, and files of what classifiers said before; their probabilities are averaged.
+//! Teachers of a student: classifiers, and stored answers of classifiers. Their probabilities are
+//! averaged.
 
 use std::path::Path;
 
@@ -15,26 +16,27 @@ use crate::model::Mode;
 use crate::model::config::Head;
 use crate::model::folder::Folder;
 
-/// Classifiers with the same labels, given ids of one vocabulary.
+/// Classifiers with the same labels that take ids of one vocabulary.
 #[derive(Debug)]
 pub struct Teachers {
     live: Vec<Live>,
-    /// Which labels they know.
+    /// For each label, whether the teachers cover it.
     pub known: Vec<bool>,
 }
 
 #[derive(Debug)]
 struct Live {
     classifier: TextClassifier,
-    /// Its logit of each label, the last one where it does not know it; nothing where its labels are all, in the same order.
+    /// For each label, the index of its logit, or the number of logits if the classifier does not
+    /// cover the label; `None` if the classifier has all labels in the same order.
     columns: Option<Tensor>,
-    /// See [`piece_map`].
+    /// The classifier's id for each id of the student, see [`piece_map`].
     numbers: Option<Vec<i64>>,
 }
 
 impl Teachers {
-    /// The classifiers in `folders`, whose labels must be among `labels`, and the same of all; they will be given ids of
-    /// `tokenizer`. There may be none.
+    /// Reads the classifiers in `folders`, of which there may be none. Their labels must be among
+    /// `labels` and the same for all. They will be given ids of `tokenizer`.
     pub fn read<P: AsRef<Path>>(
         folders: &[P],
         labels: &[String],
@@ -84,19 +86,21 @@ impl Teachers {
         Ok(teachers)
     }
 
-    /// Whose hidden states are learnt, and its id of each id of the student's, where those are others.
+    /// Returns the classifier whose hidden states are learnt, and its id for each id of the student
+    /// if the ids differ.
     pub fn first(&self) -> Option<(&TextClassifier, Option<&[i64]>)> {
         self.live.first().map(|it| (&it.classifier, it.numbers.as_deref()))
     }
 
-    /// Longest text in tokens that all of them take.
+    /// Returns the length in tokens of the longest text that all classifiers take.
     pub fn longest(&self) -> i64 {
         self.live.iter().map(|it| it.classifier.config.longest_input()).min().unwrap_or(i64::MAX)
     }
 
-    /// What the first one's forward pass went through, if `trace` asks for it, and the logarithms of the mean of all
-    /// probabilities `[texts, labels]`, f32, at `temperature`; those that somebody gave the texts of `batch` before are one
-    /// teacher's more. Labels that nobody knows have a probability of 0. `batch` must be without copies.
+    /// Returns the states and logits of the first classifier if `trace` is set, and the logarithms
+    /// of the mean of all probabilities, `[texts, labels]`, f32, at `temperature`. Stored answers
+    /// in `batch` count as one additional teacher. Labels that no teacher covers have a probability
+    /// of 0. `batch` must not have copies.
     pub fn teach(
         &self,
         batch: &LabelledBatch,
@@ -126,7 +130,8 @@ impl Teachers {
         Ok((first, mean_of_probabilities(all)?))
     }
 
-    /// Figures of all classifiers together; nothing where there are none.
+    /// Computes the metrics of all classifiers together. Returns `None` if there are no
+    /// classifiers.
     pub fn evaluate(&self, examples: &[EncodedExample], padding: u16) -> Result<Option<Metrics>> {
         let mut all = Vec::new();
         for live in &self.live {
@@ -149,7 +154,7 @@ impl Live {
         self.classifier.parameters.flat().device()
     }
 
-    /// `[texts, labels]` of `logits` `[texts, labels of its own]`.
+    /// Reorders `logits` `[texts, own labels]` into `[texts, labels]`.
     fn in_order(&self, logits: &Tensor) -> Result<Tensor> {
         let Some(columns) = &self.columns else { return Ok(logits.shallow_clone()) };
         let unknown = logits.f_narrow(1, 0, 1)?.f_full_like(ABSENT)?;
@@ -157,8 +162,9 @@ impl Live {
     }
 }
 
-/// Of logarithms of probabilities, `[texts, labels]` for each teacher, the logarithms of their mean; a teacher that gives a text
-/// minus infinity for all labels has said nothing of it.
+/// Returns the logarithms of the mean of probabilities. `all` has the logarithms of each teacher's
+/// probabilities, `[texts, labels]`. A teacher that gives a text minus infinity for all labels does
+/// not count for that text.
 fn mean_of_probabilities(mut all: Vec<Tensor>) -> Result<Tensor> {
     match (all.pop(), all.is_empty()) {
         (Some(only), true) => Ok(only),

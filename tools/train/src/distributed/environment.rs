@@ -1,45 +1,45 @@
-//! What `torchrun` tells the processes that it starts.
+//! Environment variables that `torchrun` sets for the processes that it starts.
 
 use std::env;
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// How many processes there are and which one this is.
+/// Number of processes, and the rank of this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct World {
-    /// This process among all, from 0.
+    /// Rank of this process among all, from 0.
     pub rank: u64,
     /// Number of processes, at least 1.
     pub size: u64,
-    /// This process among those of its machine, from 0: its GPU.
+    /// Rank of this process on its machine, from 0; also the index of its GPU.
     pub local_rank: usize,
-    /// Where several processes find each other.
+    /// Address at which several processes find each other.
     pub(super) meeting: Option<Meeting>,
 }
 
-/// The store through which processes find each other.
+/// Store through which the processes find each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Meeting {
-    /// Of the machine that serves it.
+    /// Name of the machine that serves the store.
     pub host: String,
     pub port: u16,
-    /// Whether torchrun itself serves it, not the process of rank 0.
+    /// Whether torchrun itself serves the store, and not the process of rank 0.
     pub of_torchrun: bool,
 }
 
 impl World {
-    /// From the environment: one process where `WORLD_SIZE` is not set.
+    /// Reads the environment. Without `WORLD_SIZE` there is one process.
     pub fn from_environment() -> Result<Self> {
         Self::from_variables(|name| env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
 
-    /// Whether this process is the one that logs, validates and writes.
+    /// Returns whether this process is the one that logs, evaluates and writes: rank 0.
     pub fn leads(&self) -> bool {
         self.rank == 0
     }
 
-    /// Refuses to run `command` in several processes.
+    /// Fails if `command` was started in several processes.
     pub fn only_one(command: &'static str) -> Result<()> {
         match Self::from_environment()?.size {
             1 => Ok(()),

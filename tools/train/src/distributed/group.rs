@@ -1,4 +1,4 @@
-//! The C interface of `group.cpp`.
+//! C interface of `group.cpp`.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -10,12 +10,12 @@ use tch::{Device, Tensor};
 use super::environment::{Meeting, World};
 use crate::error::{Error, Result};
 
-/// Processes start within this time of each other, or one of them did not start at all.
+/// Time within which all processes must join. After it, one of them did not start at all.
 const JOIN: Duration = Duration::from_secs(300);
-/// The longest that one process may keep the others waiting: the first makes the cache of ids alone, and validates. One that
-/// ended is noticed at once.
+/// Longest time that one process may keep the others waiting. The first process creates the cache
+/// of ids and evaluates on dev alone. A process that has ended is noticed at once.
 const WAIT: Duration = Duration::from_secs(3600);
-/// Longest message, in bytes with the zero at its end.
+/// Size in bytes of the buffer for an error message, including the zero at its end.
 const MESSAGE: usize = 1024;
 
 /// A process group of libtorch with the store that it needs.
@@ -26,7 +26,7 @@ pub struct Group {
 }
 
 impl Group {
-    /// Meets the other processes of `world`. Tensors will be on `device`.
+    /// Joins the other processes of `world`. Shared tensors must be on `device`.
     pub fn join(world: &World, meeting: &Meeting, device: Device) -> Result<Self> {
         Self::join_within(JOIN, world, meeting, device)
     }
@@ -45,7 +45,8 @@ impl Group {
         let (rank, size) = (world.rank as c_int, world.size as c_int);
         let mut handle = ptr::null_mut();
         guarded("joining the others", |error, capacity| {
-            // SAFETY: the name ends with a zero and lives through the call, as do `handle` and the buffer of `capacity` bytes.
+            // SAFETY: the name ends with a zero. The name, `handle` and the buffer of `capacity`
+            // bytes live until the call returns.
             unsafe {
                 electra_group_join(
                     name.as_ptr(),
@@ -76,16 +77,17 @@ impl Group {
         Ok(Self { handle, device })
     }
 
-    /// See [`super::Processes::sum`].
+    /// Sums `tensor` over the processes, see [`super::Processes::sum`].
     pub fn sum(&self, tensor: &Tensor) -> Result<()> {
         self.check(tensor);
         guarded("adding up over all", |error, capacity| {
-            // SAFETY: the group lives as long as `self`; the pointer is to an `at::Tensor`, which the call does not keep.
+            // SAFETY: the group lives as long as `self`. The pointer is to an `at::Tensor`, which
+            // the call does not keep.
             unsafe { electra_group_sum(self.handle.as_ptr(), tensor.as_ptr().cast(), error, capacity) }
         })
     }
 
-    /// See [`super::Processes::share`].
+    /// Replaces `tensor` with that of the first process, see [`super::Processes::share`].
     pub fn share(&self, tensor: &Tensor) -> Result<()> {
         self.check(tensor);
         guarded("taking over what the first has", |error, capacity| {
@@ -106,7 +108,7 @@ impl Drop for Group {
     }
 }
 
-/// Calls into C++ with a buffer for the message.
+/// Calls into C++ with a buffer for the error message. `call` returns whether it succeeded.
 fn guarded(action: &'static str, call: impl FnOnce(*mut c_char, usize) -> bool) -> Result<()> {
     let mut message = [0_u8; MESSAGE];
     if call(message.as_mut_ptr().cast(), message.len()) {

@@ -1,13 +1,14 @@
-//! The order of labelled texts: random, yet texts of one batch are about as long, so that little is padding.
+//! Batches of labelled texts in random order. The texts of a batch have similar lengths, so that
+//! there is little padding.
 
 use crate::classification::EncodedExample;
 use crate::random::{Purpose, Stream};
 use crate::texts::{Part, order_of_epoch};
 
-/// Batches among which texts are sorted by length.
+/// Number of batches whose texts are sorted by length together.
 const SORTED_TOGETHER: usize = 50;
 
-/// Indices of the examples of every batch of `epoch`.
+/// Returns the indices of the examples in every batch of `epoch`.
 pub fn batches_of_epoch(
     examples: &[EncodedExample],
     parts: &[Part],

@@ -1,4 +1,4 @@
-//! The command `finetune`: every seed's trial, and what they come to together.
+//! The command `finetune`: runs one trial per seed and summarizes the trials.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,22 +20,23 @@ use crate::texts::{Reading, Texts, read_texts, read_whole};
 const SUMMARY: &str = "summary.json";
 const CURVES: [&str; 4] = ["loss", "dev_accuracy", "dev_loss", "dev_calibration_error"];
 
-/// What the trials of a fine-tuning came to; written as `summary.json`.
+/// Results of the trials of a fine-tuning, written as `summary.json`.
 #[derive(Debug, Serialize)]
 pub struct Summary {
-    /// Best accuracy on dev of every seed, and where it was.
+    /// Best result on dev, per seed.
     pub trials: Vec<Outcome>,
-    /// Median over the seeds: what to expect of one more.
+    /// Median accuracy over the seeds, which is the accuracy to expect of another seed.
     pub median_accuracy: f64,
-    /// Smallest and largest.
+    /// Smallest and largest accuracy.
     pub range: (f64, f64),
     /// Folder of the classifier that was best on dev.
     pub best: PathBuf,
 }
 
-/// Fine-tunes into the folder `output`, or goes on where a run in that folder stopped.
+/// Fine-tunes into the folder `output`, or continues the run that stopped in that folder.
 ///
-/// Under `torchrun` several processes share every update; only the first of them touches `output` and returns a summary.
+/// Under `torchrun` several processes share every update. Only the first of them uses `output` and
+/// returns a summary.
 pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<Option<Summary>> {
     let together = Together::begin(settings, overrides, output, |it: &FinetuneSettings| it.run.device)?;
     let Together { mut settings, device, processes, .. } = together;
@@ -80,7 +81,8 @@ pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<
     if leads { summarize(trials, output).map(Some) } else { Ok(None) }
 }
 
-/// What is learnt from and what decides, cut to the length that `data` says and `folder` takes.
+/// Reads the training texts and the dev texts, cut to `data.max_length` and to the longest input of
+/// the model in `folder`.
 pub fn read_data(
     data: &Data,
     folder: &Folder,

@@ -1,4 +1,4 @@
-//! Fine-tuning: a classifier from a pre-trained encoder and labelled texts, with several seeds.
+//! Fine-tuning: trains a classifier per seed from a pre-trained encoder and labelled texts.
 
 mod batches;
 mod command;

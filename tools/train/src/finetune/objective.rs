@@ -1,4 +1,4 @@
-//! What a trial learns, and how it is judged.
+//! Loss of a trial, and the metrics by which it is judged.
 
 use std::fmt::Debug;
 
@@ -12,11 +12,12 @@ use crate::losses::{apart, cross_entropy_sum};
 use crate::metrics::Metrics;
 use crate::model::Mode;
 
-/// The loss of a trial and its figures on dev.
+/// Loss of a trial, and its metrics on dev.
 pub trait Objective: Debug {
-    /// Loss of an update over `batch`, a scalar.
+    /// Returns the loss over `batch`, a scalar.
     fn loss(&self, classifier: &TextClassifier, batch: &LabelledBatch) -> Result<Tensor>;
-    /// Figures that decide which classifier of a trial is the best; `padding` is the id that fills short rows.
+    /// Computes the metrics that decide which classifier of a trial is the best. `padding` is the
+    /// id that fills short rows.
     fn evaluate(
         &self,
         classifier: &TextClassifier,
@@ -25,7 +26,8 @@ pub trait Objective: Debug {
     ) -> Result<Metrics>;
 }
 
-/// Cross-entropy with the labels that the texts have, and the distance between the answers to a text and to its copies.
+/// Cross-entropy with the labels of the texts, plus the distance between the answers to a text and
+/// to its copies.
 #[derive(Debug)]
 pub struct HardLabels {
     weights: Option<Tensor>,
@@ -34,7 +36,8 @@ pub struct HardLabels {
 }
 
 impl HardLabels {
-    /// For texts of `labels` labels, which are weighted by how often they occur in `examples`.
+    /// Prepares the loss for `labels` labels. Class weights follow from the frequency of the labels
+    /// in `examples`.
     pub fn new(
         training: &Training,
         examples: &[EncodedExample],
@@ -45,14 +48,16 @@ impl HardLabels {
         Ok(Self { weights, smoothing: training.label_smoothing, consistency: training.consistency })
     }
 
-    /// Mean over the rows, a scalar, of `logits` `[rows, labels]`.
+    /// Computes the mean cross-entropy over the rows of `logits` `[rows, labels]`, a scalar.
     pub fn cross_entropy(&self, logits: &Tensor, batch: &LabelledBatch) -> Result<Tensor> {
-        // libtorch's weighted mean is divided by the weights of the batch, in which a label alone would weigh nothing more.
+        // libtorch's weighted mean is divided by the weights in the batch, so the weight of a
+        // batch's only label would have no effect.
         let sum = cross_entropy_sum(logits, batch, self.weights.as_ref(), self.smoothing)?;
         Ok(sum.f_div_scalar(batch.labels.size()[0] as f64)?)
     }
 
-    /// How far the answers to copies are from those to their texts, weighted; a scalar of `logits` `[rows, labels]`.
+    /// Computes the weighted distance between the answers to copies and those to their texts, a
+    /// scalar. `logits` are `[rows, labels]`.
     pub fn consistency(&self, logits: &Tensor, batch: &LabelledBatch) -> Result<Tensor> {
         Ok(apart(logits, batch)?.f_mul_scalar(self.consistency)?)
     }
@@ -74,7 +79,8 @@ impl Objective for HardLabels {
     }
 }
 
-/// Weights `[labels]` whose mean over the texts is 1, inverse to how often a label occurs.
+/// Returns weights `[labels]` that are inverse to the frequency of the labels and have a mean of 1
+/// over the texts.
 fn class_weights(
     choice: ClassWeights,
     examples: &[EncodedExample],

@@ -12,73 +12,75 @@ use crate::optimizer;
 use crate::run::{MOST_STEPS, Settings, refuse_repeated};
 use crate::texts::TextSource;
 
-/// The TOML file.
+/// Content of the TOML file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FinetuneSettings {
-    /// What to begin with.
+    /// Model to begin with.
     pub model: Model,
     /// Labelled texts.
     pub data: Data,
-    /// For how long, and how.
+    /// Settings of the training.
     pub training: Training,
-    /// The optimizer.
+    /// Settings of the optimizer.
     #[serde(default)]
     pub optimizer: optimizer::Settings,
-    /// Where and how often.
+    /// Device and logging.
     #[serde(default)]
     pub run: Run,
 }
 
-/// What to begin with.
+/// Model to begin with.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    /// An ELECTRA, BERT or MPNet folder of the Hugging Face layout.
+    /// ELECTRA, BERT or MPNet folder in the Hugging Face layout.
     pub folder: PathBuf,
 }
 
-/// More values than this in a column are no labels.
+/// Largest number of different values in a column that is taken for labels.
 const MOST_FOUND: usize = 1000;
 
 /// Labelled texts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Data {
-    /// Names of the labels, in the order of the logits; in `finetune` those that occur in `train`, sorted, where left out.
+    /// Names of the labels, in the order of the logits. In `finetune` the default is the labels
+    /// that occur in `train`, sorted.
     #[serde(default)]
     pub labels: Vec<String>,
-    /// Texts are cut to so many tokens.
+    /// Length in tokens to which texts are cut.
     #[serde(default = "defaults::max_length")]
     pub max_length: usize,
-    /// What is learnt from.
+    /// Texts to learn from.
     pub train: Vec<TextSource>,
-    /// What decides when to stop and which seed is best. Never a test set.
+    /// Texts that decide when to stop and which seed is best. Never a test set.
     #[serde(default)]
     pub dev: Vec<Source>,
-    /// Share of the texts of `train` that is kept back for that instead, chosen by their content.
+    /// Share of the texts of `train` that is kept back and used instead of `dev`. The texts are
+    /// chosen by their content.
     #[serde(default)]
     pub dev_share: f64,
 }
 
-/// How labels weigh in the loss.
+/// Weights of the labels in the loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClassWeights {
-    /// Every text alike.
+    /// Every text has the same weight.
     #[default]
     None,
-    /// Every label alike, however many texts it has.
+    /// Every label has the same weight, however many texts it has.
     Balanced,
 }
 
-/// For how long, and how.
+/// Settings of the training.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
-    /// Passes over the texts, at most.
+    /// Largest number of passes over the texts.
     pub epochs: u64,
-    /// Updates, at most, where an epoch is too long.
+    /// Largest number of updates, for texts whose epoch is too long.
     #[serde(default)]
     pub steps: Option<u64>,
     /// Texts of one forward pass.
@@ -86,19 +88,20 @@ pub struct Training {
     /// Forward passes of one update.
     #[serde(default = "defaults::accumulate")]
     pub accumulate: u64,
-    /// Share of the updates until the learning rate is at its largest.
+    /// Share of the updates until the learning rate reaches its maximum.
     #[serde(default = "defaults::warmup_share")]
     pub warmup_share: f64,
-    /// Looks at dev an epoch; a checkpoint is written at each.
+    /// Evaluations on dev per epoch. A checkpoint is written at each.
     #[serde(default = "defaults::evaluations_per_epoch")]
     pub evaluations_per_epoch: u64,
-    /// Looks at dev without improvement after which a trial ends.
+    /// Evaluations on dev without improvement after which a trial ends.
     #[serde(default = "defaults::patience")]
     pub patience: u64,
-    /// The embeddings and so many of the lowest layers stay as they are; 0 for none, embeddings included.
+    /// Number of the lowest layers that are frozen, together with the embeddings. 0 freezes
+    /// nothing.
     #[serde(default)]
     pub freeze_layers: u64,
-    /// How labels weigh.
+    /// Weights of the labels in the loss.
     #[serde(default)]
     pub class_weights: ClassWeights,
     /// Share of the target that is spread over all labels.
@@ -107,20 +110,21 @@ pub struct Training {
     /// Weight of the distance between the answers to a text and to its changed copies.
     #[serde(default)]
     pub consistency: f64,
-    /// Share of the updates, the last ones, over which the weights are averaged; the mean is what is then looked at on dev and
-    /// kept. 0 for none.
+    /// Share of the updates, at the end of the training, over which the weights are averaged. The
+    /// mean is then evaluated on dev and kept. 0 for no averaging.
     #[serde(default)]
     pub average_share: f64,
-    /// One trial each: the seed decides the head's first weights, the order of the texts and dropout.
+    /// Seeds, one trial each. A seed decides the initial weights of the head, the order of the
+    /// texts and dropout.
     #[serde(default = "defaults::seeds")]
     pub seeds: Vec<u64>,
-    /// Kind of the numbers that compute.
+    /// Number format of the forward and backward passes.
     #[serde(default)]
     pub precision: Precision,
 }
 
 impl Data {
-    /// Fills in the labels where none are named.
+    /// Sets the labels to those that occur in `train` if none are named.
     pub fn find_labels(&mut self) -> Result<()> {
         if !self.labels.is_empty() {
             return Ok(());
@@ -138,7 +142,8 @@ impl Data {
         Ok(())
     }
 
-    /// Paths in it, to be resolved against the settings' folder.
+    /// Returns the paths in the data, so that the caller can resolve them against the settings'
+    /// folder.
     pub fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let train = self.train.iter_mut().flat_map(TextSource::paths);
         train.chain(self.dev.iter_mut().flat_map(Source::paths))
@@ -146,17 +151,17 @@ impl Data {
 }
 
 impl Training {
-    /// Texts of an update.
+    /// Returns the number of texts in an update of one process.
     pub fn texts_of_update(&self) -> usize {
         self.batch_size.saturating_mul(usize::try_from(self.accumulate).unwrap_or(usize::MAX))
     }
 }
 
-/// Where and how often; may change when a run goes on.
+/// Device and logging. These settings may change when a run continues.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Run {
-    /// Where to compute.
+    /// Device to compute on.
     pub device: DeviceChoice,
     /// Updates between two lines of the log.
     pub log_every: u64,

@@ -1,4 +1,5 @@
-//! One seed of a fine-tuning, from the pre-trained encoder to the best classifier seen.
+//! Trial of a fine-tuning: trains with one seed, from the pre-trained encoder to the best
+//! classifier on dev.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -24,62 +25,62 @@ use crate::random::seed_torch;
 use crate::run::{MetricsLog, Progress, check_weights, load_state, save_state};
 use crate::texts::{Part, Texts};
 
-/// Log of a trial's figures, in its folder.
+/// File name of a trial's log, in the trial's folder.
 pub const METRICS: &str = "metrics.jsonl";
-/// The best classifier of a trial, in its folder.
+/// Name of the folder with the best classifier of a trial, in the trial's folder.
 pub const MODEL: &str = "model";
 const CHECKPOINTS: &str = "checkpoints";
 const BEST: &str = "best_parameters";
 const MEAN: &str = "mean_parameters";
 
-/// What all trials share.
+/// Inputs that all trials share.
 #[derive(Debug)]
 pub struct Task {
     /// Name of the command, for the display.
     pub command: &'static str,
-    /// See there.
+    /// Settings of the fine-tuning.
     pub settings: FinetuneSettings,
-    /// What is learnt.
+    /// Loss and metrics.
     pub objective: Box<dyn Objective>,
-    /// What to begin with.
+    /// Model to begin with.
     pub folder: Folder,
-    /// Of that folder.
+    /// Tokenizer of that model.
     pub tokenizer: WordPieceTokenizer,
-    /// What is learnt from.
+    /// Texts to learn from.
     pub train: Texts,
-    /// What decides.
+    /// Texts that decide which classifier is the best.
     pub dev: Vec<EncodedExample>,
-    /// Where to compute.
+    /// Device to compute on.
     pub device: Device,
-    /// Who shares the updates.
+    /// Processes that share the updates.
     pub processes: Processes,
 }
 
-/// Where a trial was best on dev.
+/// Best result of a trial on dev.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outcome {
-    /// The trial's seed.
+    /// Seed of the trial.
     pub seed: u64,
-    /// Updates until then.
+    /// Number of updates until this result.
     pub step: u64,
-    /// Figures on dev.
+    /// Metrics on dev.
     pub dev: Metrics,
 }
 
-/// What a checkpoint remembers besides tensors.
+/// Contents of a checkpoint besides the tensors.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Counters {
     step: u64,
     best: Option<Outcome>,
-    /// Looks at dev since the best one.
+    /// Evaluations on dev since the best one.
     without_improvement: u64,
     finished: bool,
-    /// Updates whose weights are in the mean.
+    /// Number of updates in the mean of the weights.
     #[serde(default)]
     averaged: u64,
 }
 
-/// A trial under way.
+/// A trial in progress.
 pub struct Trial<'a> {
     task: &'a Task,
     seed: u64,
@@ -87,26 +88,28 @@ pub struct Trial<'a> {
     classifier: TextClassifier,
     optimizer: AdamW,
     checkpoints: Checkpoints,
-    /// Only where this process leads, as the figures that checkpoints remember.
+    /// `None` except in the first process, which alone has the metrics in `counters`.
     log: Option<MetricsLog>,
     counters: Counters,
     best: Tensor,
-    /// Mean of the weights that are trained over the last updates.
+    /// Mean of the trained weights over the last updates.
     mean: Option<Tensor>,
     epoch: Option<(u64, Vec<Vec<usize>>)>,
-    /// Losses and gradient norms since the last line of the log, on the device.
+    /// Step with loss and gradient norm of every step since the last line of the log. Loss and norm
+    /// are on the device.
     unread: Vec<(u64, Tensor)>,
     tokens: u64,
     since: Instant,
 }
 
 impl<'a> Trial<'a> {
-    /// Refuses a folder in which a trial has ended whose checkpoints are gone.
+    /// Fails if a trial has ended in the folder and its checkpoints are gone.
     pub fn refuse_ended(output: &Path) -> Result<()> {
         Checkpoints::new(output.join(CHECKPOINTS)).refuse_ended(&output.join(MODEL))
     }
 
-    /// Begins with `seed` in the folder `output`, or goes on from the last checkpoint there.
+    /// Begins a trial with `seed` in the folder `output`, or continues from the last checkpoint
+    /// there.
     pub fn begin(task: &'a Task, seed: u64, output: PathBuf) -> Result<Self> {
         let settings = &task.settings;
         let labels = &settings.data.labels;
@@ -165,8 +168,8 @@ impl<'a> Trial<'a> {
         })
     }
 
-    /// Trains until the end or until dev does not improve, and writes the best classifier, which only the process that leads
-    /// knows of.
+    /// Trains until the last update or until dev stops improving, and writes the best classifier.
+    /// Returns the result in the first process and `None` in the others.
     pub fn train(mut self) -> Result<Option<Outcome>> {
         let training = &self.task.settings.training;
         let world = self.task.processes.world();
@@ -196,7 +199,7 @@ impl<'a> Trial<'a> {
                 if world.leads() {
                     progress.note(&self.look_at_dev(steps)?);
                 }
-                // Before the checkpoint, which remembers it, and in every process.
+                // The flag is set before the checkpoint, which stores it, and in every process.
                 let finished = u64::from(self.counters.finished);
                 self.counters.finished = self.task.processes.share_number(finished)? != 0;
                 if world.leads() {
@@ -208,7 +211,7 @@ impl<'a> Trial<'a> {
         if world.leads() { self.finish().map(Some) } else { Ok(None) }
     }
 
-    /// Of all processes together.
+    /// Returns the number of texts in an update of all processes together.
     fn texts_of_update(&self) -> usize {
         let processes = self.task.processes.world().size as usize;
         self.task.settings.training.texts_of_update().saturating_mul(processes)
@@ -233,7 +236,8 @@ impl<'a> Trial<'a> {
         let rows = |of: &[usize]| of.iter().map(|&it| self.task.train.examples[it].rows()).sum::<usize>();
         let first = step * training.accumulate * world.size;
         for (number, pass) in (0..).zip(indices.chunks(training.batch_size)) {
-            // Numbered as if one process made the passes of all, so that this draws what that would.
+            // Passes are numbered as if one process made all of them. Each pass then draws the same
+            // random numbers as in that process.
             if number % world.size != world.rank {
                 continue;
             }
@@ -241,7 +245,7 @@ impl<'a> Trial<'a> {
             let examples = pass.iter().map(|&index| &self.task.train.examples[index]);
             let batch = LabelledBatch::new(examples, self.task.tokenizer.special.pad, self.task.device)?;
             self.tokens += batch.ids.numel() as u64;
-            // What one pass over all of them would have as its mean.
+            // The sum of the shares is the mean over all rows of the update, as in a single pass.
             let share = rows(pass) as f64 / rows(indices) as f64;
             let loss = self.task.objective.loss(&self.classifier, &batch)?.f_mul_scalar(share)?;
             let gradients = parameters.gradients(&loss)?;
@@ -264,7 +268,7 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    /// Adds the weights as they are to their mean.
+    /// Adds the current weights to their mean.
     fn average(&mut self) -> Result<()> {
         let Some(mean) = &mut self.mean else { return Ok(()) };
         self.counters.averaged += 1;
@@ -273,7 +277,7 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    /// Puts the mean in the place of the weights, once there is one; returns what was there.
+    /// Replaces the weights with their mean, if there is one. Returns the replaced weights.
     fn take_mean(&self) -> Result<Option<Tensor>> {
         let Some(mean) = self.mean.as_ref().filter(|_| self.counters.averaged > 0) else { return Ok(None) };
         let mut weights = trained(&self.classifier.parameters)?;
@@ -283,7 +287,8 @@ impl<'a> Trial<'a> {
         Ok(Some(before))
     }
 
-    /// Reads the losses since the last line, refuses those that are not finite, and logs their mean.
+    /// Logs the mean of the losses since the last line, and returns it for display. Fails if a loss
+    /// or norm is not finite.
     fn write_figures(&mut self) -> Result<String> {
         let unread = std::mem::take(&mut self.unread);
         let (mut loss, mut norm) = (0.0, 0.0);
@@ -377,7 +382,7 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// The weights that are trained, a view of them.
+/// Returns a view of the weights that are trained.
 fn trained(parameters: &Parameters) -> Result<Tensor> {
     let range = parameters.trained();
     Ok(parameters.flat().f_narrow(0, range.start, range.end - range.start)?)

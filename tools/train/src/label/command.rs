@@ -18,25 +18,26 @@ use crate::model::folder::{Folder, WEIGHTS};
 use crate::run::{Progress, read_settings};
 use crate::texts::{Reading, order_of_epoch, read_texts};
 
-/// Texts that are sorted by length together; also what is written at once.
+/// Number of texts that are sorted by length together, as one block.
 const TOGETHER: usize = 2048;
 
-/// What a labelling came to.
+/// Result of a labelling.
 #[derive(Debug)]
 pub struct Labelled {
-    /// Texts in the file.
+    /// Number of texts in the file.
     pub texts: usize,
-    /// Of them, in this run.
+    /// Number of texts that this run labelled.
     pub now: usize,
-    /// Tokens of those, padding not counted.
+    /// Tokens of the texts that this run labelled, without padding.
     pub tokens: usize,
 }
 
-/// Writes into `output` what the classifiers in `teachers` say of the texts of `settings`, the mean of their probabilities, or
-/// goes on with such a file.
+/// Computes the answers of the classifiers in `teachers` to the texts of `settings`, and writes the
+/// mean of their probabilities into `output`. If `output` holds the first of these answers,
+/// continues after them.
 ///
-/// Under `torchrun` each process computes its share of the texts; only the first of them touches `output`
-/// and returns what it came to.
+/// Under `torchrun` each process computes a share of the texts. Only the first of them uses
+/// `output` and returns a result.
 pub fn label(
     teachers: &[PathBuf],
     settings: &Path,
@@ -46,7 +47,7 @@ pub fn label(
     let world = World::from_environment()?;
     let mut settings: LabelSettings = read_settings(settings, overrides)?;
     for source in &mut settings.data.train {
-        // Their answers are those of their texts.
+        // Copies have the answers of their texts.
         source.augment = None;
     }
     let device = settings.run.device.find_for(world.local_rank)?;
@@ -106,7 +107,7 @@ pub fn label(
             let mut rows = logs.f_narrow(0, (own.start - start) as i64, own.len() as i64)?;
             rows.f_copy_(&found.f_index_select(1, &columns)?)?;
         }
-        // The rows of the others are zeros here, as these are there.
+        // Each process has zeros in the rows of the others, so the sum has every row.
         processes.sum(&logs)?;
         let logs: Vec<f32> = Vec::try_from(logs.f_flatten(0, -1)?)?;
         if logs.iter().any(|it| it.is_nan()) {
@@ -124,8 +125,9 @@ pub fn label(
     Ok(world.leads().then_some(Labelled { texts: order.len(), now: order.len() - done, tokens }))
 }
 
-/// The texts from `done` to `texts` in batches of `batch_tokens`, the first of each the longest; `length` is that of a text. A
-/// batch ends where a block does.
+/// Divides the texts from `done` to `texts` into batches of at most `batch_tokens` tokens. The
+/// first text of a batch is its longest; `length` returns the length of a text. A batch ends where
+/// a block ends.
 fn batches(
     texts: usize,
     done: usize,
@@ -143,7 +145,8 @@ fn batches(
     batches
 }
 
-/// The texts of `order` without those that come a second time, in blocks within which the longest come first; and their keys.
+/// Returns the texts of `order` without repeated texts, and their keys. Each block begins with its
+/// longest texts.
 fn ordered(examples: &[EncodedExample], order: &[usize], keys: &Keys) -> (Vec<usize>, Vec<u64>) {
     let mut seen = std::collections::HashSet::new();
     let mut order: Vec<usize> =

@@ -1,4 +1,5 @@
-//! Labelling: what teachers say of texts, computed once and kept in a file that students learn from.
+//! Labelling: the answers of teachers to texts are computed once and stored in a file, from which
+//! students learn.
 
 mod command;
 mod settings;

@@ -9,31 +9,32 @@ use crate::error::{Error, Result};
 use crate::run::{Settings, refuse_repeated};
 use crate::texts::TextSource;
 
-/// The TOML file.
+/// Content of the TOML file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LabelSettings {
-    /// Texts.
+    /// Labels and texts.
     pub data: Data,
-    /// What is asked.
+    /// Settings of the answers.
     #[serde(default)]
     pub answers: Answers,
-    /// Where and how.
+    /// Device and precision.
     #[serde(default)]
     pub run: Run,
 }
 
-/// Texts.
+/// Labels and texts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Data {
-    /// Names of the labels, the teachers' or more, in the order in which they are written.
+    /// Names of the labels, in the order in which they are written. They include the teachers'
+    /// labels.
     pub labels: Vec<String>,
-    /// Texts, or their parts, are cut to so many tokens.
+    /// Length in tokens to which texts, or their parts, are cut.
     #[serde(default = "max_length")]
     pub max_length: usize,
-    /// What is labelled: of each source the share that the first epoch of a training would have. Changed copies have the
-    /// answers of their texts and cost nothing.
+    /// Texts to label: of each source the share that the first epoch of a training would use.
+    /// Changed copies have the answers of their texts and cost nothing.
     pub train: Vec<TextSource>,
 }
 
@@ -41,14 +42,15 @@ fn max_length() -> usize {
     128
 }
 
-/// What is asked.
+/// Settings of the answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Answers {
-    /// Divides the teachers' logits. The student's training undoes it; it matters for the mean of several teachers, and for
-    /// how exactly small probabilities are kept.
+    /// Temperature by which the teachers' logits are divided. The student's training reverses it.
+    /// It affects the mean of several teachers, and the precision with which small probabilities
+    /// are stored.
     pub temperature: f64,
-    /// Decides the order and which share of a source is labelled.
+    /// Seed of the order, and of the share of a source that is labelled.
     pub seed: u64,
 }
 
@@ -58,15 +60,15 @@ impl Default for Answers {
     }
 }
 
-/// Where and how.
+/// Device and precision.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Run {
-    /// Where to compute.
+    /// Device to compute on.
     pub device: DeviceChoice,
-    /// Tokens of a forward pass, padding included.
+    /// Largest number of tokens in a forward pass, padding included.
     pub batch_tokens: usize,
-    /// Kind of the numbers that compute.
+    /// Number format of the forward pass.
     pub precision: Precision,
 }
 

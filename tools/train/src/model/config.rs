@@ -1,4 +1,4 @@
-//! The sizes of an encoder, as in Hugging Face's `config.json`.
+//! Sizes of an encoder, as in Hugging Face's `config.json`.
 
 use std::path::Path;
 
@@ -18,13 +18,13 @@ pub struct Config {
     pub family: Family,
     /// Rows of the word embeddings.
     pub vocab_size: i64,
-    /// Width of the embeddings; projected to `hidden_size` where they differ.
+    /// Width of the embeddings. They are projected to `hidden_size` if the two differ.
     pub embedding_size: i64,
     /// Width of the encoder.
     pub hidden_size: i64,
     /// Encoder layers.
     pub num_hidden_layers: i64,
-    /// Attention heads a layer; each is `hidden_size / num_attention_heads` wide.
+    /// Attention heads per layer; each is `hidden_size / num_attention_heads` wide.
     pub num_attention_heads: i64,
     /// Width of the feed-forward blocks.
     pub intermediate_size: i64,
@@ -32,7 +32,7 @@ pub struct Config {
     pub max_position_embeddings: i64,
     /// Rows of the token type embeddings; 0 for MPNet, which has none.
     pub type_vocab_size: i64,
-    /// Added to the variance in every LayerNorm.
+    /// Number that is added to the variance in every LayerNorm.
     pub layer_norm_eps: f64,
     /// Share of the hidden values dropped in training.
     pub hidden_dropout_prob: f64,
@@ -62,22 +62,23 @@ impl Default for Config {
     }
 }
 
-/// What a folder's model predicts; decides `architectures` and the names of the head's tensors.
+/// Prediction task of a folder's model. It determines `architectures` and the names of the head's
+/// tensors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Head {
-    /// One label a text, from `[CLS]`; the names are in the order of the logits.
+    /// One label per text, from `[CLS]`. The names are in the order of the logits.
     Classification(Vec<String>),
-    /// One logit a token, positive where it was replaced.
+    /// One logit per token, positive for a replaced token.
     ReplacedTokenDetection,
     /// Logits over the vocabulary at masked positions.
     MaskedLanguageModel,
-    /// Only the encoder, or a head that nothing here reads.
+    /// The encoder only, or a head that this crate does not read.
     None,
 }
 
 impl Config {
-    /// Reads a parsed `config.json`; a field that is absent has the default of the family's class in `transformers`.
-    /// `file` is for messages.
+    /// Reads a parsed `config.json`. An absent field has the default of the family's class in
+    /// `transformers`. `file` is for messages.
     pub fn from_json(document: &Value, file: &Path) -> Result<(Self, Head)> {
         let fields = Fields { document, file };
         let family = match fields.text("model_type")? {
@@ -135,12 +136,12 @@ impl Config {
         Ok((config, head))
     }
 
-    /// Longest input in tokens.
+    /// Returns the length of the longest input in tokens.
     pub fn longest_input(&self) -> i64 {
         self.max_position_embeddings - self.family.first_position()
     }
 
-    /// Refuses sizes that no model can have; `file` is for messages.
+    /// Fails for sizes that no model can have. `file` is for messages.
     pub fn check(&self, file: &Path) -> Result<()> {
         let sizes = [
             ("vocab_size", self.vocab_size, 65_535),
@@ -160,7 +161,7 @@ impl Config {
             let expected = format!("{} to {}", types.start(), types.end());
             return Err(Error::field(file, "type_vocab_size", self.type_vocab_size.to_string(), expected));
         }
-        // [CLS], [SEP] and a token between.
+        // [CLS], [SEP] and one token between them.
         let least = 3 + self.family.first_position();
         if !(least..=65_535).contains(&self.max_position_embeddings) {
             let found = self.max_position_embeddings.to_string();
@@ -191,7 +192,8 @@ impl Config {
         Ok(())
     }
 
-    /// Refuses what the int8 runtime does not run, and `electra pack` therefore does not pack; `file` is for messages.
+    /// Fails for a model that the int8 runtime does not run, and that `electra pack` therefore does
+    /// not pack. `file` is for messages.
     pub fn check_for_runtime(&self, head: &Head, file: &Path) -> Result<()> {
         if self.family != Family::Electra {
             let expected = "electra: the int8 runtime runs no other";
@@ -221,16 +223,17 @@ impl Config {
         })
     }
 
-    /// Says on standard error, before a long training, that its result cannot be packed, where that is so; `origin` is the file
-    /// or the table that the sizes come from.
+    /// Prints a warning to standard error if the result of a training cannot be packed, before the
+    /// long training begins. `origin` is the file or the table that the sizes come from.
     pub fn warn_where_not_packed(&self, head: &Head, origin: &Path) {
         if let Err(error) = self.check_for_runtime(head, origin) {
             eprintln!("warning: electra pack will not take what this makes: {error}");
         }
     }
 
-    /// Name, value there and value here of the first size or constant in which `other` is another model than this; dropout and
-    /// the first weights are of its training.
+    /// Returns the first size or constant that differs in `other`: its name, the value in `other`
+    /// and the value here. Dropout and `initializer_range` are not compared, because they belong to
+    /// the training.
     pub fn first_difference(&self, other: &Self) -> Option<(String, String, String)> {
         let fields = |config: &Self| match json!(config) {
             Value::Object(fields) => fields,
@@ -243,7 +246,7 @@ impl Config {
         here.keys().find(differs).map(|name| (name.clone(), there[name].to_string(), here[name].to_string()))
     }
 
-    /// The `config.json` of a model with this encoder and `head`.
+    /// Returns the `config.json` of a model with this encoder and `head`.
     pub fn to_json(&self, head: &Head) -> Value {
         let class = self.family.class();
         let architecture = match head {
@@ -322,7 +325,8 @@ impl Fields<'_> {
         let architecture = self.get("architectures").and_then(|list| list.get(0)).and_then(Value::as_str);
         Ok(match architecture {
             Some(name) if name.ends_with("ForSequenceClassification") => {
-                // Other kinds have sigmoids, or none, where everything here takes the softmax of the logits.
+                // Other problem types use sigmoids or no function at all; this crate takes the
+                // softmax of the logits.
                 let single = "single_label_classification";
                 match self.text("problem_type")? {
                     None => {}
@@ -337,7 +341,8 @@ impl Fields<'_> {
         })
     }
 
-    /// `transformers` leaves `id2label` out where it equals the default of two labels.
+    /// Returns the names of the labels. `transformers` leaves `id2label` out if it equals the
+    /// default of two labels.
     fn labels(&self) -> Result<Vec<String>> {
         let Some(names) = self.get("id2label").and_then(Value::as_object) else {
             return Ok(vec!["LABEL_0".to_owned(), "LABEL_1".to_owned()]);

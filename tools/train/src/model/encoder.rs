@@ -9,12 +9,12 @@ use super::{Config, Family};
 use crate::error::Result;
 use crate::random::{Purpose, Stream};
 
-/// Whether values are dropped.
+/// Whether dropout is applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// With dropout.
     Train,
-    /// Without.
+    /// Without dropout.
     Evaluate,
 }
 
@@ -30,8 +30,8 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// The parameters of an encoder. With `shared_embeddings` the embeddings themselves are left out: a generator uses
-    /// those of the discriminator. `namespace` is put before every name.
+    /// Returns the parameters of an encoder. With `shared_embeddings` the embeddings are left out:
+    /// a generator uses those of the discriminator. `namespace` is put before every name.
     pub fn parameters(config: &Config, namespace: &str, shared_embeddings: bool) -> Vec<Parameter> {
         let normal = Initial::Normal(config.initializer_range);
         let base = format!("{namespace}{}", config.family.prefix());
@@ -65,8 +65,8 @@ impl Encoder {
         list
     }
 
-    /// The encoder whose parameters are those of [`Self::parameters`] with the same arguments; `shared` is the encoder
-    /// whose embeddings it uses.
+    /// Builds the encoder whose parameters are those of [`Self::parameters`] with the same
+    /// arguments. `shared` is the encoder whose embeddings it uses.
     pub fn new(parameters: &Parameters, config: &Config, namespace: &str, shared: Option<&Self>) -> Self {
         let base = format!("{namespace}{}", config.family.prefix());
         let family = config.family;
@@ -86,22 +86,22 @@ impl Encoder {
         }
     }
 
-    /// Hidden states `[batch, tokens, hidden]` of `ids` `[batch, tokens]` (i64). `present` `[batch, tokens]` (bool) is
-    /// false at padding; without it nothing is padding.
+    /// Computes the hidden states `[batch, tokens, hidden]` of `ids` `[batch, tokens]` (i64).
+    /// `present` `[batch, tokens]` (bool) is false at padding; without it there is no padding.
     pub fn forward(&self, ids: &Tensor, present: Option<&Tensor>, mode: Mode) -> Result<Tensor> {
         self.run(ids, present, mode, |_| ())
     }
 
-    /// [`Self::forward`], and what it went through: the states before the first layer and after every layer, the last of
-    /// which is the result.
+    /// Computes the same as [`Self::forward`] and returns all states: before the first layer and
+    /// after every layer. The last of them are the result.
     pub fn states(&self, ids: &Tensor, present: Option<&Tensor>, mode: Mode) -> Result<Vec<Tensor>> {
         let mut states = Vec::with_capacity(self.layers.len() + 1);
         let _last = self.run(ids, present, mode, |it| states.push(it.shallow_clone()))?;
         Ok(states)
     }
 
-    /// Queries, keys and values of the last layer, `[3, batch, heads, tokens, width]`, from the last but one of
-    /// [`Self::states`].
+    /// Computes the queries, keys and values of the last layer, `[3, batch, heads, tokens, width]`.
+    /// `states` are the last but one of [`Self::states`].
     pub fn last_query_key_value(&self, states: &Tensor) -> Result<Tensor> {
         match self.layers.last() {
             Some(layer) => Ok(Tensor::f_stack(&layer.query_key_value(states, &self.config)?, 0)?),
@@ -122,7 +122,7 @@ impl Encoder {
             Some(projection) => projection.forward(&states)?,
             None => states,
         };
-        // [batch, 1, 1, tokens], spread over heads and queries.
+        // [batch, 1, 1, tokens], broadcast over heads and queries.
         let mask = match present {
             Some(present) => Some(present.f_unsqueeze(1)?.f_unsqueeze(1)?),
             None => None,
@@ -139,7 +139,7 @@ impl Encoder {
         Ok(states)
     }
 
-    /// Word embeddings `[vocabulary, embedding]` in f32, for heads that are tied to them.
+    /// Returns the word embeddings `[vocabulary, embedding]`, f32, for heads that are tied to them.
     pub(super) fn word_embeddings(&self) -> &Tensor {
         &self.embeddings.words
     }
@@ -149,7 +149,7 @@ impl Encoder {
 pub(super) struct Embeddings {
     pub(super) words: Tensor,
     pub(super) positions: Tensor,
-    /// Row of `positions` that the first token gets.
+    /// Row of `positions` for the first token.
     first_position: i64,
     pub(super) types: Option<Tensor>,
     pub(super) norm: LayerNorm,
@@ -184,7 +184,7 @@ impl Embeddings {
         let words = Tensor::f_embedding(&self.words, ids, -1, false, false)?;
         let positions = self.positions.f_narrow(0, self.first_position, ids.size()[1])?;
         let rest = match &self.types {
-            // Every token is of type 0: texts here are never pairs.
+            // Every token has type 0, because inputs here are never pairs of texts.
             Some(types) => positions.f_add(&types.f_narrow(0, 0, 1)?)?,
             None => positions,
         };
@@ -192,7 +192,7 @@ impl Embeddings {
     }
 }
 
-/// One layer: self-attention and feed-forward, each with a residual and LayerNorm after it.
+/// One layer: self-attention and feed-forward, each followed by a residual and LayerNorm.
 #[derive(Debug)]
 pub(super) struct Layer {
     pub(super) query_key_value: Linear,
@@ -225,7 +225,7 @@ impl Layer {
         let linear = |part: &str| Linear::new(parameters, &format!("{name}.{part}"));
         let norm = |part: &str| LayerNorm::new(parameters, &format!("{name}.{part}"));
         Self {
-            // The parameter that holds the query matrix holds keys and values too.
+            // The parameter is named after the query matrix, and holds keys and values too.
             query_key_value: linear(names.query_key_value[0]),
             attention_output: linear(names.output),
             attention_norm: norm(names.norm),
@@ -239,7 +239,7 @@ impl Layer {
         self.feed_forward(&self.attend(states, mask, config, mode)?, config, mode)
     }
 
-    /// The first half: attention, residual, LayerNorm.
+    /// Computes the first half: attention, residual, LayerNorm.
     pub(super) fn attend(
         &self,
         states: &Tensor,
@@ -252,14 +252,14 @@ impl Layer {
         self.attention_norm.forward(&states.f_add(&attended)?, config.layer_norm_eps)
     }
 
-    /// The second half: feed-forward, residual, LayerNorm.
+    /// Computes the second half: feed-forward, residual, LayerNorm.
     pub(super) fn feed_forward(&self, attended: &Tensor, config: &Config, mode: Mode) -> Result<Tensor> {
         let wide = self.intermediate.forward(attended)?.f_gelu("none")?;
         let narrow = dropout(&self.output.forward(&wide)?, config.hidden_dropout_prob, mode)?;
         self.output_norm.forward(&attended.f_add(&narrow)?, config.layer_norm_eps)
     }
 
-    /// Scaled dot-product attention; `[batch, tokens, hidden]` in and out.
+    /// Computes scaled dot-product attention; `[batch, tokens, hidden]` in and out.
     fn attention(
         &self,
         states: &Tensor,
@@ -279,11 +279,13 @@ impl Layer {
         Ok(context.f_transpose(1, 2)?.f_reshape([batch, tokens, config.hidden_size])?)
     }
 
-    /// `[batch, heads, tokens, width]` each of `[batch, tokens, hidden]`.
+    /// Computes queries, keys and values, `[batch, heads, tokens, width]` each, from `states`
+    /// `[batch, tokens, hidden]`.
     fn query_key_value(&self, states: &Tensor, config: &Config) -> Result<[Tensor; 3]> {
         let (batch, tokens) = (states.size()[0], states.size()[1]);
         let (heads, width) = (config.num_attention_heads, config.hidden_size / config.num_attention_heads);
-        // Cut where one of the three ends, gradients are joined by one copy; a view of all three would add up three of them.
+        // The columns are split at the ends of the three parts, so one copy joins their gradients.
+        // With three views of all columns, three gradients of full size would be added up.
         let rows = self.query_key_value.forward(states)?;
         let part = |of: &Tensor| of.f_view([batch, tokens, heads, width])?.f_transpose(1, 2);
         match &rows.f_chunk(3, -1)?[..] {
@@ -293,9 +295,12 @@ impl Layer {
     }
 }
 
-/// Scaled dot-product attention of `[batch, heads, tokens, width]` each, its scores whole in memory. `mask` is false where
-/// nothing is attended to, or numbers that are added to the scores. On a CPU libtorch's fused
-/// one takes MKL's bf16 products, which are slow outside Intel's processors: training in bf16 took twice as long with it.
+/// Computes scaled dot-product attention of `[batch, heads, tokens, width]` each, with all scores
+/// in memory. `mask` is either bool, false at keys that are not attended to, or numbers that are
+/// added to the scores.
+///
+/// On a CPU, libtorch's fused attention uses MKL's bf16 products, which are slow outside Intel's
+/// processors: training in bf16 took twice as long with it.
 fn plain_attention(
     query: &Tensor,
     key: &Tensor,
@@ -317,7 +322,7 @@ fn plain_attention(
     Ok(dropout(&probabilities, dropped, Mode::Train)?.f_matmul(value)?)
 }
 
-/// `x Wᵀ + b`.
+/// Linear layer, `x Wᵀ + b`.
 #[derive(Debug)]
 pub(super) struct Linear {
     pub(super) weight: Tensor,
@@ -377,11 +382,13 @@ pub(super) fn dropout(input: &Tensor, share: f64, mode: Mode) -> Result<Tensor> 
     }
 }
 
-/// Of the shape and kind of `input`: 0 with probability `share`, which counts in steps of 2^-16, else what keeps the mean. On
-/// an AMD processor libtorch draws these numbers one after the other, in a tenth of the time of a training step. They follow
-/// from one number of libtorch's generator, as dropout there does from many.
+/// Returns the factors of dropout, in the shape and kind of `input`: 0 with probability `share`,
+/// rounded to steps of 2^-16, else the number that keeps the mean. On an AMD processor libtorch
+/// draws the random numbers of dropout one after the other, in a tenth of the time of a training
+/// step. These factors follow from one number of libtorch's generator, those of its own dropout
+/// from many.
 fn kept(input: &Tensor, share: f64) -> Result<Tensor> {
-    /// Values of one stream of random numbers: one thread's share of the work.
+    /// Values per stream of random numbers; one thread computes them.
     const TOGETHER: usize = 1 << 15;
     let seed =
         Tensor::f_randint_low(0, i64::MAX, [1], (Kind::Int64, Device::Cpu))?.f_int64_value(&[0])? as u64;
@@ -408,7 +415,7 @@ mod tests {
 
     const F32: (Kind, Device) = (Kind::Float, Device::Cpu);
 
-    /// Against libtorch's own, forward and backward, with padding and without.
+    /// Compares with libtorch's own attention, forward and backward, with and without padding.
     #[test]
     fn attention_is_libtorchs() {
         let _alone = torch_alone();
@@ -443,7 +450,7 @@ mod tests {
         assert!((zeros - 0.25).abs() < 0.004, "{zeros}");
         let rest = dropped.masked_select(&dropped.ne(0.0));
         assert!(rest.allclose(&rest.full_like(4.0 / 3.0), 1e-6, 0.0, false));
-        // Neither columns nor rows share what is dropped.
+        // Columns and rows do not drop the same values.
         let each = dropped.eq(0.0).to_kind(Kind::Double).mean_dim([0_i64].as_slice(), false, Kind::Double);
         assert!(each.min().double_value(&[]) > 0.1 && each.max().double_value(&[]) < 0.4);
 

@@ -1,13 +1,15 @@
-//! Which of the related encoders a model is, and what differs between them.
+//! Families of related encoders, and the differences between them.
 
 use serde::{Deserialize, Serialize};
 
-/// Which of the related encoders a model is. They compute nearly the same: ELECTRA may have embeddings narrower than the
-/// encoder, MPNet adds a bias to its attention and has no token types, and the heads differ.
+/// Family of an encoder. All families compute nearly the same: ELECTRA may have embeddings narrower
+/// than the encoder, MPNet adds a bias to its attention and has no token types, and the heads
+/// differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
-    /// Clark et al., "ELECTRA: Pre-training Text Encoders as Discriminators Rather Than Generators", 2020.
+    /// Clark et al., "ELECTRA: Pre-training Text Encoders as Discriminators Rather Than
+    /// Generators", 2020.
     #[default]
     Electra,
     /// Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers", 2018.
@@ -16,32 +18,33 @@ pub enum Family {
     Mpnet,
 }
 
-/// Names of the parts of a layer's attention below the name of the layer.
+/// Tensor names in a layer's attention, relative to the name of the layer.
 #[derive(Clone, Copy, Debug)]
 pub struct AttentionNames {
-    /// The matrices of queries, keys and values.
+    /// Matrices of queries, keys and values.
     pub query_key_value: [&'static str; 3],
-    /// The matrix that the heads' results go through.
+    /// Output matrix of the attention.
     pub output: &'static str,
-    /// The LayerNorm after it.
+    /// LayerNorm after the attention.
     pub norm: &'static str,
 }
 
-/// Names of the tokens that have a meaning of their own, as they stand in the vocabulary.
+/// Names of the special tokens in the vocabulary.
 #[derive(Clone, Copy, Debug)]
 pub struct SpecialTokens {
-    /// Fills short rows of a batch.
+    /// Padding of short rows in a batch.
     pub pad: &'static str,
     /// First token of every input.
     pub cls: &'static str,
     /// Last token of every input.
     pub sep: &'static str,
-    /// Stands where a token is to be guessed.
+    /// Replacement of a token that the model predicts.
     pub mask: &'static str,
 }
 
 impl Family {
-    /// What the names of the encoder's tensors begin with; `model_type` of `config.json`.
+    /// Returns the prefix of the encoder's tensor names, which is also `model_type` in
+    /// `config.json`.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Electra => "electra",
@@ -50,7 +53,7 @@ impl Family {
         }
     }
 
-    /// What the names of the classes in `transformers` begin with.
+    /// Returns the prefix of the class names in `transformers`.
     pub fn class(self) -> &'static str {
         match self {
             Self::Electra => "Electra",
@@ -59,7 +62,8 @@ impl Family {
         }
     }
 
-    /// Row of the position embeddings that the first token gets. MPNet counts from after its padding token's id.
+    /// Returns the row of the position embeddings for the first token. MPNet's positions begin
+    /// after the id of its padding token.
     pub fn first_position(self) -> i64 {
         match self {
             Self::Electra | Self::Bert => 0,
@@ -67,12 +71,13 @@ impl Family {
         }
     }
 
-    /// Whether the encoder has one table of biases for the distance of two tokens, which all layers share.
+    /// Returns whether the encoder has a table of biases by the distance of two tokens, which all
+    /// layers share.
     pub fn has_position_bias(self) -> bool {
         self == Self::Mpnet
     }
 
-    /// See [`AttentionNames`].
+    /// Returns the tensor names in a layer's attention.
     pub fn attention_names(self) -> AttentionNames {
         match self {
             Self::Electra | Self::Bert => AttentionNames {
@@ -88,8 +93,8 @@ impl Family {
         }
     }
 
-    /// How the tokenizer's files name special tokens. MPNet's vocabulary has BERT's special tokens too, as pieces that
-    /// nothing uses.
+    /// Returns the names of the special tokens in the tokenizer's files. MPNet's vocabulary has
+    /// BERT's special tokens too, as pieces that are not used.
     pub fn tokenizer(self) -> &'static electra_formats::tokenizer::Family {
         match self {
             Self::Electra | Self::Bert => &electra_formats::tokenizer::BERT,

@@ -16,31 +16,31 @@ use super::parameters::Parameters;
 use crate::checkpoint::{refuse_foreign, write_folder};
 use crate::error::{Error, Result};
 
-/// Names of the three files.
+/// File of the configuration.
 pub const CONFIG: &str = "config.json";
-/// The weights.
+/// File of the weights.
 pub const WEIGHTS: &str = "model.safetensors";
-/// One WordPiece token a line; the line is the id.
+/// File of the vocabulary: one WordPiece token per line. The number of the line, from 0, is the id.
 pub const VOCABULARY: &str = "vocab.txt";
-/// What some folders have instead.
+/// File of the tokenizer, which some folders have instead of `vocab.txt`.
 pub const TOKENIZER: &str = "tokenizer.json";
 
 /// Tensors by name, on the CPU.
 pub type Tensors = BTreeMap<String, Tensor>;
 
-/// A folder read into memory.
+/// Model folder, read into memory.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
     /// The encoder's sizes.
     pub config: Config,
-    /// What the folder says it predicts.
+    /// Prediction task, according to `config.json`.
     pub head: Head,
     tensors: Tensors,
 }
 
 impl Folder {
-    /// Reads `path`.
+    /// Reads the folder `path`.
     pub fn read(path: &Path) -> Result<Self> {
         let file = path.join(CONFIG);
         let text = read_text(&file)?;
@@ -52,34 +52,35 @@ impl Folder {
         Ok(Self { path: path.to_path_buf(), config, head, tensors })
     }
 
-    /// The vocabulary's file: `vocab.txt`, or `tokenizer.json` where that is all there is.
+    /// Returns the path of the vocabulary: `vocab.txt`, or `tokenizer.json` if there is no other.
     pub fn vocabulary(&self) -> PathBuf {
         let (lines, tokenizer) = (self.file(VOCABULARY), self.file(TOKENIZER));
         if !lines.exists() && tokenizer.exists() { tokenizer } else { lines }
     }
 
-    /// The pieces of its vocabulary, by their numbers.
+    /// Returns the pieces of the vocabulary, indexed by id.
     pub fn pieces(&self) -> Result<Vec<String>> {
         Ok(tokenizer::read_file(&self.vocabulary(), self.config.family.tokenizer())?)
     }
 
-    /// A file in it.
+    /// Returns the path of a file in the folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// What a folder lacks that says it is a classifier.
+    /// Returns the error for a classifier whose head lacks the tensor `name`.
     pub fn lacks_head(&self, name: &str) -> Error {
         let expected = "one, as config.json says that it is a classifier";
         Error::field(&self.file(WEIGHTS), name, "no such tensor", expected)
     }
 
-    /// See [`Config::check_for_runtime`].
+    /// Fails for a model that the int8 runtime does not run, see [`Config::check_for_runtime`].
     pub fn check_for_runtime(&self) -> Result<()> {
         self.config.check_for_runtime(&self.head, &self.file(CONFIG))
     }
 
-    /// Refuses another vocabulary than that of `expected`: ids mean the same to both only with the same one.
+    /// Fails if the vocabulary differs from that of `expected`. Ids have the same meaning only with
+    /// the same vocabulary.
     pub fn same_vocabulary(&self, expected: &Self) -> Result<()> {
         let (file, as_in) = (self.vocabulary(), expected.vocabulary());
         let (lines, wanted) = (self.pieces()?, expected.pieces()?);
@@ -95,17 +96,19 @@ impl Folder {
         Ok(())
     }
 
-    /// The tensors as they are in the file, the integers among them too.
+    /// Returns the tensors of the file: floating-point numbers in f32, integers as they are.
     pub fn tensors(&self) -> &Tensors {
         &self.tensors
     }
 
-    /// Refuses an `output` in which something else would be lost: whatever is no model, and this folder itself.
+    /// Fails if a model written into `output` would replace other data: files that belong to no
+    /// model, or this folder itself.
     pub fn check_output(&self, output: &Path) -> Result<()> {
         refuse_foreign(output, &[CONFIG, WEIGHTS, VOCABULARY], &[&self.path])
     }
 
-    /// Writes a folder with this one's configuration and vocabulary and other weights, whole or not at all.
+    /// Writes a folder with this one's configuration and vocabulary and with other weights. It
+    /// appears whole or not at all.
     pub fn write_with(&self, tensors: &Tensors, kind: WeightKind, output: &Path) -> Result<()> {
         write_folder(output, |to| {
             write_tensors(&to.join(WEIGHTS), tensors, kind)?;
@@ -117,15 +120,16 @@ impl Folder {
         })
     }
 
-    /// Overwrites the encoder's parameters, all of which must be in the folder, and with `head` those of the head where
-    /// they are. Returns the names that were not overwritten.
+    /// Overwrites the encoder's parameters, all of which must be in the folder. With `head` also
+    /// overwrites the head's parameters that are in the folder. Returns the names that were not
+    /// overwritten.
     ///
     /// `BertModel` and `ElectraModel` save the encoder without its prefix; both forms are read.
     pub fn load_into(&self, parameters: &Parameters, head: bool) -> Result<Vec<String>> {
         self.load_into_namespace(parameters, "", head)
     }
 
-    /// The same for the parameters whose names begin with `namespace`.
+    /// Does the same for the parameters whose names begin with `namespace`.
     pub fn load_into_namespace(
         &self,
         parameters: &Parameters,
@@ -155,7 +159,8 @@ impl Folder {
     }
 }
 
-/// Writes a folder. The caller makes it appear whole, see [`crate::checkpoint::write_folder`].
+/// Writes a model into the folder `path`. The caller makes the folder appear whole, see
+/// [`crate::checkpoint::write_folder`].
 pub fn write(path: &Path, config: &Config, head: &Head, tensors: &Tensors, vocabulary: &Path) -> Result<()> {
     let file = path.join(CONFIG);
     let text = format!("{:#}\n", config.to_json(head));
@@ -166,12 +171,13 @@ pub fn write(path: &Path, config: &Config, head: &Head, tensors: &Tensors, vocab
     tokenizer::write(&file, &pieces).map_err(Error::write(&file))
 }
 
-/// Reads a safetensors file into f32 (integers stay as they are); refuses numbers that are not finite.
+/// Reads a safetensors file. Floating-point numbers become f32; integers stay as they are. Fails if
+/// a number is not finite.
 pub fn read_tensors(file: &Path) -> Result<Tensors> {
     parse_tensors(file, &read_bytes(file, MAX_WEIGHT_FILE)?)
 }
 
-/// The same of the bytes of such a file; `file` is for messages.
+/// Does the same for the bytes of a safetensors file. `file` is for messages.
 pub fn parse_tensors(file: &Path, bytes: &[u8]) -> Result<Tensors> {
     let views = SafeTensors::deserialize(bytes).map_err(|error| {
         let found = format!("no valid safetensors file ({error})");
@@ -183,9 +189,9 @@ pub fn parse_tensors(file: &Path, bytes: &[u8]) -> Result<Tensors> {
             Dtype::F32 => Kind::Float,
             Dtype::F16 => Kind::Half,
             Dtype::BF16 => Kind::BFloat16,
-            // Positions and the like, which older checkpoints carry; no parameter is an integer.
+            // Positions and similar tensors of older checkpoints; no parameter is an integer.
             Dtype::I64 => Kind::Int64,
-            // What fine-tuning has changed, in steps; see the command `add-changes`.
+            // Changes of a fine-tuning, in quantization steps; see the command `add-changes`.
             Dtype::I8 => Kind::Int8,
             other => {
                 return Err(Error::field(file, name, format!("{other:?}"), "F32, F16 or BF16"));
@@ -195,7 +201,8 @@ pub fn parse_tensors(file: &Path, bytes: &[u8]) -> Result<Tensors> {
         let tensor = Tensor::f_from_data_size(view.data(), &shape, kind)?;
         let integer = matches!(kind, Kind::Int64 | Kind::Int8);
         let tensor = if integer { tensor } else { tensor.f_to_kind(Kind::Float)? };
-        // The sum of the magnitudes is finite only where all are; a sum in f64 of numbers of f32 cannot overflow.
+        // The sum of the magnitudes is finite only if all numbers are. A sum of f32 numbers in f64
+        // cannot overflow.
         if !tensor.f_abs()?.f_sum(Kind::Double)?.f_double_value(&[])?.is_finite() {
             return Err(Error::field(file, name, "a number that is not finite", "finite ones"));
         }
@@ -204,16 +211,16 @@ pub fn parse_tensors(file: &Path, bytes: &[u8]) -> Result<Tensors> {
     Ok(tensors)
 }
 
-/// Kind of the weights in a file.
+/// Number format of the weights in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WeightKind {
-    /// As they are computed with.
+    /// The format in which weights are used.
     F32,
     /// Rounded, for shipping.
     F16,
 }
 
-/// Writes tensors, rounded to `kind` where they are no integers.
+/// Writes tensors, rounded to `kind` unless they are integers.
 pub fn write_tensors(file: &Path, tensors: &Tensors, kind: WeightKind) -> Result<()> {
     let mut bytes = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
@@ -237,7 +244,7 @@ pub fn write_tensors(file: &Path, tensors: &Tensors, kind: WeightKind) -> Result
         .map(|(name, dtype, shape, data)| Ok((name, TensorView::new(*dtype, shape.clone(), data)?)))
         .collect::<std::result::Result<Vec<_>, _>>()
         .map_err(refuse)?;
-    // transformers wants to know which framework's conventions the tensors follow.
+    // transformers requires the name of the framework whose conventions the tensors follow.
     let metadata = [("format".to_owned(), "pt".to_owned())].into();
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(refuse)?;
     fs::write(file, bytes).map_err(Error::write(file))

@@ -1,4 +1,4 @@
-//! What stands on an encoder: replaced-token detection, masked language modelling, classification.
+//! Heads on an encoder: replaced-token detection, masked language modelling, classification.
 
 use tch::Tensor;
 
@@ -7,7 +7,7 @@ use super::parameters::{Initial, Parameter, Parameters};
 use super::{Config, Family};
 use crate::error::Result;
 
-/// Judges every token: `ElectraForPreTraining`.
+/// Head that judges every token: `ElectraForPreTraining`.
 #[derive(Debug)]
 pub struct Discriminator {
     dense: Linear,
@@ -15,7 +15,7 @@ pub struct Discriminator {
 }
 
 impl Discriminator {
-    /// The head's parameters.
+    /// Returns the head's parameters.
     pub fn parameters(config: &Config) -> Vec<Parameter> {
         let normal = Initial::Normal(config.initializer_range);
         let hidden = config.hidden_size;
@@ -24,7 +24,7 @@ impl Discriminator {
         above_the_encoder(list, config)
     }
 
-    /// The head over `parameters`.
+    /// Builds the head from `parameters`.
     pub fn new(parameters: &Parameters) -> Self {
         Self {
             dense: Linear::new(parameters, "discriminator_predictions.dense"),
@@ -32,14 +32,16 @@ impl Discriminator {
         }
     }
 
-    /// Logits `[..]` of states `[.., hidden]`, positive where a token looks replaced.
+    /// Computes logits `[..]` from states `[.., hidden]`. They are positive for tokens that look
+    /// replaced.
     pub fn forward(&self, states: &Tensor) -> Result<Tensor> {
         let states = self.dense.forward(states)?.f_gelu("none")?;
         Ok(self.prediction.forward(&states)?.f_squeeze_dim(-1)?)
     }
 }
 
-/// Predicts masked tokens, with the word embeddings as output matrix: `ElectraForMaskedLM`.
+/// Head that predicts masked tokens, with the word embeddings as output matrix:
+/// `ElectraForMaskedLM`.
 #[derive(Debug)]
 pub struct MaskedLanguageModel {
     dense: Linear,
@@ -50,7 +52,7 @@ pub struct MaskedLanguageModel {
 }
 
 impl MaskedLanguageModel {
-    /// The head's parameters; the word embeddings are the encoder's.
+    /// Returns the head's parameters. The word embeddings are the encoder's.
     pub fn parameters(config: &Config, namespace: &str) -> Vec<Parameter> {
         let normal = Initial::Normal(config.initializer_range);
         let name = format!("{namespace}generator_predictions");
@@ -62,7 +64,7 @@ impl MaskedLanguageModel {
         above_the_encoder(list, config)
     }
 
-    /// The head over `parameters`, tied to the word embeddings of `encoder`.
+    /// Builds the head from `parameters`, tied to the word embeddings of `encoder`.
     pub fn new(parameters: &Parameters, config: &Config, namespace: &str, encoder: &Encoder) -> Self {
         Self {
             dense: Linear::new(parameters, &format!("{namespace}generator_predictions.dense")),
@@ -73,7 +75,7 @@ impl MaskedLanguageModel {
         }
     }
 
-    /// Logits `[positions, vocabulary]` of states `[positions, hidden]`.
+    /// Computes logits `[positions, vocabulary]` from states `[positions, hidden]`.
     pub fn forward(&self, states: &Tensor) -> Result<Tensor> {
         let states = self.dense.forward(states)?.f_gelu("none")?;
         let states = self.norm.forward(&states, self.epsilon)?;
@@ -81,8 +83,8 @@ impl MaskedLanguageModel {
     }
 }
 
-/// One label a text, from `[CLS]`: `ElectraForSequenceClassification`, `BertForSequenceClassification` or
-/// `MPNetForSequenceClassification`.
+/// Head that predicts one label per text from `[CLS]`: `ElectraForSequenceClassification`,
+/// `BertForSequenceClassification` or `MPNetForSequenceClassification`.
 #[derive(Debug)]
 pub struct Classifier {
     family: Family,
@@ -92,7 +94,7 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// The head's parameters; BERT's pooler is among them, since nothing else uses it.
+    /// Returns the head's parameters. BERT's pooler is among them, because nothing else uses it.
     pub fn parameters(config: &Config, labels: usize) -> Vec<Parameter> {
         let normal = Initial::Normal(config.initializer_range);
         let (dense, output) = names(config.family);
@@ -101,7 +103,7 @@ impl Classifier {
         above_the_encoder(list, config)
     }
 
-    /// The head over `parameters`.
+    /// Builds the head from `parameters`.
     pub fn new(parameters: &Parameters, config: &Config) -> Self {
         let (dense, output) = names(config.family);
         Self {
@@ -112,7 +114,7 @@ impl Classifier {
         }
     }
 
-    /// Logits `[batch, labels]` of states `[batch, tokens, hidden]`.
+    /// Computes logits `[batch, labels]` from states `[batch, tokens, hidden]`.
     pub fn forward(&self, states: &Tensor, mode: Mode) -> Result<Tensor> {
         let first = states.f_select(1, 0)?;
         let pooled = match self.family {
@@ -124,7 +126,7 @@ impl Classifier {
     }
 }
 
-/// Name of the layer of a classifier that gives the logits.
+/// Returns the name of the classifier's layer that computes the logits.
 pub fn output_name(family: Family) -> &'static str {
     names(family).1
 }

@@ -1,4 +1,5 @@
-//! ELECTRA, BERT and MPNet on libtorch: sizes, parameters, the encoder, its heads, and the Hugging Face folder they live in.
+//! ELECTRA, BERT and MPNet on libtorch: sizes, parameters, the encoder, its heads, and their
+//! Hugging Face folders.
 
 pub mod config;
 mod encoder;
@@ -17,5 +18,6 @@ pub use int8::{Int8, Part};
 pub use parameters::{Initial, Parameter, Parameters};
 pub(crate) use position_bias::PositionBias;
 
-/// Puts a parameter of the generator into a namespace of its own: both encoders use the names of one ELECTRA model.
+/// Namespace of the generator's parameters. It is needed because both encoders use the names of one
+/// ELECTRA model.
 pub const GENERATOR: &str = "generator/";

@@ -1,9 +1,9 @@
-//! All parameters of a run in one flat f32 buffer, so that a step of the optimizer is a handful of operations however
-//! many parameters there are.
+//! All parameters of a run in one flat f32 buffer, so that a step of the optimizer is a few
+//! operations, however many parameters there are.
 //!
-//! A model this small is bound by the number of kernels that are launched. Therefore parameters are views into the
-//! buffer, those that get the same learning rate and decay lie side by side, and the query, key and value matrices of a
-//! layer are one parameter.
+//! The speed of a model this small is limited by the number of kernels that are launched. Therefore
+//! parameters are views into the buffer, parameters with the same learning rate and decay are
+//! adjacent, and the query, key and value matrices of a layer are one parameter.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -16,59 +16,63 @@ use crate::error::{Error, Result};
 use crate::model::folder::Tensors;
 use crate::random::{Purpose, Stream, seed_torch};
 
-/// Every parameter begins at a multiple of so many elements: matrix products on GPUs want 16 bytes, vector units 64.
-/// What lies between is zero, has a gradient of zero and stays zero.
+/// Every parameter begins at a multiple of this number of elements: matrix products on GPUs need 16
+/// bytes, vector units 64. The gaps are zero, have a gradient of zero and stay zero.
 const ALIGNMENT: i64 = 64;
 
-/// What a parameter starts as.
+/// Initial values of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Initial {
-    /// Normal with this standard deviation, cut off at two of them, as in the papers' code.
+    /// Normal distribution with this standard deviation, cut off at two standard deviations, as in
+    /// the papers' code.
     Normal(f64),
-    /// All zeros: biases.
+    /// All zeros, for biases.
     Zeros,
-    /// All ones: LayerNorm's scale.
+    /// All ones, for LayerNorm's scale.
     Ones,
 }
 
-/// One parameter before it has memory.
+/// Description of a parameter, without memory.
 #[derive(Clone, Debug)]
 pub struct Parameter {
-    /// Hugging Face names of the tensors that it stacks along the first dimension; one except for query, key, value.
+    /// Hugging Face names of the tensors that it stacks along the first dimension: one, except for
+    /// query, key and value.
     pub names: Vec<String>,
     /// Shape of the stack.
     pub shape: Vec<i64>,
-    /// First values.
+    /// Initial values.
     pub initial: Initial,
-    /// Distance from the input: 0 for embeddings, then a layer each, then the head. For layer-wise learning rates.
+    /// Distance from the input, for layer-wise learning rates: 0 for embeddings, then one per
+    /// layer, then the head.
     pub depth: i64,
 }
 
 /// Parameters that share a learning rate and a decay.
 #[derive(Clone, Debug)]
 pub struct Group {
-    /// Elements of the flat buffer.
+    /// Range of elements in the flat buffer.
     pub elements: Range<i64>,
-    /// See [`Parameter::depth`].
+    /// Depth of the parameters, see [`Parameter::depth`].
     pub depth: i64,
-    /// Whether weight decay applies: not to biases and LayerNorm.
+    /// Whether weight decay applies. It does not apply to biases and LayerNorm.
     pub decays: bool,
 }
 
-/// See the module.
+/// All parameters of a run, see the module.
 #[derive(Debug)]
 pub struct Parameters {
     layout: Vec<Placed>,
     by_name: HashMap<String, usize>,
     groups: Vec<Group>,
-    /// `[elements]`, f32: what the optimizer updates.
+    /// `[elements]`, f32: the values that the optimizer updates.
     flat: Tensor,
-    /// `[elements - low_start]` in the kind that computes, where that is not f32.
+    /// `[elements - low_start]`: copy in the number format of forward and backward passes, if that
+    /// is not f32.
     low: Option<Tensor>,
     low_start: i64,
-    /// What the model computes with and what gradients are taken of, in the order of `layout`.
+    /// Tensors that the model uses and whose gradients are computed, in the order of `layout`.
     leaves: Vec<Tensor>,
-    /// The first so many of them are frozen.
+    /// Number of frozen tensors, which are the first ones of `leaves`.
     frozen: usize,
 }
 
@@ -79,14 +83,16 @@ struct Placed {
 }
 
 impl Parameters {
-    /// Gives `parameters` memory and their initial values, which depend on `seed` and the names alone.
+    /// Allocates `parameters` and sets their initial values, which depend on `seed` and the names
+    /// only.
     pub fn new(
         mut parameters: Vec<Parameter>,
         device: Device,
         precision: Precision,
         seed: u64,
     ) -> Result<Self> {
-        // Tables stay f32: their gradients are sums over whole batches, of which bf16 would lose the small terms.
+        // Tables stay f32: their gradients are sums over whole batches, and bf16 would lose the
+        // small terms of these sums.
         parameters.sort_by_key(|it| (!it.stays_f32(), it.depth, it.decays()));
         let mut layout = Vec::new();
         let mut by_name = HashMap::new();
@@ -127,7 +133,8 @@ impl Parameters {
         Ok(result)
     }
 
-    /// The parameter that holds the tensor `name`. It is an error of the program to ask for one that does not exist.
+    /// Returns the parameter that holds the tensor `name`. Panics if there is none, which is an
+    /// error in the program.
     pub fn get(&self, name: &str) -> Tensor {
         match self.by_name.get(name) {
             Some(&index) => self.leaves[index].shallow_clone(),
@@ -135,20 +142,21 @@ impl Parameters {
         }
     }
 
-    /// Length of the flat buffer.
+    /// Returns the length of the flat buffer.
     pub fn elements(&self) -> i64 {
         self.flat.numel() as i64
     }
 
-    /// Number of weights.
+    /// Returns the number of weights, without the gaps between parameters.
     pub fn count(&self) -> i64 {
         self.layout.iter().map(|placed| placed.elements.end - placed.elements.start).sum()
     }
 
-    /// Takes the embeddings and the lowest `layers` layers out of the training, where `layers` is not 0: nothing computes their
-    /// gradients, and no graph is made of what they compute. Must be called before a model is made of the parameters.
+    /// Excludes the embeddings and the lowest `layers` layers from the training, unless `layers` is
+    /// 0. Their gradients and their graph are not computed. Must be called before a model is made
+    /// of the parameters.
     pub fn freeze(&mut self, layers: i64) {
-        // The order of the buffer is that of the depths, but for tables in f32, which are embeddings, and come first.
+        // The buffer is ordered by depth, except that f32 tables, which are embeddings, come first.
         let below = |placed: &Placed| layers > 0 && placed.parameter.depth <= layers;
         self.frozen = self.layout.iter().take_while(|placed| below(placed)).count();
         debug_assert!(!self.layout[self.frozen..].iter().any(below));
@@ -157,7 +165,8 @@ impl Parameters {
         }
     }
 
-    /// Elements of the flat buffer that are trained: all from its first that is not frozen.
+    /// Returns the elements of the flat buffer that are trained: all from the first one that is not
+    /// frozen.
     pub fn trained(&self) -> Range<i64> {
         let start = match self.layout.get(self.frozen) {
             Some(placed) => placed.elements.start,
@@ -166,23 +175,24 @@ impl Parameters {
         start..self.elements()
     }
 
-    /// The flat f32 buffer, `[elements]`.
+    /// Returns the flat f32 buffer, `[elements]`.
     pub fn flat(&self) -> &Tensor {
         &self.flat
     }
 
-    /// Ranges of the flat buffer that are updated alike.
+    /// Returns the ranges of the flat buffer that share a learning rate and a decay.
     pub fn groups(&self) -> &[Group] {
         &self.groups
     }
 
-    /// Gradients of `loss` by the elements that are [`Self::trained`], a flat f32 tensor; zero where the loss does not depend on
-    /// a parameter.
+    /// Computes the gradients of `loss` for the elements that are [`Self::trained`], as a flat f32
+    /// tensor. They are zero for parameters that the loss does not depend on.
     pub fn gradients(&self, loss: &Tensor) -> Result<Tensor> {
         let leaves = &self.leaves[self.frozen..];
         let gradients = Tensor::f_run_backward(&[loss], leaves, false, false)?;
         let zeros = Tensor::f_zeros([ALIGNMENT], (Kind::Float, self.flat.device()))?;
-        // Those in f32 come first, see `new`. A GPU joins tensors of one kind in a few kernels, of several kinds in one each.
+        // The gradients in f32 come first, see `new`. A GPU joins tensors of one kind in a few
+        // kernels; for tensors of several kinds it needs a kernel per tensor.
         let (mut high, mut low) = (Vec::new(), Vec::new());
         for ((gradient, leaf), placed) in gradients.into_iter().zip(leaves).zip(&self.layout[self.frozen..]) {
             let gradient = if gradient.defined() { gradient } else { leaf.f_zeros_like()? };
@@ -200,7 +210,7 @@ impl Parameters {
         Ok(Tensor::f_cat(&high, 0)?)
     }
 
-    /// Brings the copy that computes up to date after a change of the flat buffer.
+    /// Updates the copy that forward and backward passes use, after a change of the flat buffer.
     pub fn refresh(&self) -> Result<()> {
         if let Some(low) = &self.low {
             let (start, length) = (self.low_start, self.elements() - self.low_start);
@@ -209,8 +219,9 @@ impl Parameters {
         Ok(())
     }
 
-    /// Overwrites parameters with the tensors of a checkpoint wherever `name_in_file` gives a name that is there.
-    /// Returns the names of those that stay as they were. `file` is for messages.
+    /// Overwrites parameters with the tensors of a checkpoint. `name_in_file` returns the name of a
+    /// tensor in the file. Returns the names of the parameters that have no tensor there; they do
+    /// not change. Fails if a shape differs. `file` is for messages.
     pub fn load(
         &self,
         tensors: &Tensors,
@@ -237,7 +248,7 @@ impl Parameters {
         Ok(missing)
     }
 
-    /// Copies on the CPU, in f32, of every tensor, by name.
+    /// Returns copies of all tensors by name, on the CPU and in f32.
     pub fn tensors(&self) -> Result<Tensors> {
         let mut result = Tensors::new();
         for placed in &self.layout {
@@ -258,7 +269,7 @@ impl Parameters {
         Ok(memory.f_view(&placed.parameter.shape[..])?.f_detach()?.f_set_requires_grad(true)?)
     }
 
-    /// The f32 views of the tensors that a parameter stacks.
+    /// Returns the f32 views of the tensors that a parameter stacks.
     fn tensors_of(&self, placed: &Placed) -> Result<Vec<(String, Tensor)>> {
         let Range { start, end } = placed.elements;
         let parameter = &placed.parameter;
@@ -279,7 +290,8 @@ impl Parameters {
                     Initial::Zeros => _ = view.f_zero_()?,
                     Initial::Ones => _ = view.f_fill_(1.0)?,
                     Initial::Normal(deviation) => {
-                        // By name: adding a head leaves the encoder as it was.
+                        // The seed depends on the name, so adding a head does not change the
+                        // encoder.
                         let index = name.bytes().fold(0_u64, |hash, byte| {
                             hash.wrapping_mul(0x0100_0000_01b3).wrapping_add(u64::from(byte))
                         });
@@ -294,7 +306,7 @@ impl Parameters {
 }
 
 impl Parameter {
-    /// One tensor; its depth is set later.
+    /// Returns a parameter of one tensor. Its depth is set later.
     pub fn new(name: impl Into<String>, shape: &[i64], initial: Initial) -> Self {
         Self { names: vec![name.into()], shape: shape.to_vec(), initial, depth: 0 }
     }
@@ -313,10 +325,10 @@ fn aligned(element: i64) -> i64 {
     (element + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT
 }
 
-/// A sample of the normal distribution between -2 and 2 standard deviations, from its inverse. Drawn on the CPU, for the
-/// same values on every device.
+/// Draws from the normal distribution between -2 and 2 standard deviations, by its inverse. The
+/// numbers are drawn on the CPU, so they are the same on every device.
 fn truncated_normal(shape: &[i64], deviation: f64) -> Result<Tensor> {
-    /// Probability of lying below -2 standard deviations.
+    /// Probability of a value below -2 standard deviations.
     const TAIL: f64 = 0.022_750_131_948_179_2;
     let uniform = Tensor::f_rand(shape, (Kind::Double, Device::Cpu))?;
     let probability = uniform.f_mul_scalar(1.0 - 2.0 * TAIL)?.f_add_scalar(TAIL)?;

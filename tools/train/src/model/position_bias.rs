@@ -1,19 +1,21 @@
-//! MPNet's bias of attention scores by the distance of two tokens: one table that all layers share, in T5's bidirectional
-//! scheme (Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer", 2020).
+//! MPNet's bias of attention scores by the distance of two tokens. All layers share one table, in
+//! T5's bidirectional scheme (Raffel et al., "Exploring the Limits of Transfer Learning with a
+//! Unified Text-to-Text Transformer", 2020).
 
 use tch::{Kind, Tensor};
 
 use super::parameters::{Initial, Parameter, Parameters};
 use crate::error::Result;
 
-/// Rows of the table: half of them for tokens before, half for tokens after.
+/// Rows of the table: half of them for keys before the query, half for keys after it.
 pub(super) const BUCKETS: i64 = 32;
-/// Buckets of one direction.
+/// Number of buckets per direction.
 const DIRECTION: i64 = BUCKETS / 2;
-/// Distances below this have a bucket each; above it buckets widen, until the last one holds all from 128 on.
+/// Distances below this have one bucket each. Above this the buckets widen; the last one holds all
+/// distances from 91 on.
 const EXACT: i64 = DIRECTION / 2;
 
-/// The table `[buckets, heads]`.
+/// Table of biases, `[buckets, heads]`.
 #[derive(Debug)]
 pub(crate) struct PositionBias {
     table: Tensor,
@@ -28,13 +30,14 @@ impl PositionBias {
         Self { table: parameters.get(&name(base)) }
     }
 
-    /// Over a table that is no parameter.
+    /// Returns a bias over a table that is not a parameter.
     pub(crate) fn over(table: &Tensor) -> Self {
         Self { table: table.shallow_clone() }
     }
 
-    /// What is added to the scores of an input of `tokens`: `[1, heads, tokens, tokens]` in `kind`, or
-    /// `[batch, heads, tokens, tokens]` with minus infinity where `present` `[batch, 1, 1, tokens]` is false.
+    /// Returns the numbers that are added to the scores of an input of `tokens`:
+    /// `[1, heads, tokens, tokens]` in `kind`. With `present` `[batch, 1, 1, tokens]` they are
+    /// `[batch, heads, tokens, tokens]`, with minus infinity where `present` is false.
     pub(crate) fn of_input(&self, tokens: i64, present: Option<&Tensor>, kind: Kind) -> Result<Tensor> {
         let device = self.table.device();
         let pairs = (0..tokens).flat_map(|query| (0..tokens).map(move |key| bucket(key - query)));
@@ -55,15 +58,16 @@ fn name(base: &str) -> String {
     format!("{base}.encoder.relative_attention_bias.weight")
 }
 
-/// Row of the table for a key `distance` tokens after the query.
+/// Returns the row of the table for a key `distance` tokens after the query.
 fn bucket(distance: i64) -> i64 {
     let direction = if distance > 0 { DIRECTION } else { 0 };
     let distance = distance.abs();
     if distance < EXACT {
         return direction + distance;
     }
-    // The largest b with EXACT * 16^(b / 8) <= distance, whose eighth power is a comparison of whole numbers: 128 is 16 times
-    // EXACT, and there are 8 buckets up to it.
+    // The largest b with EXACT * 16^(b / 8) <= distance, up to 7. The eighth power of both sides
+    // makes this a comparison of integers. In T5's scheme there are 8 buckets up to a distance of
+    // 128, which is 16 times EXACT.
     let power = |number: i64| u128::from(number.unsigned_abs().min(128)).pow(EXACT as u32);
     let wide = (1..EXACT).take_while(|&step| power(distance) >= power(EXACT) << (4 * step)).count() as i64;
     direction + EXACT + wide
@@ -73,7 +77,7 @@ fn bucket(distance: i64) -> i64 {
 mod tests {
     use super::*;
 
-    /// The formula of T5 in floating point, at the middle of every bucket where rounding cannot matter.
+    /// Compares with T5's formula in floating point. 1e-9 makes up for its rounding.
     #[test]
     fn buckets_are_t5s() {
         for distance in -600_i64..=600 {

@@ -1,4 +1,4 @@
-//! The graph of ELECTRA and BERT with their heads: what [`crate::model`] computes, operator by operator.
+//! ONNX graph of ELECTRA and BERT with their heads: the operations of [`crate::model`], one by one.
 
 use tch::Tensor;
 
@@ -8,12 +8,12 @@ use crate::model::config::Head;
 use crate::model::folder::Tensors;
 use crate::model::{Config, Family};
 
-/// What masks a token out, added to its logits: the most negative f32.
+/// Number that masks a token out when it is added to the token's scores: the most negative f32.
 const MASKED: f64 = f32::MIN as f64;
-/// `axis` of the last dimension.
+/// Attribute `axis` of the last dimension.
 const LAST: Attribute<'static> = Attribute::Integer("axis", -1);
 
-/// The file's bytes; `tensors` has every weight of `config` and `head`.
+/// Returns the bytes of the file. `tensors` has every weight of `config` and `head`.
 pub fn model(config: &Config, head: &Head, tensors: &Tensors, int8: bool) -> Result<Vec<u8>> {
     let mut builder = Builder { graph: Graph::new(int8), config, tensors };
     builder.constants()?;
@@ -33,7 +33,7 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    /// Those that many nodes share, under names of their own.
+    /// Adds the constants that many nodes share, under names of their own.
     fn constants(&mut self) -> Result<()> {
         let config = self.config;
         let width = config.hidden_size / config.num_attention_heads;
@@ -57,7 +57,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// `[batch, sequence, hidden]`.
+    /// Adds the encoder. Returns the name of its output, `[batch, sequence, hidden]`.
     fn encoder(&mut self) -> Result<String> {
         let ids = self.graph.input("input_ids");
         let mask = self.graph.input("attention_mask");
@@ -67,7 +67,7 @@ impl<'a> Builder<'a> {
         if self.config.embedding_size != self.config.hidden_size {
             states = self.linear(&format!("{base}.embeddings_project"), &states)?;
         }
-        // [batch, 1, 1, sequence]: 0 where there is a token, else MASKED.
+        // [batch, 1, 1, sequence]: 0 for a token, MASKED for padding.
         let mask = self.graph.node("Unsqueeze", &[&mask, "mask_axes"], &[]);
         let mask = self.graph.node("Cast", &[&mask], &[Attribute::Integer("to", 1)]);
         let absent = self.graph.node("Sub", &["unit", &mask], &[]);
@@ -108,7 +108,7 @@ impl<'a> Builder<'a> {
         self.layer_norm(&format!("{base}.output.LayerNorm"), &sum)
     }
 
-    /// Scaled dot-product attention; `[batch, sequence, hidden]` in and out.
+    /// Adds scaled dot-product attention; `[batch, sequence, hidden]` in and out.
     fn attention(&mut self, base: &str, states: &str, mask: &str) -> Result<String> {
         let mut heads = |part: &str, order: [i64; 4]| -> Result<String> {
             let all = self.linear(&format!("{base}.{part}"), states)?;
@@ -128,9 +128,9 @@ impl<'a> Builder<'a> {
         Ok(self.graph.node("Reshape", &[&context, "hidden_shape"], &[]))
     }
 
-    /// `[batch, labels]`.
+    /// Adds the classifier. Returns the name of its output, `[batch, labels]`.
     fn classifier(&mut self, states: &str) -> Result<String> {
-        // An index of no dimension takes away the one it picks from.
+        // An index without dimensions removes the dimension that it selects from.
         self.graph.constant("first", &Tensor::from(0_i64))?;
         let first = self.graph.node("Gather", &[states, "first"], &[Attribute::Integer("axis", 1)]);
         let (dense, output) = match self.config.family {
@@ -145,7 +145,7 @@ impl<'a> Builder<'a> {
         self.linear(output, &pooled)
     }
 
-    /// `[batch, sequence]`.
+    /// Adds the discriminator. Returns the name of its output, `[batch, sequence]`.
     fn discriminator(&mut self, states: &str) -> Result<String> {
         let states = self.linear("discriminator_predictions.dense", states)?;
         let states = self.gelu(&states);
@@ -159,7 +159,8 @@ impl<'a> Builder<'a> {
         self.graph.linear(name, input, weight, bias)
     }
 
-    /// Written out, as PyTorch exports it: ONNX Runtime fuses it again, and every reader knows the parts.
+    /// Adds LayerNorm as single operators, as PyTorch exports it. ONNX Runtime fuses them, and
+    /// every reader supports them.
     fn layer_norm(&mut self, name: &str, input: &str) -> Result<String> {
         let over = [Attribute::Integers("axes", &[-1])];
         let mean = self.graph.node("ReduceMean", &[input], &over);
@@ -177,7 +178,7 @@ impl<'a> Builder<'a> {
         Ok(self.graph.node("Add", &[&scaled, &bias], &[]))
     }
 
-    /// `x (1 + erf(x / √2)) / 2`.
+    /// Adds `x (1 + erf(x / √2)) / 2`.
     fn gelu(&mut self, input: &str) -> String {
         let narrow = self.graph.node("Div", &[input, "sqrt_2"], &[]);
         let error = self.graph.node("Erf", &[&narrow], &[]);
@@ -186,7 +187,7 @@ impl<'a> Builder<'a> {
         self.graph.node("Mul", &[&product, "half"], &[])
     }
 
-    /// It is an error of the program to ask for a weight that the model does not have.
+    /// Returns a weight. Panics if the model does not have it, which is an error in the program.
     fn tensor(&self, name: &str) -> &'a Tensor {
         match self.tensors.get(name) {
             Some(tensor) => tensor,

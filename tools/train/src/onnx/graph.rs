@@ -1,4 +1,4 @@
-//! An ONNX graph under construction: nodes one after another, and the constants that they use.
+//! ONNX graph under construction: its nodes in order, and the constants that they use.
 
 use std::collections::HashMap;
 
@@ -7,9 +7,10 @@ use tch::{Kind, Tensor};
 use super::protobuf::Message;
 use crate::error::Result;
 
-/// Version of the operators: the last whose LayerNorm, written out, every reader knows.
+/// Version of the operators: the last one in which every reader supports LayerNorm as single
+/// operators.
 const OPERATORS: i64 = 14;
-/// Version of the file.
+/// Version of the file format.
 const INTERMEDIATE_REPRESENTATION: i64 = 7;
 
 /// Element types, as `TensorProto.DataType` numbers them.
@@ -22,35 +23,36 @@ const INTEGER: i64 = 7;
 pub enum Attribute<'a> {
     /// One integer.
     Integer(&'a str, i64),
-    /// Several.
+    /// Several integers.
     Integers(&'a str, &'a [i64]),
 }
 
-/// See the module. Values go by their names.
+/// ONNX graph under construction. Values are referred to by their names.
 #[derive(Debug)]
 pub struct Graph {
     message: Message,
     int8: bool,
     nodes: usize,
-    /// Names of value, scale and zero point of what has been quantized, by the name of the value in f32.
+    /// Names of value, scale and zero point of every quantized value, by the name of the f32 value.
     quantized: HashMap<String, [String; 3]>,
 }
 
 impl Graph {
-    /// An empty graph; with `int8` its constant matrices will be i8.
+    /// Returns an empty graph. With `int8` its constant matrices are stored as i8.
     pub fn new(int8: bool) -> Self {
         let mut message = Message::default();
         message.bytes(NAME_OF_GRAPH, "electra");
         Self { message, int8, nodes: 0, quantized: HashMap::new() }
     }
 
-    /// Declares an input `[batch, sequence]`, i64.
+    /// Declares an input `[batch, sequence]`, i64, and returns its name.
     pub fn input(&mut self, name: &str) -> String {
         self.message.message(INPUT, &value(name, INTEGER, &["batch", "sequence"]));
         name.to_owned()
     }
 
-    /// Ends the graph with `output`, f32, whose dimensions have these names. Returns the bytes of the file.
+    /// Ends the graph with `output`, f32, whose dimensions have the given names. Returns the bytes
+    /// of the file.
     pub fn finish(mut self, output: &str, dimensions: &[&str]) -> Vec<u8> {
         self.message.message(OUTPUT, &value(output, FLOAT, dimensions));
         let mut operators = Message::default();
@@ -69,7 +71,7 @@ impl Graph {
         output
     }
 
-    /// The same with given names of the outputs.
+    /// Adds a node whose outputs have the given names.
     pub fn named_node(
         &mut self,
         operator: &str,
@@ -91,7 +93,7 @@ impl Graph {
         self.message.message(NODE, &node);
     }
 
-    /// A constant of f32, of i8 or of i64, as `tensor` is.
+    /// Adds a constant of f32, i8 or i64, depending on `tensor`, and returns its name.
     pub fn constant(&mut self, name: &str, tensor: &Tensor) -> Result<String> {
         let (kind, size) = match tensor.kind() {
             Kind::Int8 => (BYTE, 1),
@@ -110,17 +112,18 @@ impl Graph {
         Ok(name.to_owned())
     }
 
-    /// A single number, f32.
+    /// Adds a single number, f32.
     pub fn number(&mut self, name: &str, number: f64) -> Result<String> {
         self.constant(name, &Tensor::from(number as f32))
     }
 
-    /// A vector of i64.
+    /// Adds a vector of i64.
     pub fn integers(&mut self, name: &str, integers: &[i64]) -> Result<String> {
         self.constant(name, &Tensor::f_from_slice(integers)?)
     }
 
-    /// `x Wᵀ + b` of `x` `[.., inputs]`, where `weight` is `[outputs, inputs]`; `name` is the module's.
+    /// Adds `x Wᵀ + b` for `x` `[.., inputs]` and `weight` `[outputs, inputs]`. `name` is the name
+    /// of the module.
     pub fn linear(&mut self, name: &str, input: &str, weight: &Tensor, bias: &Tensor) -> Result<String> {
         let columns = weight.f_transpose(0, 1)?;
         let product = if self.int8 {
@@ -133,7 +136,8 @@ impl Graph {
         Ok(self.node("Add", &[&product, &bias], &[]))
     }
 
-    /// Rows of `table` `[rows, width]` at `indices`. In int8 the whole table has one scale.
+    /// Adds a lookup of the rows of `table` `[rows, width]` at `indices`. In int8 the whole table
+    /// has one scale.
     pub fn lookup(&mut self, name: &str, table: &Tensor, indices: &str) -> Result<String> {
         if !self.int8 {
             let table = self.constant(name, table)?;
@@ -145,7 +149,8 @@ impl Graph {
         Ok(self.node("DequantizeLinear", &[&rows, &scale, &zero], &[]))
     }
 
-    /// `input` in u8, with the scale of what it is at the moment, times `weight` `[inputs, outputs]` in i8.
+    /// Adds the product of `input`, in u8 with a scale that is computed at run time, and `weight`
+    /// `[inputs, outputs]`, in i8.
     fn quantized_product(&mut self, name: &str, input: &str, weight: &Tensor) -> Result<String> {
         let [values, input_scale, zero] = self.quantize(input);
         let scale = scale(&weight.f_abs()?.f_amax([0], false)?)?;
@@ -157,7 +162,8 @@ impl Graph {
         Ok(self.node("Mul", &[&sums, &scale], &[]))
     }
 
-    /// Value, scale and zero point of a constant in i8, named as ONNX Runtime names them.
+    /// Adds value, scale and zero point of a constant in i8, with the names that ONNX Runtime gives
+    /// them.
     fn quantized_constant(&mut self, name: &str, tensor: &Tensor, scale: &Tensor) -> Result<[String; 3]> {
         let values = tensor.f_div(scale)?.f_round()?.f_clamp(-127.0, 127.0)?.f_to_kind(Kind::Int8)?;
         let zero = scale.f_zeros_like()?.f_to_kind(Kind::Int8)?;
@@ -168,7 +174,7 @@ impl Graph {
         ])
     }
 
-    /// What several matrices multiply is quantized once.
+    /// Adds the quantization of `input`. An input of several matrices is quantized once.
     fn quantize(&mut self, input: &str) -> [String; 3] {
         if let Some(found) = self.quantized.get(input) {
             return found.clone();
@@ -187,12 +193,13 @@ const INITIALIZER: u32 = 5;
 const INPUT: u32 = 11;
 const OUTPUT: u32 = 12;
 
-/// That of the largest magnitudes: -127 to 127 without a zero point. What is all zeros stays so at any scale.
+/// Returns the scale for the largest magnitudes: values from -127 to 127, without a zero point. The
+/// lower limit is for zeros, which stay zeros at any scale.
 fn scale(largest: &Tensor) -> Result<Tensor> {
     Ok(largest.f_clamp_min(f64::from(f32::MIN_POSITIVE) * 127.0)?.f_div_scalar(127.0)?)
 }
 
-/// A `ValueInfoProto` whose dimensions are numbers where the text is one, else names.
+/// Returns a `ValueInfoProto`. A dimension is a number if its text is one, otherwise a name.
 fn value(name: &str, kind: i64, dimensions: &[&str]) -> Message {
     let mut shape = Message::default();
     for dimension in dimensions {
@@ -212,7 +219,7 @@ fn value(name: &str, kind: i64, dimensions: &[&str]) -> Message {
     value
 }
 
-/// An `AttributeProto`.
+/// Returns an `AttributeProto`.
 fn encoded(attribute: &Attribute<'_>) -> Message {
     let mut message = Message::default();
     match *attribute {

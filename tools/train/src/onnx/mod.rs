@@ -1,4 +1,5 @@
-//! The command `export-onnx`: a classifier or a discriminator as an ONNX file, in f32 or dynamically quantized.
+//! The command `export-onnx`: writes a classifier or a discriminator as an ONNX file, in f32 or
+//! dynamically quantized.
 
 mod electra;
 mod graph;
@@ -17,11 +18,13 @@ use crate::model::config::Head;
 use crate::model::folder::{CONFIG, Folder, Tensors, VOCABULARY, WEIGHTS};
 use crate::model::{Discriminator, Encoder, Family, Parameters};
 
-/// Writes the model of the folder `path` into `file`. With `int8` its matrices are i8, with one scale a column, and inputs
-/// are quantized as they come, as ONNX Runtime's `quantize_dynamic` makes it.
+/// Writes the model of the folder `path` into `file`. With `int8` its matrices are i8, with one
+/// scale per column, and activations are quantized at run time, as ONNX Runtime's
+/// `quantize_dynamic` does.
 ///
-/// The graph takes `input_ids`, `attention_mask` and `token_type_ids`, all `[batch, sequence]` in i64, and gives `logits` in
-/// f32: `[batch, labels]` of a classifier, `[batch, sequence]` of a discriminator.
+/// The graph takes `input_ids`, `attention_mask` and `token_type_ids`, all `[batch, sequence]` in
+/// i64, and returns `logits` in f32: `[batch, labels]` for a classifier, `[batch, sequence]` for a
+/// discriminator.
 pub fn export(path: &Path, file: &Path, int8: bool) -> Result<()> {
     let folder = Folder::read(path)?;
     let target = file.canonicalize();
@@ -48,7 +51,8 @@ pub fn export(path: &Path, file: &Path, int8: bool) -> Result<()> {
     written
 }
 
-/// Refuses to replace what is no ONNX file: that begins with the number of the version of its format, field 1 of `ModelProto`.
+/// Fails if `file` exists and is not an ONNX file. An ONNX file begins with the version of its
+/// format, field 1 of `ModelProto`.
 fn refuse_other_file(file: &Path) -> Result<()> {
     const FIRST_FIELD: u8 = 0x08;
     let metadata = match fs::metadata(file) {
@@ -66,7 +70,7 @@ fn refuse_other_file(file: &Path) -> Result<()> {
     }
 }
 
-/// Every weight of the encoder and its head, each of the shape that `config.json` gives it.
+/// Returns every weight of the encoder and its head, in the shapes that `config.json` determines.
 fn tensors(folder: &Folder) -> Result<Tensors> {
     match &folder.head {
         Head::Classification(_) => TextClassifier::read(folder, Device::Cpu)?.parameters.tensors(),

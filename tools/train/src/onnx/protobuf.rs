@@ -1,10 +1,10 @@
-//! Protocol Buffers, as far as writing ONNX needs them.
+//! Protocol Buffers, as far as ONNX files need them.
 
-/// One message under construction.
+/// A message under construction.
 #[derive(Debug, Default)]
 pub struct Message(Vec<u8>);
 
-/// What a field is encoded as.
+/// Wire types of a field.
 const VARINT: u32 = 0;
 const LENGTH: u32 = 2;
 
@@ -30,12 +30,12 @@ impl Message {
         self.bytes(field, &value.0)
     }
 
-    /// The encoded message.
+    /// Returns the encoded message.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
 
-    /// Seven bits a byte, the lowest first.
+    /// Appends an integer with seven bits per byte, the lowest first.
     fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn the_examples_of_the_documentation() {
-        // protobuf.dev, "Encoding": Test1 { a: 150 }, Test2 { b: "testing" }, Test3 { c: Test1 { a: 150 } }.
+        // protobuf.dev, "Encoding":
+        // Test1 { a: 150 }, Test2 { b: "testing" }, Test3 { c: Test1 { a: 150 } }.
         let mut first = Message::default();
         first.integer(1, 150);
         assert_eq!(first.0, [0x08, 0x96, 0x01]);

@@ -1,4 +1,5 @@
-//! Inputs of pre-training: consecutive pieces of the text, in an order that depends on the seed and the epoch.
+//! Inputs of pre-training: consecutive pieces of the text, in an order that depends on the seed and
+//! the epoch.
 
 use std::path::Path;
 
@@ -11,25 +12,26 @@ use crate::device::upload;
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 
-/// One forward pass's inputs, on the device.
+/// Inputs of one forward pass, on the device.
 #[derive(Debug)]
 pub struct Batch {
     /// `[batch, tokens]`, i64.
     pub ids: Tensor,
-    /// `[batch, masked]`, i64: positions to be guessed, none of them twice in a row.
+    /// `[batch, masked]`, i64: positions to predict, all different within a row.
     pub positions: Tensor,
-    /// `[batch, masked]`, f32 from 0 up to 1: which word the generator puts there.
+    /// `[batch, masked]`, f32 from 0 up to 1: random numbers that choose the generator's words for
+    /// these positions.
     pub samples: Tensor,
 }
 
-/// A piece of the text, and its number among the inputs of the run, from which its random numbers follow: whichever process
-/// and forward pass has it, the same positions are masked.
+/// A piece of the text, and its number among the inputs of the run. The number determines the
+/// random numbers, so an input has the same masked positions in every process and forward pass.
 struct Input {
     piece: usize,
     number: u64,
 }
 
-/// See the module.
+/// Batches of every forward pass, see the module.
 #[derive(Debug)]
 pub struct Batches {
     ids: IdFile,
@@ -40,14 +42,14 @@ pub struct Batches {
     inner: usize,
     masked: usize,
     batch_size: usize,
-    /// Pieces to train on; those after them are held out.
+    /// Number of pieces to train on. The pieces after them are held out.
     pieces: usize,
     held_out: usize,
     epoch: Option<(u64, Vec<u32>)>,
 }
 
 impl Batches {
-    /// Cuts `ids`; `vocabulary` is for messages.
+    /// Divides `ids` into pieces. `vocabulary` is the file that messages name.
     pub fn new(
         ids: IdFile,
         special: Special,
@@ -77,7 +79,7 @@ impl Batches {
         })
     }
 
-    /// Inputs of forward pass `pass`, counted from 0 over the whole run.
+    /// Returns the inputs of forward pass `pass`, counted from 0 over the whole run.
     pub fn training(&mut self, pass: u64) -> Result<Batch> {
         let first = pass * self.batch_size as u64;
         let numbers = first..first + self.batch_size as u64;
@@ -85,9 +87,9 @@ impl Batches {
         self.batch(&inputs)
     }
 
-    /// The inputs that are held out, with the same masks at every call.
+    /// Returns the held-out inputs, with the same masks at every call.
     pub fn validation(&self) -> impl Iterator<Item = Result<Batch>> + '_ {
-        // Numbered from the other end: no training comes so far.
+        // Their numbers count down from the largest one, which no training reaches.
         let all = (0..self.held_out)
             .map(|index| Input { piece: self.pieces + index, number: u64::MAX - index as u64 });
         let all: Vec<Input> = all.collect();
@@ -98,12 +100,12 @@ impl Batches {
         })
     }
 
-    /// Tokens of one forward pass.
+    /// Returns the tokens of one forward pass.
     pub fn tokens(&self) -> u64 {
         (self.batch_size * (self.inner + 2)) as u64
     }
 
-    /// Tokens of one epoch.
+    /// Returns the tokens of one epoch.
     pub fn epoch_tokens(&self) -> u64 {
         (self.pieces * (self.inner + 2)) as u64
     }
@@ -148,8 +150,8 @@ impl Batches {
         })
     }
 
-    /// As many positions in every row, so that batches keep one shape. Separators are guessed only in a row that has too
-    /// little else.
+    /// Chooses the masked positions. Every row has the same number of them, so that batches keep
+    /// one shape. Separators are chosen only in a row that has too few other tokens.
     fn choose(&self, row: &[i64], random: &mut Stream) -> Vec<i64> {
         let separator = i64::from(self.special.sep);
         let inner = 1..row.len() - 1;

@@ -23,13 +23,13 @@ use crate::optimizer::{AdamW, linear_schedule, zero_gradients};
 use crate::random::seed_torch;
 use crate::run::{MetricsLog, Progress, Together, check_weights, draw_curves, load_state, save_state};
 
-/// Log of a run's figures, in its folder.
+/// File name of a run's log, in the run's folder.
 const METRICS: &str = "metrics.jsonl";
 
-/// Pre-trains into the folder `output`, or goes on where a run in that folder stopped. Returns the folders of the models
-/// that were written.
+/// Pre-trains into the folder `output`, or continues the run that stopped in that folder. Returns
+/// the folders of the models that were written.
 ///
-/// Under `torchrun` several processes share every step; only the first of them touches `output`.
+/// Under `torchrun` several processes share every step. Only the first of them uses `output`.
 pub fn pretrain(settings: &Path, overrides: &[String], output: &Path) -> Result<Vec<PathBuf>> {
     let together = Together::begin(settings, overrides, output, |it: &PretrainSettings| it.run.device)?;
     let Together { settings, device, processes, .. } = together;
@@ -54,18 +54,19 @@ pub fn pretrain(settings: &Path, overrides: &[String], output: &Path) -> Result<
 const CURVES: [&str; 6] =
     ["mlm_loss", "rtd_loss", "rtd_accuracy", "validation_mlm_loss", "validation_rtd_loss", "learning_rate"];
 
-/// What a checkpoint remembers besides tensors. Checkpoints of before there were the last two do not have them.
+/// Contents of a checkpoint besides the tensors. The last two are absent in checkpoints of older
+/// versions.
 #[derive(Serialize, Deserialize)]
 struct Counters {
     step: u64,
-    /// How many processes share a step.
+    /// Number of processes that share a step.
     processes: Option<u64>,
     /// Tokens of all texts.
     tokens: Option<u64>,
 }
 
 impl Counters {
-    /// Refuses to go on with what would be another training; `folder` is the checkpoint's.
+    /// Fails if the run would continue as a different training. `folder` is that of the checkpoint.
     fn check(&self, folder: &Path, world: &World, tokens: u64) -> Result<()> {
         let now = [("processes", self.processes, world.size), ("tokens of data.texts", self.tokens, tokens)];
         for (field, before, now) in now {
@@ -88,14 +89,14 @@ struct Run {
     optimizer: AdamW,
     batches: Batches,
     checkpoints: Checkpoints,
-    /// Only where this process leads.
+    /// `None` except in the first process.
     log: Option<MetricsLog>,
-    /// Of all texts.
+    /// Tokens of all texts.
     tokens: u64,
-    /// Steps done.
+    /// Number of finished steps.
     step: u64,
-    /// Figures of the steps since the last line of the log, and the norms of their gradients, on the device: reading
-    /// them would make the CPU wait.
+    /// Step with figures and gradient norm of every step since the last line of the log. They are
+    /// on the device, because reading them would make the CPU wait.
     unread: Vec<(u64, Tensor)>,
     since: Instant,
 }
@@ -181,7 +182,8 @@ impl Run {
             let last = self.step == steps;
             let checkpoint = last || self.step.is_multiple_of(run.checkpoint_every);
             let validate = last || self.step.is_multiple_of(run.validate_every);
-            // Alike in every process: figures are added up over all.
+            // This condition is the same in every process, because the figures are summed over all
+            // of them.
             if checkpoint || validate || self.step.is_multiple_of(run.log_every) {
                 let line = self.write_figures(validate)?;
                 progress.report(self.step, &line);
@@ -197,7 +199,7 @@ impl Run {
         Ok(())
     }
 
-    /// One update of the parameters, the same in every process.
+    /// Updates the parameters once, in the same way in every process.
     fn one_step(&mut self) -> Result<()> {
         let training = &self.settings.training;
         let (accumulate, seed) = (training.accumulate, training.seed);
@@ -206,7 +208,8 @@ impl Run {
         let mut sum: Option<Tensor> = None;
         let (rank, size) = (self.processes.world().rank, self.processes.world().size);
         for pass in self.step * accumulate..(self.step + 1) * accumulate {
-            // Numbered as if one process made the passes of all, so that this draws what that would.
+            // Passes are numbered as if one process made all of them. Each pass then draws the same
+            // random numbers as in that process.
             let pass = pass * size + rank;
             let batch = self.batches.training(pass)?;
             seed_torch(seed, pass);
@@ -224,7 +227,8 @@ impl Run {
         self.step += 1;
         let norm = self.optimizer.step(&self.parameters, &gradients, self.step, rate)?;
         if let Some(sum) = sum {
-            // A share of the mean over all processes; the norm is the same in all.
+            // The figures are summed over all processes later. The norm is the same in all of them,
+            // so each adds its share.
             let share = sum.f_mul_scalar(1.0 / (accumulate * size) as f64)?;
             let norm = norm.f_mul_scalar(1.0 / size as f64)?.f_unsqueeze(0)?;
             self.unread.push((self.step, Tensor::f_cat(&[share, norm], 0)?));
@@ -232,8 +236,8 @@ impl Run {
         Ok(())
     }
 
-    /// Reads the figures of the steps since the last line, refuses those that are not finite, and logs their means over
-    /// the steps and the processes.
+    /// Logs the means of the figures since the last line, over the steps and the processes, and
+    /// returns them for display. Fails if a figure is not finite.
     fn write_figures(&mut self, validate: bool) -> Result<String> {
         let names = figures(self.settings.training.objective);
         let mut means = vec![0.0; names.len() + 1];
@@ -290,7 +294,7 @@ impl Run {
         })
     }
 
-    /// Means of the figures over the inputs held out; they say nothing where none are.
+    /// Returns the means of the figures over the held-out inputs; empty if there are none.
     fn validate(&self) -> Result<Vec<f64>> {
         let _guard = tch::no_grad_guard();
         let mut means = vec![0.0; figures(self.settings.training.objective).len()];
@@ -318,7 +322,7 @@ impl Run {
         })
     }
 
-    /// The models in the Hugging Face layout.
+    /// Writes the models in the Hugging Face layout, and returns their folders.
     fn write_models(&self) -> Result<Vec<PathBuf>> {
         let all = self.parameters.tensors()?;
         let vocabulary = &self.settings.data.vocabulary;

@@ -1,5 +1,5 @@
-//! Pre-training: a generator replaces tokens, a discriminator tells which (Clark et al. 2020), and the masked language
-//! modelling it is compared with.
+//! Pre-training: a generator replaces tokens and a discriminator detects the replaced ones (Clark
+//! et al. 2020). Masked language modelling is there for comparison.
 
 mod batches;
 mod command;

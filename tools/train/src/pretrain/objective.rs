@@ -1,4 +1,4 @@
-//! The losses of pre-training.
+//! Losses of pre-training.
 
 use tch::{Kind, Reduction, Tensor};
 
@@ -9,7 +9,7 @@ use crate::model::{
     Config, Discriminator, Encoder, GENERATOR, MaskedLanguageModel, Mode, Parameter, Parameters,
 };
 
-/// The models of one objective over the parameters of a run.
+/// Models of one objective over the parameters of a run.
 #[derive(Debug)]
 pub struct Pretraining {
     objective: Objective,
@@ -21,7 +21,8 @@ pub struct Pretraining {
     language_model: MaskedLanguageModel,
 }
 
-/// Names of what [`Pretraining::losses`] returns; the first is what is minimized.
+/// Returns the names of the figures that [`Pretraining::losses`] returns. The first one is
+/// minimized.
 pub fn figures(objective: Objective) -> &'static [&'static str] {
     match objective {
         Objective::Mlm => &["loss", "mlm_loss", "mlm_accuracy"],
@@ -38,7 +39,8 @@ pub fn figures(objective: Objective) -> &'static [&'static str] {
 }
 
 impl Pretraining {
-    /// What has to be allocated. All layers learn at one rate here, hence one depth for all.
+    /// Returns the parameters to allocate. All layers have the same learning rate, so all have the
+    /// same depth.
     pub fn parameters(settings: &PretrainSettings) -> Vec<Parameter> {
         let mut list = Encoder::parameters(&settings.model, "", false);
         if settings.training.objective == Objective::Mlm {
@@ -55,7 +57,7 @@ impl Pretraining {
         list
     }
 
-    /// The models over `parameters`; `mask` is the id of `[MASK]`.
+    /// Builds the models over `parameters`. `mask` is the id of `[MASK]`.
     pub fn new(parameters: &Parameters, settings: &PretrainSettings, mask: u16) -> Self {
         let objective = settings.training.objective;
         let encoder = Encoder::new(parameters, &settings.model, "", None);
@@ -78,8 +80,8 @@ impl Pretraining {
         }
     }
 
-    /// The loss, and the values of [`figures`] as one f32 tensor without gradient. Dropout draws from libtorch's
-    /// generator.
+    /// Computes the loss, and the values of [`figures`] as one f32 tensor without gradient. Dropout
+    /// draws from libtorch's generator of random numbers.
     pub fn losses(&self, batch: &Batch, mode: Mode) -> Result<(Tensor, Tensor)> {
         let Batch { ids, positions, samples } = batch;
         let masked = ids.f_scatter_value(1, positions, self.mask)?;
@@ -101,7 +103,7 @@ impl Pretraining {
 
         let samples = sample(&log_probabilities, samples)?.f_view_as(positions)?;
         let corrupted = ids.f_scatter(1, positions, &samples)?;
-        // A sample that happens to be the original counts as original.
+        // A sample that is the original token counts as original.
         let replaced = corrupted.f_ne_tensor(ids)?;
         let states = self.encoder.forward(&corrupted, None, mode)?;
         let logits = discriminator.forward(&states)?.f_to_kind(Kind::Float)?;
@@ -134,7 +136,8 @@ impl Pretraining {
     }
 }
 
-/// Rows of `states` `[batch, tokens, hidden]` at `positions` `[batch, masked]`: `[batch * masked, hidden]`.
+/// Returns the rows of `states` `[batch, tokens, hidden]` at `positions` `[batch, masked]`, as
+/// `[batch * masked, hidden]`.
 fn rows_at(states: &Tensor, positions: &Tensor) -> Result<Tensor> {
     let size = states.size();
     let starts = Tensor::f_arange(size[0], (Kind::Int64, states.device()))?.f_mul_scalar(size[1])?;
@@ -142,8 +145,8 @@ fn rows_at(states: &Tensor, positions: &Tensor) -> Result<Tensor> {
     Ok(states.f_reshape([-1, size[2]])?.f_index_select(0, &rows)?)
 }
 
-/// One id a row, each with the probability that the row gives it, from as many `uniform` numbers. The distribution function
-/// is inverted: a single random number a row, where Gumbel noise would take one a word.
+/// Draws one id per row with the probabilities of the row. `uniform` has one random number per row,
+/// with which the distribution function is inverted. Gumbel noise would take one number per word.
 fn sample(log_probabilities: &Tensor, uniform: &Tensor) -> Result<Tensor> {
     let cumulative = log_probabilities.f_exp()?.f_cumsum(-1, Kind::Float)?;
     let words = cumulative.size()[1];
@@ -153,7 +156,7 @@ fn sample(log_probabilities: &Tensor, uniform: &Tensor) -> Result<Tensor> {
     Ok(found.f_clamp_max(words - 1)?)
 }
 
-/// Share of what is true.
+/// Returns the share of true values.
 fn share(truths: &Tensor) -> Result<Tensor> {
     Ok(truths.f_mean(Kind::Float)?)
 }

@@ -10,45 +10,45 @@ use crate::model::{Config, Family};
 use crate::optimizer;
 use crate::run::{MOST_STEPS, Settings};
 
-/// The TOML file.
+/// Content of the TOML file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PretrainSettings {
-    /// Texts.
+    /// Texts and vocabulary.
     pub data: Data,
-    /// Sizes of the model that is wanted; ELECTRA-Small where left out.
+    /// Sizes of the model; ELECTRA-Small's by default.
     #[serde(default)]
     pub model: Config,
     /// Weights to begin with, instead of random ones.
     #[serde(default)]
     pub start: Start,
-    /// Sizes of the generator; a quarter of the model's width where left out.
+    /// Sizes of the generator; by default a quarter of the model's widths.
     #[serde(default)]
     pub generator: Generator,
-    /// What is learnt and for how long.
+    /// Objective and settings of the training.
     pub training: Training,
-    /// The optimizer.
+    /// Settings of the optimizer.
     #[serde(default)]
     pub optimizer: optimizer::Settings,
-    /// Where and how often.
+    /// Device, logging, validation and checkpoints.
     #[serde(default)]
     pub run: Run,
 }
 
-/// Texts.
+/// Texts and vocabulary.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Data {
-    /// `.txt` or `.zst` files: a paragraph a line, an empty line between documents.
+    /// `.txt` or `.zst` files: one paragraph per line, an empty line between documents.
     pub texts: Vec<PathBuf>,
-    /// `vocab.txt`.
+    /// The vocabulary, a `vocab.txt`.
     pub vocabulary: PathBuf,
-    /// Folder for the cache of ids.
+    /// Folder of the cache of ids.
     pub cache: PathBuf,
     /// Tokens of an input, with `[CLS]` and `[SEP]`.
     #[serde(default = "defaults::sequence_length")]
     pub sequence_length: usize,
-    /// Inputs from the end of the texts that are never trained on.
+    /// Number of inputs at the end of the texts that are held out for validation.
     #[serde(default = "defaults::validation")]
     pub validation: usize,
 }
@@ -57,51 +57,53 @@ pub struct Data {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Start {
-    /// An ELECTRA folder of `[model]`'s sizes; its head is used where it is that of the objective.
+    /// ELECTRA folder with the sizes of `[model]`. Its head is used if it is the head of the
+    /// objective.
     pub encoder: Option<PathBuf>,
-    /// An ELECTRA folder of the generator's widths and at least as many layers, the first of which the generator begins with; its
-    /// head is used where it predicts masked tokens, its embeddings are not: they are the model's.
+    /// ELECTRA folder with the generator's widths and at least as many layers, of which the
+    /// generator takes the first. Its head is used if it predicts masked tokens. Its embeddings are
+    /// not used, because the generator has the model's.
     pub generator: Option<PathBuf>,
 }
 
-/// Widths of the generator; everything else is the model's.
+/// Sizes of the generator; everything else is the model's.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Generator {
-    /// Encoder's width.
+    /// Width of the encoder.
     pub hidden_size: Option<i64>,
-    /// Layers.
+    /// Encoder layers.
     pub num_hidden_layers: Option<i64>,
-    /// Heads.
+    /// Attention heads per layer.
     pub num_attention_heads: Option<i64>,
     /// Width of the feed-forward blocks.
     pub intermediate_size: Option<i64>,
 }
 
-/// What the model learns from.
+/// Objective of the training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Objective {
-    /// Every token: replaced or not.
+    /// Replaced-token detection at every token.
     #[default]
     Rtd,
-    /// The same judgement, learnt at the masked positions alone.
+    /// Replaced-token detection, with the loss at the masked positions only.
     #[serde(rename = "rtd-15")]
     Rtd15,
-    /// The model itself predicts what was masked; there is no generator.
+    /// Masked language modelling by the model itself; there is no generator.
     Mlm,
 }
 
-/// What is learnt and for how long.
+/// Objective and settings of the training.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
-    /// What the model learns from.
+    /// Objective of the training.
     #[serde(default)]
     pub objective: Objective,
-    /// Updates.
+    /// Number of updates.
     pub steps: u64,
-    /// Updates until the learning rate is at its largest.
+    /// Updates until the learning rate reaches its maximum.
     pub warmup_steps: u64,
     /// Inputs of one forward pass.
     pub batch_size: usize,
@@ -111,26 +113,26 @@ pub struct Training {
     /// Share of the tokens that are masked.
     #[serde(default = "defaults::masked_share")]
     pub masked_share: f64,
-    /// Weight of the discriminator's loss beside the generator's.
+    /// Weight of the discriminator's loss, relative to the generator's.
     #[serde(default = "defaults::discriminator_weight")]
     pub discriminator_weight: f64,
-    /// Where every random number comes from.
+    /// Seed of all random numbers.
     #[serde(default)]
     pub seed: u64,
-    /// Kind of the numbers that compute.
+    /// Number format of the forward and backward passes.
     #[serde(default)]
     pub precision: Precision,
 }
 
-/// Where and how often; may change when a run goes on.
+/// Device, logging, validation and checkpoints. These settings may change when a run continues.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Run {
-    /// Where to compute.
+    /// Device to compute on.
     pub device: DeviceChoice,
     /// Updates between two lines of the log.
     pub log_every: u64,
-    /// Updates between two looks at the inputs held out.
+    /// Updates between two evaluations on the held-out inputs.
     pub validate_every: u64,
     /// Updates between two checkpoints.
     pub checkpoint_every: u64,
@@ -161,8 +163,8 @@ mod defaults {
 }
 
 impl PretrainSettings {
-    /// Sizes of the generator: by default a quarter of the model's widths, as for ELECTRA-Small in the paper, and heads of
-    /// the same width.
+    /// Returns the sizes of the generator. By default they are a quarter of the model's widths, as
+    /// for ELECTRA-Small in the paper, with heads of the same width.
     pub fn generator(&self) -> Config {
         let quarter = |size: i64| (size / 4).max(1);
         let wanted = &self.generator;
@@ -177,7 +179,7 @@ impl PretrainSettings {
         }
     }
 
-    /// Positions masked in each input.
+    /// Returns the number of masked positions in each input.
     pub fn masked_positions(&self) -> usize {
         let inner = self.data.sequence_length - 2;
         ((inner as f64 * self.training.masked_share).round() as usize).clamp(1, inner)

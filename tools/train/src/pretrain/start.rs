@@ -1,4 +1,4 @@
-//! Weights to begin with that are another model's.
+//! Initial weights from another model.
 
 use std::path::Path;
 
@@ -33,14 +33,15 @@ pub fn begin(settings: &PretrainSettings, parameters: &Parameters) -> Result<()>
 
 fn begin_generator(path: &Path, generator: &Config, parameters: &Parameters) -> Result<()> {
     let folder = Folder::read(path)?;
-    // More layers than the generator has are left out, fewer are refused.
+    // Layers that the generator does not have are left out. A folder with fewer layers is refused.
     let layers = folder.config.num_hidden_layers.min(generator.num_hidden_layers);
     same_sizes(path, &folder.config, layers, generator, "[generator]")?;
     folder.load_into_namespace(parameters, GENERATOR, folder.head == Head::MaskedLanguageModel)?;
     Ok(())
 }
 
-/// Dropout is no size: it may be another than in the folder. Of its layers, `layers` count.
+/// Fails if the sizes of `found` and `expected` differ. Dropout may differ. Of the folder's layers,
+/// only `layers` count.
 fn same_sizes(folder: &Path, found: &Config, layers: i64, expected: &Config, of: &str) -> Result<()> {
     let sizes = |of: &Config, layers: i64| {
         let narrow = of.embedding_size;

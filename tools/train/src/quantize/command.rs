@@ -1,4 +1,4 @@
-//! The command `quantize`: the training, and the report after it.
+//! The command `quantize`: trains a classifier in int8 and reports the effect.
 
 use std::path::Path;
 
@@ -17,11 +17,13 @@ use crate::run::{Together, draw_curves};
 const REPORT: &str = "report.json";
 const CURVES: [&str; 4] = ["loss", "dev_accuracy", "dev_loss", "dev_calibration_error"];
 
-/// Trains a classifier in int8 into the folder `output`, or goes on where a run in that folder stopped, and reports what
-/// int8 does to it with and without. The result, `model`, holds f32 weights whose int8 form is what `electra pack` makes of
-/// them.
+/// Continues the training of a classifier in int8 into the folder `output`, or continues the run
+/// that stopped in that folder. Reports the effect of int8 before and after the training. The
+/// result, `model`, holds f32 weights, from which `electra pack` makes the int8 weights of the
+/// training.
 ///
-/// Under `torchrun` several processes share every update; only the first of them touches `output` and returns a report.
+/// Under `torchrun` several processes share every update. Only the first of them uses `output` and
+/// returns a report.
 pub fn quantize(settings: &Path, overrides: &[String], output: &Path) -> Result<Option<Report>> {
     let together = Together::begin(settings, overrides, output, |it: &QuantizeSettings| it.run.device)?;
     let Together { settings, device, processes, .. } = together;
@@ -66,7 +68,8 @@ pub fn quantize(settings: &Path, overrides: &[String], output: &Path) -> Result<
     Ok(Some(report))
 }
 
-/// The classifier in `path`, which reads texts cut by `tokenizer` into at least `longest` pieces, and gives the same labels.
+/// Reads the classifier in `path`. Fails if its labels are not `labels`, or if it does not take
+/// texts of `longest` tokens that `tokenizer` has encoded.
 fn teacher(
     path: &Path,
     tokenizer: &WordPieceTokenizer,

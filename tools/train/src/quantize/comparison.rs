@@ -1,10 +1,10 @@
-//! Two classifiers on the same texts.
+//! Comparison of two classifiers on the same texts.
 
 use serde::Serialize;
 
 use crate::classification::EncodedExample;
 
-/// Texts to which the second classifier gives another label than the first.
+/// Numbers of texts to which the second classifier gives another label than the first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Flips {
     /// Only the first is right.
@@ -13,15 +13,15 @@ pub struct Flips {
     pub wrong_to_right: usize,
     /// Both are wrong.
     pub wrong_to_wrong: usize,
-    /// Probability of at least as uneven a split into better and worse if both were equally good: McNemar's exact test,
-    /// two-sided.
+    /// Two-sided p-value of McNemar's exact test: the probability that texts split at least as
+    /// unevenly into better and worse ones if both classifiers are equally good.
     pub mcnemar_p: f64,
 }
 
-/// What the second classifier does differently.
+/// Differences of the second classifier from the first.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
-    /// Other labels.
+    /// Texts with another label.
     pub flips: Flips,
     /// Mean absolute difference of a logit.
     pub mean_logit_difference: f64,
@@ -30,15 +30,15 @@ pub struct Comparison {
 }
 
 impl Flips {
-    /// All of them.
+    /// Returns the number of texts with another label.
     pub fn count(&self) -> usize {
         self.right_to_wrong + self.wrong_to_right + self.wrong_to_wrong
     }
 }
 
 impl Comparison {
-    /// Of the logits of each of `examples` by the `first` and the `second` classifier. A text's label is among those that its
-    /// source knows.
+    /// Compares the logits of the `first` and the `second` classifier for each of `examples`. The
+    /// label of a text is chosen among those that its source covers.
     pub fn new(first: &[Vec<f64>], second: &[Vec<f64>], examples: &[EncodedExample]) -> Self {
         let mut flips = Flips::default();
         let (mut sum, mut largest, mut count) = (0.0, 0.0_f64, 0_usize);
@@ -61,17 +61,18 @@ impl Comparison {
     }
 }
 
-/// Index of the largest among those that are `known`; the first of equal ones.
+/// Returns the index of the largest logit among the `known` labels; the first of equal ones.
 fn greatest(logits: &[f64], known: Option<&[bool]>) -> usize {
     let known = |label: usize| known.is_none_or(|known| known[label]);
     let better = |best: usize, label: usize| if logits[label] > logits[best] { label } else { best };
     (0..logits.len()).filter(|&label| known(label)).reduce(better).unwrap_or(0)
 }
 
-/// McNemar 1947, exact: a binomial test of `worse` and `better` against one half.
+/// Computes McNemar's exact test (1947): a two-sided binomial test of `worse` and `better` against
+/// one half.
 fn mcnemar(worse: usize, better: usize) -> f64 {
     let (all, fewer) = (worse + better, worse.min(better));
-    // Logarithm of the probability of `count` of `all`, from that of one fewer.
+    // Logarithm of the probability of `count` out of `all`, computed from that of one fewer.
     let mut logarithm = -(all as f64) * std::f64::consts::LN_2;
     let mut tail = logarithm.exp();
     for count in 1..=fewer {
@@ -98,7 +99,7 @@ mod tests {
         assert_eq!(comparison.flips.count(), 3);
         assert!((comparison.mean_logit_difference - (0.1 + 2.0 + 2.0 + 1.5) / 12.0).abs() < 1e-12);
         assert_eq!(comparison.largest_logit_difference, 1.5);
-        // Nobody says of these whether they have the second label, and without it no answer changes.
+        // The source of these texts does not cover the second label. Without it no label changes.
         let partial = examples.map(|it| EncodedExample { known: Some([true, false, true].into()), ..it });
         let expected = Flips { mcnemar_p: 1.0, ..Flips::default() };
         assert_eq!(Comparison::new(&first, &second, &partial).flips, expected);
@@ -106,11 +107,11 @@ mod tests {
 
     #[test]
     fn the_test_against_its_binomial() {
-        // 2 (1 + 10 + 45) / 2^10, 2 (1 + 5) / 2^5, and nothing to compare.
+        // 2 (1 + 10 + 45) / 2^10, 2 (1 + 5) / 2^5, and no texts to compare.
         assert!((mcnemar(2, 8) - 0.109_375).abs() < 1e-12);
         assert!((mcnemar(4, 1) - 0.375).abs() < 1e-12);
         assert_eq!((mcnemar(0, 0), mcnemar(3, 3)), (1.0, 1.0));
-        // Where 2^-n is no f64 any more; normal approximation: z = 8.77.
+        // Here 2^-n is too small for f64. The normal approximation has z = 8.56.
         assert!((1e-19..1e-16).contains(&mcnemar(1100, 1540)));
     }
 }

@@ -1,4 +1,5 @@
-//! Quantization: a classifier trained on as the int8 runtime computes it, and what int8 does to it with and without.
+//! Quantization: continues the training of a classifier in the arithmetic of the int8 runtime, and
+//! reports the effect of int8 before and after.
 
 mod command;
 mod comparison;

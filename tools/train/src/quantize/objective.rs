@@ -1,4 +1,4 @@
-//! What is learnt: to say in int8 what a teacher says in f32.
+//! Objective of the training: the int8 model learns the f32 outputs of a teacher.
 
 use tch::{Reduction, Tensor};
 
@@ -9,12 +9,12 @@ use crate::finetune::{HardLabels, Objective};
 use crate::metrics::Metrics;
 use crate::model::{Int8, Mode};
 
-/// Divergence from the teacher's probabilities, mixed with the cross-entropy of the texts' labels. Nothing is dropped out:
-/// that would be noise larger than the rounding which is to be learnt.
+/// Divergence from the teacher's probabilities, mixed with the cross-entropy of the texts' labels.
+/// There is no dropout: its noise would be larger than the rounding that is to be learnt.
 #[derive(Debug)]
 pub(super) struct Int8Objective {
     pub(super) teacher: TextClassifier,
-    /// From 0, only the labels, to 1, only the teacher.
+    /// Weight of the teacher, from 0 (labels only) to 1 (teacher only).
     pub(super) teacher_weight: f64,
     pub(super) hard: HardLabels,
 }
@@ -48,8 +48,8 @@ impl Objective for Int8Objective {
     }
 }
 
-/// Kullback-Leibler divergence of the probabilities of `logits` from those of `taught`, both `[batch, labels]`; mean over the
-/// texts, in nats.
+/// Computes the Kullback-Leibler divergence of the probabilities of `logits` from those of
+/// `taught`, both `[batch, labels]`: the mean over the rows, in nats.
 fn divergence(logits: &Tensor, taught: &Tensor) -> Result<Tensor> {
     let texts = logits.size()[0] as f64;
     let kind = logits.kind();

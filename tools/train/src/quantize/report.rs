@@ -1,4 +1,4 @@
-//! What int8 does to a classifier: as a file, and as a table to read.
+//! Report on the effect of int8 on a classifier, as a file and as a table.
 
 use std::fmt;
 use std::path::Path;
@@ -12,44 +12,45 @@ use crate::metrics::Metrics;
 use crate::model::{Int8, Part};
 use crate::run::Progress;
 
-/// Figures on dev; written as `report.json`.
+/// Metrics on dev, written as `report.json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// The folder that was quantized, in f32.
+    /// The folder's classifier in f32.
     pub f32: Metrics,
-    /// The same in int8, its weights quantized as `electra pack` does it (post-training quantization).
+    /// The same classifier in int8, with its weights quantized as `electra pack` quantizes them
+    /// (post-training quantization).
     pub ptq: Quantized,
     /// The result of the training in int8 (quantization-aware training).
     pub qat: Quantized,
-    /// What the training changed of the labels in int8.
+    /// Labels in int8 that the training changed.
     pub qat_versus_ptq: Flips,
-    /// What each part alone does in int8, the rest of the folder in f32.
+    /// Effect of int8 in each part alone, with the rest of the model in f32.
     pub sensitivity: Vec<Sensitivity>,
 }
 
 /// A classifier in int8.
 #[derive(Clone, Debug, Serialize)]
 pub struct Quantized {
-    /// Its figures.
+    /// Metrics on dev.
     pub dev: Metrics,
-    /// Against the folder in f32.
+    /// Comparison with the folder's classifier in f32.
     pub versus_f32: Comparison,
 }
 
-/// What one part does in int8.
+/// Effect of int8 in one part.
 #[derive(Clone, Debug, Serialize)]
 pub struct Sensitivity {
     /// Name of the part.
     pub part: String,
-    /// On how many texts.
+    /// Number of texts of the measurement.
     pub texts: usize,
-    /// Against everything in f32.
+    /// Comparison with the whole model in f32.
     pub versus_f32: Comparison,
 }
 
 impl Report {
-    /// Measures on `examples`; the sensitivity on at most `sensitivity_texts` of them. `padding` is the id that fills short
-    /// rows.
+    /// Measures both classifiers on `examples`, and the sensitivity on at most `sensitivity_texts`
+    /// of them. `padding` is the id that fills short rows.
     pub(super) fn measure(
         before: &TextClassifier,
         trained: &TextClassifier,
@@ -103,7 +104,7 @@ fn sensitivity(
     Ok(found)
 }
 
-/// At most `count` of `examples`, evenly spread: files are often sorted by label.
+/// Returns at most `count` of `examples`, evenly spread, because files are often sorted by label.
 fn spread(examples: &[EncodedExample], count: usize) -> Vec<EncodedExample> {
     let count = count.min(examples.len());
     (0..count).map(|index| examples[index * examples.len() / count].clone()).collect()
@@ -137,7 +138,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Ends the line.
+/// Writes `flips` and ends the line.
 fn write_flips(out: &mut fmt::Formatter<'_>, flips: &Flips) -> fmt::Result {
     let Flips { right_to_wrong, wrong_to_right, wrong_to_wrong, mcnemar_p } = flips;
     writeln!(out, "{right_to_wrong:>10}{wrong_to_right:>9}{wrong_to_wrong:>8}{mcnemar_p:>8.3}")

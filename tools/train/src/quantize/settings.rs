@@ -10,43 +10,45 @@ use crate::finetune::{self, ClassWeights, Data, FinetuneSettings};
 use crate::optimizer;
 use crate::run::Settings;
 
-/// The TOML file.
+/// Content of the TOML file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QuantizeSettings {
-    /// What is quantized, and what it is to stay near.
+    /// Classifier to quantize, and its teacher.
     pub model: Model,
     /// Labelled texts.
     pub data: Data,
-    /// For how long, and how.
+    /// Settings of the training.
     pub training: Training,
-    /// The optimizer. It has no default here: pre-training's rate would undo the fine-tuning.
+    /// Settings of the optimizer. There is no default here, because the learning rate of
+    /// pre-training would undo the fine-tuning.
     pub optimizer: optimizer::Settings,
-    /// Where and how often.
+    /// Device, logging and report.
     #[serde(default)]
     pub run: Run,
 }
 
-/// What is quantized, and what it is to stay near.
+/// Classifier to quantize, and its teacher.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    /// An ELECTRA classifier of the Hugging Face layout.
+    /// ELECTRA classifier in the Hugging Face layout.
     pub folder: PathBuf,
-    /// A classifier with the same labels and pieces whose probabilities are learnt; `folder` itself, in f32, by default.
+    /// Classifier with the same labels and pieces whose probabilities are learnt; by default
+    /// `folder` itself, in f32.
     #[serde(default)]
     pub teacher: Option<PathBuf>,
 }
 
-/// For how long, and how. There is no precision to choose: bf16 has eight significant bits, too few for sums of int8
-/// products.
+/// Settings of the training. The precision is always f32: bf16 has eight significant bits, too few
+/// for sums of int8 products.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
-    /// Passes over the texts, at most.
+    /// Largest number of passes over the texts.
     #[serde(default = "defaults::epochs")]
     pub epochs: u64,
-    /// Updates, at most, where an epoch is too long.
+    /// Largest number of updates, for texts whose epoch is too long.
     #[serde(default)]
     pub steps: Option<u64>,
     /// Texts of one forward pass.
@@ -54,41 +56,44 @@ pub struct Training {
     /// Forward passes of one update.
     #[serde(default = "defaults::accumulate")]
     pub accumulate: u64,
-    /// Share of the updates until the learning rate is at its largest.
+    /// Share of the updates until the learning rate reaches its maximum.
     #[serde(default = "defaults::warmup_share")]
     pub warmup_share: f64,
-    /// Looks at dev an epoch, or in `steps` where that is less; a checkpoint is written at each.
+    /// Evaluations on dev per epoch, or within `steps` if that is less. A checkpoint is written at
+    /// each.
     #[serde(default = "defaults::evaluations_per_epoch")]
     pub evaluations_per_epoch: u64,
-    /// Looks at dev without improvement after which the training ends.
+    /// Evaluations on dev without improvement after which the training ends.
     #[serde(default = "defaults::patience")]
     pub patience: u64,
-    /// Share of the teacher's probabilities in the loss; the rest is that of the texts' labels.
+    /// Weight of the teacher's probabilities in the loss. The rest is the weight of the texts'
+    /// labels.
     #[serde(default = "defaults::teacher_weight")]
     pub teacher_weight: f64,
-    /// How the texts' labels weigh.
+    /// Weights of the texts' labels in the loss.
     #[serde(default)]
     pub class_weights: ClassWeights,
-    /// Share of the texts' labels that is spread over all labels.
+    /// Share of a text's label that is spread over all labels.
     #[serde(default)]
     pub label_smoothing: f64,
-    /// See [`finetune::Training::consistency`].
+    /// Weight of the consistency, see [`finetune::Training::consistency`].
     #[serde(default)]
     pub consistency: f64,
-    /// Decides the order of the texts.
+    /// Seed of the order of the texts.
     #[serde(default = "defaults::seed")]
     pub seed: u64,
 }
 
-/// Where and how often; may change when a run goes on.
+/// Device, logging and report. These settings may change when a run continues.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Run {
-    /// Where to compute.
+    /// Device to compute on.
     pub device: DeviceChoice,
     /// Updates between two lines of the log.
     pub log_every: u64,
-    /// Texts of dev, evenly spread, on which the sensitivity of each part is measured; 0 for no such measurement.
+    /// Number of texts of dev, evenly spread, on which the sensitivity of each part is measured; 0
+    /// for no measurement.
     pub sensitivity_texts: usize,
 }
 
@@ -123,7 +128,7 @@ mod defaults {
 }
 
 impl QuantizeSettings {
-    /// The same as settings of the trial that does the training.
+    /// Returns the settings of the trial that does the training.
     pub(super) fn of_trial(&self) -> FinetuneSettings {
         let training = &self.training;
         FinetuneSettings {

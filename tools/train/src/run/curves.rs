@@ -1,4 +1,4 @@
-//! The curves of a log as SVG: one chart for each of the figures asked for, under each other.
+//! Curves of a log as SVG: one chart per figure, one below the other.
 
 use std::fs;
 use std::path::Path;
@@ -10,11 +10,11 @@ use serde_json::{Map, Value};
 use super::log::MetricsLog;
 use crate::error::{Error, Result};
 
-/// Width, and height of one chart, in pixels.
+/// Width of the drawing and height of one chart, in pixels.
 const SIZE: (u32, u32) = (800, 240);
 
-/// Draws `figures` of the log `metrics` over its steps into the file `svg`; figures that the log does not have are left
-/// out.
+/// Draws `figures` of the log `metrics` over its steps into the file `svg`. Figures that the log
+/// does not have are left out.
 pub fn draw_curves(metrics: &Path, figures: &[&str], svg: &Path) -> Result<()> {
     let lines = MetricsLog::read(metrics)?;
     let series: Vec<(&str, Vec<(f64, f64)>)> = figures
@@ -34,7 +34,7 @@ fn points(lines: &[Map<String, Value>], figure: &str) -> Vec<(f64, f64)> {
     lines.iter().filter_map(point).collect()
 }
 
-/// The error of a drawing into memory cannot occur; only that it was one is kept.
+/// Drawing into memory cannot fail, so no details of an error are kept.
 type Drawn = std::result::Result<(), DrawingAreaErrorKind<std::fmt::Error>>;
 
 fn draw(series: &[(&str, Vec<(f64, f64)>)], svg: &mut String) -> Drawn {
@@ -55,7 +55,7 @@ fn chart(
     let last = points.iter().map(|point| point.0).fold(1.0, f64::max);
     let (low, high) =
         points.iter().fold((f64::MAX, f64::MIN), |(low, high), point| (low.min(point.1), high.max(point.1)));
-    // A constant curve needs a range, too.
+    // A constant curve needs a range too.
     let margin = ((high - low) * 0.05).max(high.abs() * 1e-3).max(1e-6);
     let mut chart = ChartBuilder::on(area)
         .caption(figure, ("sans-serif", 16))

@@ -1,4 +1,4 @@
-//! One run at a time in a folder: two would overwrite each other's checkpoints.
+//! Lock of a run's folder. Two runs in one folder would overwrite each other's checkpoints.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -6,11 +6,11 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Name of the file that is locked. It stays in the folder; what counts is the lock, which ends with the process however
+/// Name of the locked file. The file stays in the folder. The lock ends with the process, however
 /// that ends.
 const LOCK: &str = "lock";
 
-/// A run's hold on its folder, until it is dropped.
+/// Lock on a run's folder, until it is dropped.
 #[derive(Debug)]
 #[must_use]
 pub struct FolderLock {
@@ -18,7 +18,8 @@ pub struct FolderLock {
 }
 
 impl FolderLock {
-    /// Takes the folder `output`, which is made where it does not exist; an error if another run has it.
+    /// Locks the folder `output`, which is created if it does not exist. Fails if another run has
+    /// locked it.
     pub fn take(output: &Path) -> Result<Self> {
         fs::create_dir_all(output).map_err(Error::write(output))?;
         let path = output.join(LOCK);
@@ -26,7 +27,7 @@ impl FolderLock {
         let file = file.map_err(Error::write(&path))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
-            // Some network file systems have no locks: runs there are not guarded.
+            // Some network file systems have no locks. Runs there are not protected.
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
                 Ok(Self { _file: file })
             }

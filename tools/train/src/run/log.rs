@@ -1,4 +1,4 @@
-//! `metrics.jsonl`: one JSON object a line, each with its `step`.
+//! `metrics.jsonl`: one JSON object per line, each with its `step`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
-/// A log that is appended to.
+/// A log that is open for appending.
 #[derive(Debug)]
 pub struct MetricsLog {
     path: PathBuf,
@@ -16,8 +16,8 @@ pub struct MetricsLog {
 }
 
 impl MetricsLog {
-    /// Opens the log at `path` of a run whose last checkpoint is of `step`, none where there is no checkpoint. Later lines are of
-    /// a run that was interrupted after it; they are dropped, since these steps come again.
+    /// Opens the log at `path` of a run whose last checkpoint is of `step`, or `None` without a
+    /// checkpoint. Lines of later steps are dropped, because the run repeats these steps.
     pub fn open(path: &Path, step: Option<u64>) -> Result<Self> {
         let kept: String = Self::read(path)?
             .into_iter()
@@ -37,7 +37,8 @@ impl MetricsLog {
         self.file.write_all(text.as_bytes()).map_err(Error::write(&self.path))
     }
 
-    /// The whole lines of a log; a last one that was cut off is left out. None where there is no file.
+    /// Returns the complete lines of a log; empty if there is no file. An incomplete last line is
+    /// left out.
     pub fn read(path: &Path) -> Result<Vec<Map<String, Value>>> {
         if !path.exists() {
             return Ok(Vec::new());

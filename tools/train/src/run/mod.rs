@@ -1,4 +1,4 @@
-//! What every long command needs: its settings, a display, a log, curves.
+//! Common parts of all long commands: settings, lock, display, log, curves, checkpoints.
 
 mod curves;
 mod lock;

@@ -1,14 +1,15 @@
-//! The display of a run: a bar on a terminal, a line now and then elsewhere; and of what comes before it.
+//! Display of a run: a bar on a terminal, occasional lines elsewhere. A spinner shows the work
+//! before a run.
 
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Least time between two lines where there is no terminal.
+/// Least time between two lines if there is no terminal.
 const BETWEEN_LINES: Duration = Duration::from_secs(30);
 const BETWEEN_FRAMES: Duration = Duration::from_millis(100);
 
-/// See the module.
+/// Display of a run, see the module.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
@@ -19,7 +20,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// For `steps` steps of which `done` are done.
+    /// Begins the display of `steps` steps, of which `done` are done.
     pub fn new(title: &str, steps: u64, done: u64) -> Self {
         let bar = ProgressBar::new(steps).with_position(done);
         let style = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg} [{elapsed} < {eta}]");
@@ -31,17 +32,17 @@ impl Progress {
         Self { bar, title: title.to_owned(), steps, last_line: None, silent: false }
     }
 
-    /// Shows nothing: another process displays the same run.
+    /// Returns a display that shows nothing, for a run that another process displays.
     pub fn silent() -> Self {
         Self { bar: ProgressBar::hidden(), title: String::new(), steps: 0, last_line: None, silent: true }
     }
 
-    /// A step is done.
+    /// Shows that `step` is done.
     pub fn step(&self, step: u64) {
         self.bar.set_position(step);
     }
 
-    /// New figures.
+    /// Shows new figures.
     pub fn report(&mut self, step: u64, figures: &str) {
         self.bar.set_message(figures.to_owned());
         let due = step == self.steps || self.last_line.is_none_or(|last| last.elapsed() >= BETWEEN_LINES);
@@ -52,7 +53,7 @@ impl Progress {
         }
     }
 
-    /// Something to keep on the screen.
+    /// Prints a line that stays on the screen.
     pub fn note(&self, line: &str) {
         if self.silent {
             return;
@@ -71,14 +72,14 @@ impl Drop for Progress {
     }
 }
 
-/// Shows that something takes its time, until it is dropped; a line where there is no terminal.
+/// Shows that an action takes time, until it is dropped. Without a terminal it prints a line.
 #[derive(Debug)]
 pub struct Waiting {
     spinner: ProgressBar,
 }
 
 impl Waiting {
-    /// For `what`, as in "reading a.tsv".
+    /// Begins the display of `what`, for example "reading a.tsv".
     pub fn new(what: String) -> Self {
         let spinner = ProgressBar::new_spinner();
         if spinner.is_hidden() {

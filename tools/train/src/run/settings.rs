@@ -1,4 +1,5 @@
-//! The TOML file of a run, its overrides from the command line, and the copy saved with the result.
+//! The TOML file of a run, its overrides from the command line, and the copy that is saved with the
+//! result.
 
 use std::fmt::Display;
 use std::fs;
@@ -13,11 +14,12 @@ use crate::error::{Error, Result};
 
 /// Name of the copy in a run's folder.
 pub const SAVED_SETTINGS: &str = "settings.toml";
-/// Updates of a run: far beyond any, and far enough from where numbers of steps and of passes would overflow.
+/// Largest number of updates of a run: more than any run needs, and small enough that numbers of
+/// steps and of passes do not overflow.
 pub const MOST_STEPS: u64 = 1 << 40;
 /// First line of the copy.
 const MARK: &str = "# What this run was made with; electra-train compares when the run goes on.";
-/// What the commands write into a run's folder, seeds' folders apart.
+/// Files and folders that the commands write into a run's folder, apart from the folders of seeds.
 const WRITTEN: [&str; 9] = [
     "checkpoints",
     "metrics.jsonl",
@@ -29,19 +31,22 @@ const WRITTEN: [&str; 9] = [
     "summary.json",
     "report.json",
 ];
-/// The table that may differ when a run goes on: where and how often, not what is computed.
+/// Table that may differ when a run continues. Its settings, for example the device and the
+/// intervals of the log, do not change the updates.
 const FREE_TABLE: &str = "run";
 
-/// Settings of a command, as its TOML file has them.
+/// Settings of a command, as in its TOML file.
 pub trait Settings: Serialize + DeserializeOwned {
-    /// Refuses what cannot be run; `file` is for messages.
+    /// Fails for settings that cannot be run. `file` is for messages.
     fn check(&self, file: &Path) -> Result<()>;
-    /// Every path in it, to be resolved against the file's folder.
+    /// Returns every path in the settings, so that the caller can resolve them against the file's
+    /// folder.
     fn paths(&mut self) -> Vec<&mut PathBuf>;
 }
 
-/// Reads settings as [`read_settings`] does, takes the folder `output` for as long as the lock lives, and saves them
-/// there. A run that has left anything goes on only with the same settings.
+/// Reads settings as [`read_settings`] does, locks the folder `output` for as long as the returned
+/// lock lives, and saves the settings there. A run that has written anything continues only with
+/// the same settings.
 pub fn load_settings<T: Settings>(
     file: &Path,
     overrides: &[String],
@@ -57,7 +62,8 @@ pub fn load_settings<T: Settings>(
         let found = format!("{name} in it, and no {SAVED_SETTINGS}");
         return Err(Error::field(output, "output", found, "a new folder, or that of a run"));
     }
-    // Those of a run that has left nothing may be mended, but not what somebody else wrote.
+    // The settings of a run that has written nothing may be changed, but a file that a user wrote
+    // may not.
     let ours = fs::read_to_string(&saved).is_ok_and(|text| text.starts_with(MARK));
     let itself = file.canonicalize().is_ok_and(|file| saved.canonicalize().is_ok_and(|saved| saved == file));
     if itself && written.is_none() && !ours {
@@ -84,7 +90,7 @@ pub fn read_settings<T: Settings>(file: &Path, overrides: &[String]) -> Result<T
     Ok(settings)
 }
 
-/// Refuses a list `field` in which a value stands twice.
+/// Fails if a value occurs twice in the list `field`.
 pub fn refuse_repeated<T: PartialEq + Display>(file: &Path, field: &str, values: &[T]) -> Result<()> {
     let repeated = values.iter().enumerate().find(|&(index, value)| values[..index].contains(value));
     match repeated {
@@ -94,17 +100,18 @@ pub fn refuse_repeated<T: PartialEq + Display>(file: &Path, field: &str, values:
 }
 
 fn not_toml(file: &Path, error: &toml::de::Error) -> Error {
-    // The text spans lines, of which the first says where.
+    // The text has several lines; the first one gives the position.
     let text = error.to_string();
     let place = text.lines().next().and_then(|line| line.split_once(" at ")).map(|(_, place)| place);
     let message = error.message().trim();
-    // The names that would be right are our own, and needed whole.
+    // The expected names come from this crate, and are not shortened.
     let (found, expected) =
         message.split_once(", expected ").unwrap_or((message, "a table as in the README"));
     Error::field(file, place.unwrap_or("settings"), found, expected)
 }
 
-/// `value` is TOML; what is no TOML is taken as a string.
+/// Applies a change of the form `table.key=value`. The value is TOML; a value that is not TOML is
+/// taken as a string.
 fn apply(table: &mut Table, change: &str) -> Result<()> {
     let refuse = || Error::field(Path::new("--set"), change, "no such form", "table.key=value");
     let (path, value) = change.split_once('=').ok_or_else(refuse)?;
@@ -124,7 +131,8 @@ fn apply(table: &mut Table, change: &str) -> Result<()> {
     Ok(())
 }
 
-/// A name in `output` that is one of those that runs write to. Empty ones are not yet anything.
+/// Returns the name of a file or folder in `output` that a run has written. Empty ones do not
+/// count.
 fn written_in(output: &Path) -> Result<Option<String>> {
     for entry in fs::read_dir(output).map_err(Error::read(output))? {
         let entry = entry.map_err(Error::read(output))?;
@@ -141,7 +149,7 @@ fn written_in(output: &Path) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// Saves `settings`; with `same` they must be those that are there.
+/// Saves `settings`. With `same` they must equal the saved ones.
 fn save<T: Settings>(settings: &T, output: &Path, same: bool) -> Result<()> {
     let file = output.join(SAVED_SETTINGS);
     let refuse = |error: &dyn ToString| Error::field(&file, "settings", error.to_string(), "TOML");
@@ -158,7 +166,7 @@ fn save<T: Settings>(settings: &T, output: &Path, same: bool) -> Result<()> {
     fs::rename(&unfinished, &file).map_err(Error::write(&file))
 }
 
-/// Names the first setting that differs from those the run began with.
+/// Fails for the first setting that differs from those that the run began with.
 fn compare(before: &Table, now: &Table, path: &str, file: &Path) -> Result<()> {
     let keys = before.keys().chain(now.keys().filter(|key| !before.contains_key(*key)));
     for key in keys {
@@ -222,7 +230,7 @@ mod tests {
             let changes: Vec<String> = changes.iter().map(|&it| it.to_owned()).collect();
             load_settings::<Example>(&file, &changes, &output).map(|(settings, _)| settings)
         };
-        // Nothing has come of it yet: it may be mended.
+        // The run has written nothing yet, so its settings may be changed.
         load(&["steps=7"]).unwrap();
         let first = load(&["steps=4"]).unwrap();
         fs::write(output.join("metrics.jsonl"), "").unwrap();
@@ -243,14 +251,14 @@ mod tests {
             "{error}"
         );
         assert!(load(&["steps=4\nx=5"]).unwrap_err().to_string().contains("expected table.key=value"));
-        // The copy itself makes the run go on.
+        // The run continues from the copy itself.
         let copy = output.join(SAVED_SETTINGS);
         assert_eq!(load_settings::<Example>(&copy, &[], &output).unwrap().0.steps, 4);
         fs::remove_file(copy).unwrap();
         let error = load(&["steps=4"]).unwrap_err().to_string();
         assert!(error.contains("out: output: found metrics.jsonl in it, and no settings.toml"), "{error}");
 
-        // What somebody wrote by hand is not replaced, and not read as if it were the copy.
+        // A file that a user wrote is not replaced, and not read as if it were the copy.
         let other = root.path().join("other");
         fs::create_dir(&other).unwrap();
         let by_hand = fs::read_to_string(&file).unwrap().replace("steps = 3", "# three\nsteps = 3");

@@ -1,4 +1,5 @@
-//! What a checkpoint holds: parameters and moments. Everything else follows from the seed and the step.
+//! Content of a checkpoint: parameters and moments. Everything else follows from the seed and the
+//! step.
 
 use std::fs;
 use std::path::Path;
@@ -16,8 +17,8 @@ use crate::optimizer::AdamW;
 const TENSORS: &str = "state.safetensors";
 const COUNTERS: &str = "state.json";
 
-/// Writes the state of a run into `folder`; `counters` is whatever else the command must remember, `more` further
-/// tensors.
+/// Writes the state of a run into `folder`. `counters` is the other state of the command; `more`
+/// are further tensors.
 pub fn save_state(
     folder: &Path,
     parameters: &Parameters,
@@ -40,7 +41,7 @@ pub fn save_state(
     fs::write(&file, text).map_err(Error::write(&file))
 }
 
-/// Refuses weights that are no longer finite: the loss that would tell comes only after the next step.
+/// Fails if the weights are not finite. The loss would show it only after the next step.
 pub fn check_weights(parameters: &Parameters, step: u64, checkpoints: &Checkpoints) -> Result<()> {
     let found = parameters.flat().f_norm()?.f_double_value(&[])?;
     if found.is_finite() {
@@ -49,7 +50,7 @@ pub fn check_weights(parameters: &Parameters, step: u64, checkpoints: &Checkpoin
     Err(Error::NotFinite { step, what: "norm of the weights", found, kept: checkpoints.describe_last() })
 }
 
-/// Restores what [`save_state`] wrote; returns the counters and the further tensors.
+/// Restores the state that [`save_state`] wrote. Returns the counters and the further tensors.
 pub fn load_state<T: DeserializeOwned>(
     folder: &Path,
     parameters: &Parameters,

@@ -1,4 +1,4 @@
-//! How a command begins that one process runs, or several that `torchrun` starts.
+//! Start of a command that runs in one process, or in several that `torchrun` starts.
 
 use std::path::Path;
 
@@ -9,21 +9,22 @@ use crate::device::DeviceChoice;
 use crate::distributed::{Processes, World};
 use crate::error::Result;
 
-/// What every process of a run has.
+/// Settings, device and processes of a run, as every process has them.
 #[derive(Debug)]
 pub struct Together<T> {
-    /// See there.
+    /// Settings of the command.
     pub settings: T,
-    /// Where this process computes.
+    /// Device of this process.
     pub device: Device,
-    /// All of them.
+    /// All processes of the run.
     pub processes: Processes,
-    /// Held by the first, which alone reads and writes the run's folder.
+    /// Held by the first process, which alone reads and writes the run's folder.
     _lock: Option<FolderLock>,
 }
 
 impl<T: Settings> Together<T> {
-    /// Reads the settings, which the first process saves in `output` as [`load_settings`] does, and waits for the others.
+    /// Reads the settings and waits for the other processes. The first process saves the settings
+    /// in `output` as [`load_settings`] does.
     pub fn begin(
         settings: &Path,
         overrides: &[String],

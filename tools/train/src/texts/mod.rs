@@ -1,4 +1,4 @@
-//! Texts to learn from: files, their parts, changed copies of them, and which of them an epoch has.
+//! Texts to learn from: files, their parts, changed copies of them, and the selection for an epoch.
 
 mod augment;
 mod order;

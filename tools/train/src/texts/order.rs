@@ -1,26 +1,27 @@
-//! Which texts an epoch has, in random order.
+//! Selection and order of the texts of an epoch.
 
 use std::ops::Range;
 
 use crate::random::{Purpose, Stream};
 
-/// Texts of one source, and which share of them an epoch has.
+/// Texts of one source, and the share of them in an epoch.
 #[derive(Clone, Debug)]
 pub struct Part {
     /// Indices of the texts.
     pub texts: Range<usize>,
-    /// Of them, in an epoch.
+    /// Share of the texts in an epoch.
     pub share: f64,
 }
 
 impl Part {
-    /// Number of texts in an epoch.
+    /// Returns the number of texts in an epoch.
     pub fn count(&self) -> usize {
         ((self.texts.len() as f64 * self.share).ceil() as usize).min(self.texts.len())
     }
 }
 
-/// Indices of the texts of `epoch`: the share of each part, others in each epoch, in an order that follows from the seed.
+/// Returns the indices of the texts of `epoch`: the share of each part, with different texts in
+/// each epoch, in an order that follows from the seed.
 pub fn order_of_epoch(parts: &[Part], seed: u64, epoch: u64) -> Vec<usize> {
     let mut random = Stream::new(seed, Purpose::Order, epoch);
     let mut order = Vec::new();

@@ -16,14 +16,14 @@ use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 use crate::run::Waiting;
 
-/// Parts of a long text that are shorter than this, in tokens, are left out.
+/// Shortest part of a long text, in tokens. Shorter parts are left out.
 const SHORTEST_PART: usize = 6;
 
-/// What becomes of texts longer than one input.
+/// Treatment of texts that are longer than one input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Parts {
-    /// Their beginning counts, the rest is cut off.
+    /// The beginning is used; the rest is cut off.
     #[default]
     Whole,
     /// Pieces of as many tokens as an input takes, each with the text's label.
@@ -32,7 +32,8 @@ pub enum Parts {
     Sentences,
 }
 
-/// A file of texts: `.txt` with one a line, or `.tsv`, `.csv`, `.jsonl`; `.zst` after it or not.
+/// File of texts: `.txt` with one text per line, or `.tsv`, `.csv`, `.jsonl`; optionally with
+/// `.zst` appended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextSource {
@@ -41,35 +42,35 @@ pub struct TextSource {
     /// Column or key of the text.
     #[serde(default = "text_field")]
     pub text: String,
-    /// Column or key of the label. Without it the texts have none in `distil` and `label`; in `finetune` and `quantize`, which
-    /// need labels, it is `label`.
+    /// Column or key of the label. By default texts have no label in `distil` and `label`. In
+    /// `finetune` and `quantize`, which need labels, the default is `label`.
     #[serde(default)]
     pub label: Option<String>,
-    /// See [`Source::delimiter`].
+    /// Delimiter of a table, see [`Source::delimiter`].
     #[serde(default)]
     pub delimiter: Option<String>,
-    /// See [`Source::label_as`].
+    /// Content of the label's field, see [`Source::label_as`].
     #[serde(default)]
     pub label_as: Option<LabelAs>,
-    /// See [`Source::labels`].
+    /// Labels for values that are neither names nor numbers, see [`Source::labels`].
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// See [`Source::skip`].
+    /// Values of the label's field whose rows are left out, see [`Source::skip`].
     #[serde(default)]
     pub skip: Vec<String>,
-    /// See [`Source::only`].
+    /// Fields that must have these values in a row that is read, see [`Source::only`].
     #[serde(default)]
     pub only: BTreeMap<String, String>,
-    /// See [`Source::knows`].
+    /// Labels that the source covers, see [`Source::knows`].
     #[serde(default)]
     pub knows: Vec<String>,
-    /// See [`Source::leave_out`].
+    /// Table of rows to leave out, see [`Source::leave_out`].
     #[serde(default)]
     pub leave_out: Option<PathBuf>,
-    /// What becomes of long texts.
+    /// Treatment of long texts.
     #[serde(default)]
     pub parts: Parts,
-    /// Share of the parts that is seen in an epoch, others in each.
+    /// Share of the parts that an epoch uses, with different parts in each epoch.
     #[serde(default = "whole")]
     pub share: f64,
     /// Changed copies of the texts, which keep their labels.
@@ -77,33 +78,33 @@ pub struct TextSource {
     pub augment: Option<Augment>,
 }
 
-/// How texts are read.
+/// Settings for reading texts.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading<'a> {
     /// Names of the labels, in the order of their numbers.
     pub labels: &'a [String],
-    /// Gives the ids.
+    /// Tokenizer that gives the ids.
     pub tokenizer: &'a WordPieceTokenizer,
-    /// Texts, or their parts, are cut to so many tokens.
+    /// Length in tokens to which texts, or their parts, are cut.
     pub longest: usize,
     /// Whether texts without a label are refused.
     pub labelled: bool,
-    /// Share of the texts that is kept back to choose by.
+    /// Share of the texts that is kept back for dev.
     pub kept_back: f64,
 }
 
-/// What was read of several sources.
+/// Texts of several sources.
 #[derive(Debug, Default)]
 pub struct Texts {
     /// All texts, one source after the other.
     pub examples: Vec<EncodedExample>,
-    /// Which of them are whose.
+    /// Ranges of `examples`, one per source.
     pub parts: Vec<Part>,
-    /// What was kept back, without copies.
+    /// Texts that were kept back, without copies.
     pub kept_back: Vec<EncodedExample>,
 }
 
-/// Reads `sources`, tokenized on all cores.
+/// Reads `sources` and encodes their texts on all cores.
 pub fn read_texts(sources: &[TextSource], reading: &Reading) -> Result<Texts> {
     let mut texts = Texts::default();
     for source in sources {
@@ -121,7 +122,7 @@ pub fn read_texts(sources: &[TextSource], reading: &Reading) -> Result<Texts> {
     Ok(texts)
 }
 
-/// Labelled texts to choose by, whole and without copies.
+/// Reads labelled texts for dev, whole and without copies.
 pub fn read_whole(sources: &[Source], reading: &Reading) -> Result<Vec<EncodedExample>> {
     let mut examples = Vec::new();
     for source in sources {
@@ -146,7 +147,8 @@ fn whole() -> f64 {
 }
 
 impl TextSource {
-    /// Refuses contradictions; `labelled` is as in [`Reading`], `file` is the settings', for messages.
+    /// Fails for contradictory settings. `labelled` is as in [`Reading`]; `file` is the settings'
+    /// file, for messages.
     pub fn check(&self, labelled: bool, file: &Path) -> Result<()> {
         if !(self.share > 0.0 && self.share <= 1.0) {
             let found = self.share.to_string();
@@ -175,17 +177,18 @@ impl TextSource {
         Ok(())
     }
 
-    /// Paths in it, to be resolved against the settings' folder.
+    /// Returns the paths in the source, so that the caller can resolve them against the settings'
+    /// folder.
     pub fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         [&mut self.path].into_iter().chain(&mut self.leave_out)
     }
 
-    /// See [`Source::names`]; its label is named, or `label`.
+    /// Returns the names of the labels, see [`Source::names`]. The default column is `label`.
     pub fn names(&self) -> Result<BTreeSet<String>> {
         self.source(true).names()
     }
 
-    /// All parts, and of the texts that are kept back.
+    /// Reads all parts. Returns those to learn from and those of the texts that are kept back.
     fn read(&self, reading: &Reading) -> Result<(Vec<EncodedExample>, Vec<EncodedExample>)> {
         let source = self.source(reading.labelled);
         let known = source.known(reading.labels)?;
@@ -227,7 +230,7 @@ impl TextSource {
         Ok((examples, back))
     }
 
-    /// The same file as a source of whole texts.
+    /// Returns the same file as a source of whole texts.
     fn source(&self, labelled: bool) -> Source {
         let mut source = Source {
             text: self.text.clone(),
@@ -277,7 +280,8 @@ impl TextSource {
         name.trim_end_matches(".zst").ends_with(".txt")
     }
 
-    /// The parts of one text with their framed ids; windows are cut from the ids and have no text of their own.
+    /// Returns the parts of one text with their framed ids. Windows are cut from the ids, and their
+    /// text is empty.
     fn inputs(&self, text: &str, reading: &Reading) -> Result<Vec<(String, Vec<u16>)>> {
         let Reading { tokenizer, longest, .. } = *reading;
         let framed = |it: &str| Ok((it.to_owned(), tokenizer.encode_framed(it, longest)?));
@@ -307,7 +311,7 @@ impl TextSource {
     }
 }
 
-/// Whether `text` is among the share that is kept back: equal texts are on the same side.
+/// Returns whether `text` belongs to the share that is kept back. Equal texts are on the same side.
 fn is_kept_back(text: &str, share: f64) -> bool {
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -369,7 +373,7 @@ mod tests {
         let error = source(&plain, "").read(&labelled).unwrap_err().to_string();
         assert!(error.contains("b.txt: name: found a plain text, expected a table"), "{error}");
 
-        // A copy is one that has other ids: not one in other letters.
+        // A copy must have other ids. Different case does not change the ids.
         let copied =
             read("augment = { kinds = [\"case\", \"punctuation\"], copies = 2 }\nparts = \"sentences\"", 10);
         assert_eq!(lengths(&copied), [8, 6, 7]);

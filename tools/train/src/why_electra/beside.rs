@@ -1,4 +1,4 @@
-//! Classifiers of different sizes beside each other.
+//! Plot and table of classifiers of different sizes.
 
 use std::fmt::Write;
 use std::fs;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::chart::{Chart, Point, Series};
 use crate::error::{Error, Result};
 
-/// The file of [`draw_beside`].
+/// Content of the file that [`draw_beside`] reads.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Models {
@@ -20,12 +20,12 @@ struct Models {
 #[serde(deny_unknown_fields)]
 struct Model {
     name: String,
-    /// Of the weights.
+    /// Size of the weights.
     bytes: u64,
-    /// On SST-2 dev, in percent.
+    /// Accuracy on SST-2 dev, in percent.
     accuracy: f64,
     origin: Origin,
-    /// Where the figures are from.
+    /// Source of the figures.
     source: String,
 }
 
@@ -45,10 +45,11 @@ impl Origin {
     }
 }
 
-/// Draws accuracy over the size of the weights into the file `svg`, and returns the same as a Markdown table with sources.
+/// Plots accuracy over the size of the weights into the file `svg`, and returns the same data as a
+/// Markdown table with sources.
 ///
-/// `file` is TOML, a `[[model]]` with `name`, `bytes`, `accuracy` (percent), `origin` (`measured` or `published`) and
-/// `source` for each.
+/// `file` is TOML. Every model has a `[[model]]` with `name`, `bytes`, `accuracy` (percent),
+/// `origin` (`measured` or `published`) and `source`.
 pub fn draw_beside(file: &Path, svg: &Path) -> Result<String> {
     let models = read(file)?;
     let series = [Origin::Measured, Origin::Published].into_iter().map(|origin| Series {

@@ -10,23 +10,23 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::error::{Error, Result};
 
-/// Width and height in pixels.
+/// Width and height of a chart, in pixels.
 const SIZE: (u32, u32) = (800, 480);
 const FONT: &str = "sans-serif";
-/// How far the axis goes on beside the outermost points. Its square is at least 2.5, the widest gap between ticks: even the
-/// axis of a single point has one.
+/// Factor by which the axis extends beyond the outermost points. Its square is at least 2.5, the
+/// largest ratio of two neighbouring ticks, so even the axis of a single point has a tick.
 const BESIDE: f64 = 1.6;
 /// Half the width of a bar's ends, as a share of the axis.
 const BAR_END: f64 = 0.006;
 const RADIUS: i32 = 5;
 
-/// What is drawn.
+/// Titles and data of a chart.
 pub(super) struct Chart<'a> {
     pub(super) x_title: &'a str,
     pub(super) y_title: &'a str,
-    /// Text of a tick.
+    /// Formats the label of a tick.
     pub(super) x_tick: fn(f64) -> String,
-    /// At most three, each with a colour and a marker of its own.
+    /// At most three series, each with a colour and a marker of its own.
     pub(super) series: Vec<Series>,
 }
 
@@ -42,17 +42,17 @@ pub(super) struct Series {
 pub(super) struct Point {
     pub(super) x: f64,
     pub(super) y: f64,
-    /// Ends of a vertical bar.
+    /// Ends of a vertical bar; `None` for no bar.
     pub(super) bar: Option<(f64, f64)>,
-    /// Text beside it; none where empty.
+    /// Text beside the marker, or empty.
     pub(super) label: String,
 }
 
-/// Colours that people with a red-green weakness can tell apart (Okabe and Ito).
+/// Colours that people with a red-green colour deficiency can tell apart (Okabe and Ito).
 const COLOURS: [RGBColor; 3] = [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115)];
 
 impl Chart<'_> {
-    /// Writes the file `svg`.
+    /// Draws the chart into the file `svg`.
     pub(super) fn write(&self, svg: &Path) -> Result<()> {
         let refuse = |found: &str| Error::field(svg, "points", found, "finite ones, with x above 0");
         let points = || self.series.iter().flat_map(|series| &series.points);
@@ -67,7 +67,7 @@ impl Chart<'_> {
         fs::write(svg, text).map_err(Error::write(svg))
     }
 
-    /// An error of drawing into memory says nothing.
+    /// Draws the chart into memory. An error there has no details.
     fn draw(&self, svg: &mut String) -> std::result::Result<(), ()> {
         let (x_range, y_range) = (self.x_range(), self.y_range());
         let decades = (x_range.end / x_range.start).log10();
@@ -111,7 +111,7 @@ impl Chart<'_> {
                 .label(series.name.as_str())
                 .legend(move |at| marker(index, at));
             let labels = series.points.iter().filter(|it| !it.label.is_empty()).map(|it| {
-                // Towards the middle, where there is room.
+                // The text is on the side of the middle, where there is room.
                 let (side, away) = if it.x > middle { (HPos::Right, -10) } else { (HPos::Left, 10) };
                 let style = TextStyle::from((FONT, 14)).pos(Pos::new(side, VPos::Center));
                 EmptyElement::at((it.x, it.y)) + Text::new(it.label.clone(), (away, 0), style)
@@ -138,7 +138,7 @@ impl Chart<'_> {
     fn y_range(&self) -> Range<f64> {
         let of = |it: &Point| [it.y, it.bar.map_or(it.y, |bar| bar.0), it.bar.map_or(it.y, |bar| bar.1)];
         let (low, high) = ends(self.series.iter().flat_map(|series| &series.points).flat_map(of));
-        // Ticks have one decimal: a range of less would repeat them.
+        // Ticks have one decimal, so they would repeat in a smaller range.
         let margin = ((high - low) * 0.1).max(0.5);
         low - margin..high + margin
     }
@@ -148,7 +148,7 @@ fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
     values.fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)))
 }
 
-/// A circle, a triangle or a cross.
+/// Returns a circle, a triangle or a cross.
 fn marker<'a, C: Clone + 'static>(index: usize, at: C) -> DynElement<'static, SVGBackend<'a>, C> {
     let colour = COLOURS[index % COLOURS.len()];
     match index % COLOURS.len() {
@@ -158,11 +158,13 @@ fn marker<'a, C: Clone + 'static>(index: usize, at: C) -> DynElement<'static, SV
     }
 }
 
-/// 1, 2 and 5 times the powers of ten in `range`; over more than four decades the powers alone.
+/// Returns 1, 2 and 5 times the powers of ten in `range`. If the enclosing powers of ten are more
+/// than five decades apart, returns the powers only.
 fn ticks(range: &Range<f64>) -> Vec<f64> {
     let (first, last) = (range.start.log10().floor() as i32, range.end.log10().ceil() as i32);
     let digits: &[u8] = if last - first > 5 { &[1] } else { &[1, 2, 5] };
-    // By way of the text: a product with a power would not be the number that is meant, to the last digit.
+    // Ticks are parsed from text: a product with a power could differ from the decimal number in
+    // the last digit.
     let tick = |exponent: i32, digit: &u8| format!("{digit}e{exponent}").parse().unwrap_or(f64::NAN);
     let all = (first..=last).flat_map(|exponent| digits.iter().map(move |digit| tick(exponent, digit)));
     all.filter(|tick| range.contains(tick)).collect()
@@ -180,7 +182,7 @@ mod tests {
         assert_eq!(texts(0.9e15..6e15), ["1e15", "2e15", "5e15"]);
         assert_eq!(texts(3.0e22..2.1e23), ["5e22", "1e23", "2e23"]);
         assert_eq!(texts(0.5..2e6), ["1e0", "1e1", "1e2", "1e3", "1e4", "1e5", "1e6"]);
-        // The shortest axis there is, wherever it lies.
+        // The shortest possible axis, at any position.
         for start in 10..100 {
             let start = f64::from(start) * 1e14;
             assert!(!ticks(&(start / BESIDE..start * BESIDE)).is_empty(), "{start}");

@@ -1,4 +1,4 @@
-//! What the runs of `experiments/why-electra/run` came to.
+//! Results of the runs of `experiments/why-electra/run`.
 
 use std::fmt::Write;
 use std::fs;
@@ -19,25 +19,25 @@ const RESULTS: &str = "results.json";
 const CHART: &str = "accuracy-against-compute.svg";
 /// Folder of the pre-training in a run's folder.
 const PRETRAIN: &str = "pretrain";
-/// What the folders of the fine-tunings beside it begin with.
+/// Prefix of the folders of the fine-tunings beside it.
 const FINETUNE: &str = "finetune-";
-/// Points of one budget stand so much beside each other, as a factor of x, lest their bars hide each other.
+/// Factor of x between the points of one budget, so that their bars do not hide each other.
 const APART: f64 = 1.02;
 const OBJECTIVES: [Objective; 3] = [Objective::Rtd, Objective::Rtd15, Objective::Mlm];
 
-/// What all runs came to; written as `results.json`.
+/// Results of all runs, written as `results.json`.
 #[derive(Debug, Serialize)]
 pub struct Results {
-    /// By objective, then by operations.
+    /// Runs, ordered by objective and then by operations.
     pub runs: Vec<Run>,
-    /// Folders in which no fine-tuning has ended; they are left out.
+    /// Folders in which no fine-tuning has ended. They are left out.
     pub unfinished: Vec<PathBuf>,
 }
 
 /// A pre-training and its fine-tunings. Accuracies are shares of SST-2 dev.
 #[derive(Debug, Serialize)]
 pub struct Run {
-    /// What was learnt from.
+    /// Objective of the pre-training.
     pub objective: Objective,
     /// Floating-point operations of the pre-training, see [`crate::operations`].
     pub operations: u64,
@@ -45,30 +45,31 @@ pub struct Run {
     pub tokens: u64,
     /// Updates of the pre-training.
     pub steps: u64,
-    /// Of the pre-training, on texts held out.
+    /// Losses of the pre-training on held-out texts.
     pub losses: Losses,
-    /// Fine-tunings, by seed.
+    /// Fine-tunings, ordered by seed.
     pub seeds: Vec<Seed>,
-    /// Of the seeds' accuracies.
+    /// Median of the seeds' accuracies.
     pub median: f64,
-    /// Of the seeds' accuracies.
+    /// Mean of the seeds' accuracies.
     pub mean: f64,
-    /// Student's 95 % interval of the mean over seeds of the fine-tuning; of one seed there is none. The pre-training has one
-    /// seed: what another would change is not in it.
+    /// Student's 95 % interval of the mean over the seeds of the fine-tuning; `None` for one seed.
+    /// The pre-training has one seed, so the effect of another one is not included.
     pub interval_over_seeds: Option<(f64, f64)>,
-    /// Half of Wilson's 95 % interval of one seed's accuracy, in the mean: what another dev of this size would change.
+    /// Half of Wilson's 95 % interval of a seed's accuracy, as the mean over the seeds. It is the
+    /// effect of another dev set of this size.
     pub dev_half_width: f64,
-    /// Texts of dev.
+    /// Number of texts in dev.
     pub dev_texts: usize,
 }
 
-/// Losses in nats at the end of a pre-training; comparable within one objective only.
+/// Losses in nats at the end of a pre-training. They are comparable within one objective only.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Losses {
-    /// Of the generator, or of the model itself where it is what guesses.
+    /// Loss of the generator, or of the model itself if that predicts the masked tokens.
     #[serde(rename = "validation_mlm_loss")]
     pub mlm: Option<f64>,
-    /// Of the discriminator.
+    /// Loss of the discriminator.
     #[serde(rename = "validation_rtd_loss")]
     pub rtd: Option<f64>,
 }
@@ -76,13 +77,13 @@ pub struct Losses {
 /// One fine-tuning.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Seed {
-    /// See the settings of `finetune`.
+    /// Seed of the trial.
     pub seed: u64,
-    /// On dev.
+    /// Accuracy on dev.
     pub accuracy: f64,
 }
 
-/// As far as needed of the `summary.json` of `finetune`.
+/// The needed part of the `summary.json` of `finetune`.
 #[derive(Deserialize)]
 struct Summary {
     trials: Vec<Outcome>,
@@ -114,7 +115,7 @@ pub fn collect(folder: &Path) -> Result<Results> {
     Ok(results)
 }
 
-/// None where no fine-tuning has ended.
+/// Reads a run. Returns `None` if no fine-tuning has ended.
 fn read_run(folder: &Path) -> Result<Option<Run>> {
     let pretrain = folder.join(PRETRAIN);
     let settings: PretrainSettings = read_settings(&pretrain.join(SAVED_SETTINGS), &[])?;
@@ -165,7 +166,8 @@ fn read_summary(file: &Path) -> Result<Summary> {
         .map_err(|error| Error::field(file, "summary", error.to_string(), "what `finetune` writes"))
 }
 
-/// Those of the last step; a log that ends before it is of a run that is not whole.
+/// Reads the losses of the last step. Fails if the log ends before it, because the run is then
+/// incomplete.
 fn read_losses(pretrain: &Path, steps: u64) -> Result<Losses> {
     let file = pretrain.join("metrics.jsonl");
     let line = MetricsLog::read(&file)?.pop().unwrap_or_default();
@@ -178,7 +180,7 @@ fn read_losses(pretrain: &Path, steps: u64) -> Result<Losses> {
 }
 
 impl Results {
-    /// A row for each run, and what the columns are.
+    /// Returns a Markdown table with a header and one row per run.
     pub fn to_markdown(&self) -> String {
         let columns = [
             "pre-training",
@@ -264,7 +266,8 @@ mod tests {
     use super::*;
     use crate::metrics::Metrics;
 
-    /// As `run` leaves it, with a fine-tuning for each of `accuracies`, over 1,000 texts.
+    /// Writes a run as the script leaves it, with one fine-tuning per value of `accuracies`, over
+    /// 1,000 texts.
     fn write_run(root: &Path, objective: &str, steps: u64, accuracies: &[f64]) {
         let folder = root.join(format!("{objective}-{steps}"));
         let pretrain = folder.join(PRETRAIN);
@@ -310,7 +313,7 @@ mod tests {
         // Mean 0.87, standard error 0.01528, times 4.303.
         let (low, high) = large.interval_over_seeds.unwrap();
         assert!((large.mean - 0.87).abs() < 1e-9 && (high - low - 0.1315).abs() < 1e-3, "{low} to {high}");
-        // 1.96 √(0.87 · 0.13 / 1000), nearly.
+        // 1.96 √(0.87 · 0.13 / 1000), approximately.
         assert!((large.dev_half_width - 0.0208).abs() < 2e-4, "{}", large.dev_half_width);
 
         let table = results.to_markdown();

@@ -1,4 +1,5 @@
-//! The measurements behind `docs/why-electra.md`: the command `why-electra` and `experiments/why-electra/run`.
+//! The measurements behind `docs/why-electra.md`: the command `why-electra` and
+//! `experiments/why-electra/run`.
 
 mod beside;
 mod chart;

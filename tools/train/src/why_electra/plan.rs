@@ -1,4 +1,4 @@
-//! The schedule with which a pre-training costs what another does.
+//! Schedule with which a pre-training costs as much as another one.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use crate::operations::steps_of_equal_cost;
 use crate::pretrain::PretrainSettings;
 use crate::run::read_settings;
 
-/// Settings, to be given to `pretrain` with `--set`, of a schedule that costs as many operations as `rtd` over `rtd_tokens`
-/// tokens; the learning rate rises over a tenth of it.
+/// Returns settings for `--set` of `pretrain`: a number of steps that costs as many operations as
+/// `rtd` over `rtd_tokens` tokens, and a warm-up over a tenth of them.
 pub fn plan(settings: &Path, overrides: &[String], rtd_tokens: u64) -> Result<[String; 2]> {
     if rtd_tokens == 0 {
         return Err(Error::field(Path::new("--tokens"), "tokens", "0", "at least 1"));

@@ -1,16 +1,17 @@
-//! What a few values say about their mean.
+//! Statistics of the mean of a few values.
 
 /// 97.5 % quantiles of Student's t distribution for 1, 2, ... degrees of freedom.
 const QUANTILES: [f64; 10] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
 /// The same quantile of the normal distribution.
 const Z: f64 = 1.959_964;
 
-/// Mean of `values`, 0 of none.
+/// Returns the mean of `values`, or 0 if there are none.
 pub(super) fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
-/// Student's 95 % interval of the mean of what `values` are drawn from; one value has none.
+/// Returns Student's 95 % interval of the mean of the distribution from which `values` are drawn;
+/// `None` for fewer than two values.
 pub(super) fn mean_interval(values: &[f64]) -> Option<(f64, f64)> {
     let freedom = values.len().checked_sub(1).filter(|&freedom| freedom > 0)?;
     let mean = mean(values);
@@ -20,7 +21,8 @@ pub(super) fn mean_interval(values: &[f64]) -> Option<(f64, f64)> {
     Some((mean - half, mean + half))
 }
 
-/// Beyond the table, the expansion in inverse degrees of freedom: Abramowitz and Stegun, 26.7.5.
+/// Returns the 97.5 % quantile. Beyond the table it uses the expansion in inverse degrees of
+/// freedom (Abramowitz and Stegun, 26.7.5).
 fn quantile(freedom: usize) -> f64 {
     if let Some(&quantile) = QUANTILES.get(freedom - 1) {
         return quantile;

@@ -1,4 +1,4 @@
-//! A teacher in the small language, and what a student of it needs.
+//! A teacher in the small language, and the inputs for its student.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,8 @@ use crate::common::{run, sentence, text, write_language};
 use crate::pretraining::write_pretrain_settings;
 use crate::task::write_task;
 
-/// A teacher of two layers of 64, unlabelled text, and settings for a student of four layers of 48.
+/// Writes a teacher of two layers of width 64, unlabelled text, and settings for a student of four
+/// layers of width 48. Returns the path of the settings.
 pub fn write_distillation(root: &Path) -> PathBuf {
     write_language(root);
     let settings = write_pretrain_settings(root, 60);

@@ -1,4 +1,4 @@
-//! A small language to train on, and runs of the command.
+//! A small language to train on, and functions that run the command.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ pub const GOOD: [&str; 6] = ["good", "fine", "great", "lovely", "bright", "warm"
 pub const BAD: [&str; 6] = ["bad", "poor", "awful", "dull", "cold", "grim"];
 const THINGS: [&str; 8] = ["meal", "film", "book", "song", "chef", "room", "walk", "play"];
 
-/// A sentence about something, and whether it is praise.
+/// Returns a sentence about something, and whether it is praise.
 pub fn sentence(random: &mut Stream) -> (String, bool) {
     let praise = random.below(2) == 1;
     let words = if praise { GOOD } else { BAD };
@@ -44,21 +44,21 @@ pub fn write_language(folder: &Path) {
     fs::write(folder.join("text.txt"), text).unwrap();
 }
 
-/// The command, with one thread: the tests run beside each other.
+/// Returns the command with one thread, because the tests run in parallel.
 pub fn electra_train(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_electra-train"));
     command.args(arguments).env("OMP_NUM_THREADS", "1");
     command
 }
 
-/// Runs the command to its end; it must succeed.
+/// Runs the command to its end and returns its output. It must succeed.
 pub fn run(arguments: &[&str]) -> String {
     let output = electra_train(arguments).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Runs the command to its end; it must fail with exit code 1. Returns its message.
+/// Runs the command to its end and returns its message. It must fail with exit code 1.
 pub fn refused(arguments: &[&str]) -> String {
     let output = electra_train(arguments).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", stderr(&output));
@@ -69,7 +69,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The lines of a log without what depends on the clock.
+/// Returns the lines of a log without the figures that depend on the clock.
 pub fn metrics(run: &Path) -> Vec<Value> {
     let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     let lines = text.lines().map(|line| {
@@ -82,7 +82,7 @@ pub fn metrics(run: &Path) -> Vec<Value> {
     lines.collect()
 }
 
-/// A path as text.
+/// Returns a path as text.
 pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }

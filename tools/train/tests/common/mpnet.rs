@@ -8,8 +8,8 @@ use electra_train::device::Precision;
 use electra_train::model::{Config, Family};
 use tch::Device;
 
-/// Writes the folder `mpnet` of random weights beside the language's `vocab.txt`; its own has the pieces of that, four places
-/// later, between MPNet's special tokens.
+/// Writes the folder `mpnet` with random weights beside the language's `vocab.txt`. Its own
+/// vocabulary has the same pieces, with ids that are four higher, between MPNet's special tokens.
 pub fn write_mpnet(root: &Path) {
     let pieces = fs::read_to_string(root.join("vocab.txt")).unwrap();
     let folder = root.join("mpnet");

@@ -1,8 +1,8 @@
-//! Model files, made as `electra pack` makes them.
+//! Model files, packed as `electra pack` packs them.
 
 use std::path::Path;
 
-/// The bytes of the model file of `folder`.
+/// Returns the bytes of the model file of `folder`.
 pub fn pack(folder: &Path) -> Vec<u8> {
     let checkpoint = electra_pack::hugging_face::read(folder).unwrap_or_else(|error| panic!("{error}"));
     let packed = electra_pack::model_file::pack(&checkpoint, &[("name", "test")]);

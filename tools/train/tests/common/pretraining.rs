@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Settings of a tiny pre-training in `folder`.
+/// Writes the settings of a tiny pre-training into `folder`, and returns their path.
 pub fn write_pretrain_settings(folder: &Path, steps: u32) -> PathBuf {
     let file = folder.join("pretrain.toml");
     let text = format!(

@@ -1,4 +1,4 @@
-//! The runtime, as an oracle: a folder packed as `electra pack` does it, and its logits.
+//! The runtime as an oracle: packs a folder as `electra pack` does, and computes its logits.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use electra_core::{Engine, Kernels, Model, arena_bytes};
 
 use crate::pack::pack;
 
-/// Logits of each of `sequences` by the runtime on the packed `folder`.
+/// Computes the logits of each of `sequences` with the runtime on the packed `folder`.
 pub fn logits(folder: &Path, sequences: &[&[u16]]) -> Vec<Vec<f32>> {
     let packed = pack(folder);
     let mut memory = Vec::new();
@@ -20,7 +20,7 @@ pub fn logits(folder: &Path, sequences: &[&[u16]]) -> Vec<Vec<f32>> {
     sequences.iter().map(|ids| engine.run(ids).unwrap().to_vec()).collect()
 }
 
-/// `length` zeros at an address that model files and arenas may have.
+/// Returns `length` zeros at an address with the alignment of model files and arenas.
 fn aligned(memory: &mut Vec<u8>, length: usize) -> &mut [u8] {
     const ALIGNMENT: usize = 64;
     memory.resize(length + ALIGNMENT, 0);

@@ -7,7 +7,8 @@ use electra_train::random::{Purpose, Stream};
 
 use crate::common::sentence;
 
-/// Labelled sentences, and settings of a fine-tuning that begins with `folder`.
+/// Writes labelled sentences, and settings of a fine-tuning that begins with `folder`. Returns the
+/// path of the settings.
 pub fn write_task(root: &Path, folder: &str) -> PathBuf {
     let mut random = Stream::new(2, Purpose::Selection, 1);
     for (name, rows) in [("train.tsv", 400), ("dev.tsv", 100)] {

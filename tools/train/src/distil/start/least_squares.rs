@@ -1,14 +1,14 @@
-//! The linear algebra of the fit.
+//! Linear algebra of the fit.
 
 use tch::{Kind, Tensor};
 
 use crate::error::Result;
 
-/// Added to the diagonal of the normal equations, as a share of its mean.
+/// Ridge that is added to the diagonal of the normal equations, as a share of the diagonal's mean.
 const RIDGE: f64 = 1e-2;
 
-/// Weight `[outputs, inputs]` and bias `[outputs]` that give `goal` `[rows, outputs]` of `input` `[rows, inputs]` with the
-/// smallest squared error, but for a small ridge.
+/// Returns the weight `[outputs, inputs]` and bias `[outputs]` that map `input` `[rows, inputs]` to
+/// `goal` `[rows, outputs]` with the smallest squared error, except for a small ridge.
 pub(super) fn least_squares(input: &Tensor, goal: &Tensor) -> Result<(Tensor, Tensor)> {
     let (x, x_mean) = centred(input)?;
     let (y, y_mean) = centred(goal)?;
@@ -16,14 +16,14 @@ pub(super) fn least_squares(input: &Tensor, goal: &Tensor) -> Result<(Tensor, Te
     let product = x.f_tr()?.f_matmul(&y)?.f_to_kind(Kind::Double)?;
     let ridge = gram.f_trace()?.f_double_value(&[])? / gram.size()[0] as f64 * RIDGE;
     let eye = Tensor::f_eye(gram.size()[0], (Kind::Double, gram.device()))?;
-    // A constant input has no variance at all.
+    // A constant input has no variance, so the ridge needs a lower limit.
     let gram = gram.f_add(&eye.f_mul_scalar(ridge.max(1e-9))?)?;
     let solved = Tensor::f_linalg_solve(&gram, &product, true)?.f_to_kind(Kind::Float)?;
     let bias = y_mean.f_sub(&x_mean.f_unsqueeze(0)?.f_matmul(&solved)?.f_squeeze_dim(0)?)?;
     Ok((solved.f_tr()?.f_contiguous()?, bias))
 }
 
-/// Rows less their mean, and the mean.
+/// Returns the rows minus their mean, and the mean.
 pub(super) fn centred(rows: &Tensor) -> Result<(Tensor, Tensor)> {
     let mean = rows.f_mean_dim(0, false, rows.kind())?;
     Ok((rows.f_sub(&mean)?, mean))
@@ -34,7 +34,8 @@ pub(super) fn covariance(rows: &Tensor) -> Result<Tensor> {
     Ok(rows.f_tr()?.f_matmul(&rows)?.f_div_scalar(rows.size()[0] as f64)?)
 }
 
-/// The first `count` pivots of the Cholesky decomposition of the symmetric `matrix` `[size, size]`.
+/// Returns the indices of the first `count` pivots of the pivoted Cholesky decomposition of the
+/// symmetric `matrix` `[size, size]`.
 pub(super) fn pivots(mut matrix: Vec<f64>, size: usize, count: usize) -> Vec<i64> {
     let mut kept = Vec::with_capacity(count);
     let mut left: Vec<usize> = (0..size).collect();

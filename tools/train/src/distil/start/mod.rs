@@ -1,11 +1,16 @@
-//! First weights of a student from its teacher's, without a gradient: every matrix is the least-squares fit of what the
-//! teacher computes with its own, over a sample of texts, from the first layer to the last.
+//! Initial weights of a student from its teacher's, without gradients. Every matrix is the
+//! least-squares fit to the outputs of the teacher's matrices over a sample of texts, from the
+//! first layer to the last.
 //!
-//! The student's hidden states stand for some coordinates of the teacher's, those from which the others are best told by a
-//! linear map. A layer of the teacher becomes as many of the student as there are for one. The first of them takes the heads
-//! and feed-forward units that contribute most, the others take what is left; each writes what brings the states closest to
-//! the teacher's next ones. Taking a smaller model's weights from a larger one's is known to spare training (Samragh et al.,
-//! "Weight subcloning", 2023); fitting them one after another lets each make up for the errors before it.
+//! The student's hidden states stand for some coordinates of the teacher's: those from which a
+//! linear map predicts the others best. Each layer of the teacher corresponds to the same number of
+//! layers of the student. The first of these takes the heads and feed-forward units that contribute
+//! most; the others take the remaining ones. The output matrices of each layer are fitted to bring
+//! the states as close as possible to the teacher's next states.
+//!
+//! It is known that initial weights from a larger model shorten training (Samragh et al., "Weight
+//! subcloning", 2023). Because the layers are fitted one after another, each can compensate for the
+//! errors of those before it.
 
 mod least_squares;
 mod source;
@@ -24,8 +29,9 @@ use crate::model::folder::Tensors;
 use crate::model::{Config, Family, Mode};
 use crate::random::seed_torch;
 
-/// Tensors of the student by their Hugging Face names, and the maps of its states to the teacher's; for
-/// [`Start::Embeddings`] the embeddings alone. `numbers` are the teacher's ids of the student's, where those are others.
+/// Returns the tensors of the student by their Hugging Face names, and the maps of its states to
+/// the teacher's; for [`Start::Embeddings`] only the embeddings. `numbers` has the teacher's id for
+/// each id of the student, if the ids differ.
 pub fn student_tensors(
     start: Start,
     teacher: &TextClassifier,
@@ -48,7 +54,7 @@ pub fn student_tensors(
     Ok(fit.tensors)
 }
 
-/// The maps of the states of a `student` that has weights to those of its teacher.
+/// Fits the maps from the states of a `student` that has weights to the states of its teacher.
 pub fn fitted_maps(
     teacher: &TextClassifier,
     student: &TextClassifier,
@@ -110,7 +116,7 @@ fn check(start: Start, config: &Config, numbers: Option<&[i64]>, student: &Confi
     Ok(())
 }
 
-/// The student as it grows.
+/// Student whose tensors are fitted one after another.
 struct Fit<'a> {
     student: &'a Config,
     sample: Sample,
@@ -119,8 +125,8 @@ struct Fit<'a> {
 }
 
 impl Fit<'_> {
-    /// The tables are projections on the principal axes of the teacher's words, each as frequent as in the sample and one
-    /// occurrence more, so that rare ones count too.
+    /// Projects the embedding tables on the principal axes of the teacher's words. Each word counts
+    /// as often as in the sample plus once, so that rare words count too.
     fn embeddings(&mut self) -> Result<()> {
         let words = self.source.table("word")?.f_to_kind(Kind::Double)?;
         let ids = self.sample.ids.f_reshape([-1])?.f_index_select(0, &self.sample.rows)?;
@@ -166,7 +172,8 @@ impl Fit<'_> {
                 let name = format!("encoder.layer.{}", index * per_layer + round);
                 let (attended, output) = match round {
                     0 => (&computed.attended, &computed.output),
-                    // What is left to do is to come closer to the layer's result.
+                    // Later layers only bring the states closer to the result of the teacher's
+                    // layer.
                     _ => (&computed.output, &computed.output),
                 };
                 let before = if round == 0 { goal(&attended.0)? } else { goal(&attended.1)? };
@@ -182,8 +189,9 @@ impl Fit<'_> {
         self.head(&states, &taught)
     }
 
-    /// Coordinates of the teacher's states that the student keeps: each is the one that those before it tell least of, that
-    /// is, pivots of the Cholesky decomposition of the covariance over all layers.
+    /// Returns the coordinates of the teacher's states that the student keeps. Each of them is the
+    /// one that the previous ones predict least, so they are the pivots of the Cholesky
+    /// decomposition of the covariance, summed over all layers.
     fn coordinates(&self) -> Result<Tensor> {
         let mut states = self.source.first_states(&self.sample.ids)?;
         let mut sum = covariance(&self.sample.rows_of(&states)?)?;
@@ -198,7 +206,7 @@ impl Fit<'_> {
         Ok(Tensor::f_from_slice(&kept)?)
     }
 
-    /// The student's states before its first layer, fitted to `goal`.
+    /// Fits the student's states before its first layer to `goal`, and returns them.
     fn first_states(&mut self, goal: &Tensor) -> Result<Tensor> {
         let table = |name: &str| &self.tensors[&format!("electra.embeddings.{name}_embeddings.weight")];
         let words = Tensor::f_embedding(table("word"), &self.sample.ids, -1, false, false)?;
@@ -226,7 +234,8 @@ impl Fit<'_> {
         let narrow = self.source.config.hidden_size / of;
         let count = self.student.num_attention_heads;
         let width = self.student.hidden_size / count;
-        // Scores are divided by the root of the width, which is another here.
+        // Scores are divided by the square root of the head width, which differs from the
+        // teacher's.
         let scale = (width as f64 / narrow as f64).sqrt();
         let head = |place: i64| heads[(place % of) as usize];
         let first = round * count;
@@ -237,7 +246,7 @@ impl Fit<'_> {
             let wanted = [
                 (of_teacher(&computed.query, head(place))?.f_mul_scalar(scale)?, spare.shallow_clone()),
                 (of_teacher(&computed.key, head(place))?, spare),
-                // The columns that are left see another head's values with this one's attention.
+                // The spare columns take another head's values, weighted by this head's attention.
                 (
                     of_teacher(&computed.value, head(place))?,
                     of_teacher(&computed.value, head(place + of / 2))?,
@@ -262,8 +271,9 @@ impl Fit<'_> {
         self.norm(&format!("{name}.attention.output.LayerNorm"), &states.f_add(&written)?, after)
     }
 
-    /// Rows of one head of `width`: fitted to `goal`, then to as much of `spare` as there is room for, then small random
-    /// ones, for a product of two zeros would never learn.
+    /// Returns the weight and bias of one head of `width` rows. The rows are fitted to `goal`, then
+    /// to as much of `spare` as fits. The remaining rows are small random numbers, because a
+    /// product of two zeros would never learn.
     fn head_rows(
         &self,
         states: &Tensor,
@@ -304,7 +314,8 @@ impl Fit<'_> {
         self.norm(&format!("{name}.output.LayerNorm"), &states.f_add(&written)?, after)
     }
 
-    /// The head: its first layer is random, so that its features differ, its second is fitted to the teacher's logits.
+    /// Sets the head. Its first layer is random, so that its features differ. Its second layer is
+    /// fitted to the teacher's logits.
     fn head(&mut self, states: &Tensor, taught: &Tensor) -> Result<()> {
         let wanted = self.source.logits(&self.sample.first_of(taught)?)?;
         let first = self.sample.first_of(states)?;
@@ -325,7 +336,7 @@ impl Fit<'_> {
         Ok(())
     }
 
-    /// The map of the student's states to the teacher's after `layer` of the teacher.
+    /// Fits the map from the student's states to the teacher's after `layer` of the teacher.
     fn map(&mut self, layer: i64, states: &Tensor, taught: &Tensor) -> Result<()> {
         let of_layer = pairs(self.student, self.source.config).into_iter().find(|it| it.teacher == layer);
         if let Some(pair) = of_layer {
@@ -336,7 +347,7 @@ impl Fit<'_> {
         Ok(())
     }
 
-    /// Fits the layer `name` to give `goal` of `input`; returns what it gives.
+    /// Fits the linear layer `name` to map `input` to `goal`, and returns its output.
     fn linear(&mut self, name: &str, input: &Tensor, goal: &Tensor) -> Result<Tensor> {
         let (weight, bias) = least_squares(&self.sample.rows_of(input)?, &self.sample.rows_of(goal)?)?;
         let output = input.f_linear(&weight, Some(&bias))?;
@@ -345,7 +356,8 @@ impl Fit<'_> {
         Ok(output)
     }
 
-    /// Fits scale and shift of the LayerNorm `name` to give `goal` of `input`; returns what it gives.
+    /// Fits scale and shift of the LayerNorm `name` to map `input` to `goal`, and returns its
+    /// output.
     fn norm(&mut self, name: &str, input: &Tensor, goal: &Tensor) -> Result<Tensor> {
         let normalized = self.normalized(input)?;
         let (found, found_mean) = centred(&self.sample.rows_of(&normalized)?)?;

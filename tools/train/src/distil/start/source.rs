@@ -1,4 +1,4 @@
-//! What a student is fitted to: what the teacher computes of a sample of texts.
+//! Targets of a student's fit: the teacher's results on a sample of texts.
 
 use tch::{Device, Kind, Tensor};
 
@@ -10,23 +10,25 @@ use crate::model::folder::Tensors;
 use crate::model::{Config, Family, PositionBias};
 use crate::random::{Purpose, Stream};
 
-/// Tokens of the sample, at most.
+/// Tokens of the sample. The text that reaches this number is the last one.
 const SAMPLE_TOKENS: usize = 32_000;
-/// Texts of the sample are cut to so many tokens: they are computed in one batch, which padding must not fill.
+/// Length in tokens to which the texts of the sample are cut. They are computed in one batch, of
+/// which padding must not be the larger part.
 const SAMPLE_LENGTH: usize = 32;
-/// Token types that a student of a teacher without any may have; theirs begin as zeros.
+/// Largest number of token types of a student whose teacher has none. Their embeddings begin as
+/// zeros.
 pub(super) const MOST_TYPES: i64 = 255;
-/// Shorter texts are passed over while there are enough others.
+/// Length in tokens of a short text. Short texts are used only if there are too few others.
 const SAMPLE_SHORTEST: usize = 20;
 /// Texts over which matrices are fitted.
 pub(super) struct Sample {
-    /// `[texts, tokens]`
+    /// Token ids, `[texts, tokens]`.
     pub(super) ids: Tensor,
-    /// `[texts, 1, 1, tokens]`, 0 or minus infinity.
+    /// `[texts, 1, 1, tokens]`, 0 or, at padding, minus infinity.
     pub(super) mask: Tensor,
-    /// `[texts · tokens]`, indices of what is no padding.
+    /// Indices into `[texts · tokens]` of the tokens that are not padding.
     pub(super) rows: Tensor,
-    /// `[texts]`, indices of the first tokens among all.
+    /// `[texts]`, index into `[texts · tokens]` of each text's first token.
     pub(super) first: Tensor,
 }
 
@@ -60,27 +62,28 @@ impl Sample {
         Ok(Self { ids: batch.ids, mask, rows, first })
     }
 
-    /// The same texts for a classifier on `device`.
+    /// Returns the same texts as a batch for a classifier on `device`.
     pub(super) fn batch(&self, device: Device) -> Result<LabelledBatch> {
         let shape = self.ids.size();
         let present = self.mask.f_view(&shape[..])?.f_eq(0.0)?.f_to_device(device)?;
         LabelledBatch::unlabelled(self.ids.f_to_device(device)?, Some(present))
     }
 
-    /// `[tokens, width]` of `[texts, tokens, width]`, without padding.
+    /// Returns the rows `[rows, width]` of `states` `[texts, tokens, width]` that are not padding.
     pub(super) fn rows_of(&self, states: &Tensor) -> Result<Tensor> {
         let width = states.size()[2];
         Ok(states.f_reshape([-1, width])?.f_index_select(0, &self.rows)?)
     }
 
-    /// `[texts, width]`, what stands at `[CLS]`.
+    /// Returns the states at `[CLS]`, `[texts, width]`.
     pub(super) fn first_of(&self, states: &Tensor) -> Result<Tensor> {
         let width = states.size()[2];
         Ok(states.f_reshape([-1, width])?.f_index_select(0, &self.first)?)
     }
 }
 
-/// Contexts `[texts, tokens, heads · width]` of queries, keys and values of that shape; `mask` is added to the scores.
+/// Computes the contexts `[texts, tokens, heads · width]` of queries, keys and values of that
+/// shape. `mask` is added to the scores.
 pub(super) fn attend(
     query: &Tensor,
     key: &Tensor,
@@ -102,21 +105,21 @@ pub(super) fn attend(
 pub(super) struct Source<'a> {
     tensors: Tensors,
     pub(super) config: &'a Config,
-    /// Its ids of the student's, where those are others.
+    /// The teacher's id for each id of the student, if the ids differ.
     numbers: Option<Tensor>,
 }
 
-/// What one layer of the teacher computes, `[texts, tokens, ..]` each.
+/// Results of one layer of the teacher, `[texts, tokens, ..]` each.
 pub(super) struct Computed {
     pub(super) query: Tensor,
     pub(super) key: Tensor,
     pub(super) value: Tensor,
     pub(super) context: Tensor,
-    /// Before and after the LayerNorm that follows attention.
+    /// States before and after the LayerNorm that follows attention.
     pub(super) attended: (Tensor, Tensor),
-    /// Before GELU.
+    /// Feed-forward units before GELU.
     pub(super) wide: Tensor,
-    /// Before and after the last LayerNorm.
+    /// States before and after the last LayerNorm.
     pub(super) output: (Tensor, Tensor),
 }
 
@@ -126,8 +129,8 @@ impl<'a> Source<'a> {
         Ok(Self { tensors: teacher.parameters.tensors()?, config: &teacher.config, numbers })
     }
 
-    /// The rows of an embedding table as the student counts them: words by its ids, positions from 0. A model without token
-    /// types has as many as are asked for, of zeros.
+    /// Returns the rows of an embedding table in the student's order: words by its ids, positions
+    /// from 0. If the teacher has no token types, returns [`MOST_TYPES`] rows of zeros for them.
     pub(super) fn table(&self, table: &str) -> Result<Tensor> {
         let name = format!("embeddings.{table}_embeddings.weight");
         match (table, &self.numbers) {
@@ -144,7 +147,8 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// What is added to the scores of attention: the sample's mask, and the biases of positions where there are any.
+    /// Returns the mask that is added to the attention scores: that of the sample, plus the
+    /// position biases if the teacher has any.
     fn mask(&self, sample: &Sample) -> Result<Tensor> {
         if !self.config.family.has_position_bias() {
             return Ok(sample.mask.shallow_clone());
@@ -153,7 +157,7 @@ impl<'a> Source<'a> {
         Ok(bias.of_input(sample.ids.size()[1], None, Kind::Float)?.f_add(&sample.mask)?)
     }
 
-    /// A tensor of the encoder.
+    /// Returns a tensor of the encoder by its name without the prefix.
     pub(super) fn tensor(&self, name: &str) -> &Tensor {
         &self.tensors[&format!("{}.{name}", self.config.family.prefix())]
     }
@@ -163,7 +167,7 @@ impl<'a> Source<'a> {
         Ok(input.f_linear(self.tensor(&format!("{name}.weight")), Some(bias))?)
     }
 
-    /// Logits `[texts, labels]` of the states at `[CLS]`.
+    /// Computes the logits `[texts, labels]` from the states at `[CLS]`.
     pub(super) fn logits(&self, first: &Tensor) -> Result<Tensor> {
         let linear = |input: &Tensor, name: &str| {
             let bias = &self.tensors[&format!("{name}.bias")];
@@ -185,7 +189,7 @@ impl<'a> Source<'a> {
         Ok(input.f_layer_norm(width, Some(weight), Some(bias), self.config.layer_norm_eps, false)?)
     }
 
-    /// Sum of the three embeddings, before LayerNorm.
+    /// Returns the sum of the three embeddings, before LayerNorm.
     pub(super) fn embedded(&self, ids: &Tensor) -> Result<Tensor> {
         let (words, positions, types) =
             (self.table("word")?, self.table("position")?, self.table("token_type")?);
@@ -193,7 +197,7 @@ impl<'a> Source<'a> {
         Ok(words.f_add(&positions.f_narrow(0, 0, ids.size()[1])?)?.f_add(&types.f_narrow(0, 0, 1)?)?)
     }
 
-    /// States before the first layer.
+    /// Returns the states before the first layer.
     pub(super) fn first_states(&self, ids: &Tensor) -> Result<Tensor> {
         let states = self.norm(&self.embedded(ids)?, "embeddings.LayerNorm")?;
         match self.config.embedding_size == self.config.hidden_size {
@@ -218,7 +222,8 @@ impl<'a> Source<'a> {
         Ok(Computed { query, key, value, context, attended: (sum, attended), wide, output: (last, output) })
     }
 
-    /// Indices of the heads, those first whose contributions to the states are largest.
+    /// Returns the indices of the heads, ordered by their contribution to the states, largest
+    /// first.
     pub(super) fn heads_by_weight(
         &self,
         computed: &Computed,
@@ -239,7 +244,7 @@ impl<'a> Source<'a> {
         Ok(descending(&weights))
     }
 
-    /// The same of feed-forward units.
+    /// Returns the indices of the feed-forward units in the same order.
     pub(super) fn units_by_weight(
         &self,
         computed: &Computed,

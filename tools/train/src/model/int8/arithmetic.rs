@@ -1,4 +1,4 @@
-//! The pieces of `docs/numerics.md`: quantizing, linear layers, GELU, LayerNorm.
+//! Operations of `docs/numerics.md`: quantization, linear layers, GELU, LayerNorm.
 
 use tch::{Kind, Tensor};
 
@@ -6,15 +6,15 @@ use crate::error::Result;
 
 /// Largest absolute int8 value of weights and activations.
 pub(super) const GREATEST: f64 = 127.0;
-/// Rows whose largest value is smaller count as zeros.
+/// Rows whose largest absolute value is smaller are treated as zeros.
 const LEAST_GREATEST: f64 = 1e-30;
-/// Whole numbers up to here are exact in f32, and sums of them in any order.
+/// Integers up to this number are exact in f32, and so are their sums in any order.
 const EXACT: f64 = 16_777_216.0;
-/// Partial sums of a row.
+/// Number of partial sums of a row.
 const LANES: i64 = 16;
-/// Beyond, GELU's distribution function is taken as it is here.
+/// Largest absolute argument of GELU's distribution function. Larger arguments have its value.
 const GELU_CLAMP: f32 = 4.2;
-/// From the constant on.
+/// Coefficients of the polynomial, beginning with the constant.
 const GELU: [f32; 8] = [
     0.398_465_96,
     -0.065_528_35,
@@ -26,13 +26,13 @@ const GELU: [f32; 8] = [
     -9.018_697e-10,
 ];
 
-/// Whole numbers from -127 to 127 as f32, which gradients pass through as if they had not been rounded, and the scale,
-/// which they do not see: value ≈ whole number · scale.
+/// Integers from -127 to 127 as f32, and their scale: value ≈ integer · scale. Gradients pass
+/// through the integers as if these had not been rounded, and do not reach the scale.
 #[derive(Debug)]
 pub(super) struct Quantized {
-    /// Of the shape that was quantized.
+    /// Integers, in the shape of the input.
     pub(super) values: Tensor,
-    /// The same with 1 where one scale is shared.
+    /// Scale, in the same shape with 1 for dimensions that share a scale.
     pub(super) scale: Tensor,
 }
 
@@ -42,8 +42,8 @@ impl Quantized {
     }
 }
 
-/// The packer's rule: weights `[.., k]`, one scale a row. It divides by the scale where activations are multiplied by a
-/// reciprocal.
+/// Quantizes weights `[.., k]` by the packer's rule, with one scale per row. Weights are divided by
+/// the scale, while activations are multiplied by a reciprocal.
 pub(super) fn quantize_weight(weight: &Tensor) -> Result<Quantized> {
     let (scale, divisor) = tch::no_grad(|| -> Result<_> {
         let scale = step(&weight.f_abs()?.f_amax([-1], true)?)?;
@@ -53,7 +53,8 @@ pub(super) fn quantize_weight(weight: &Tensor) -> Result<Quantized> {
     Ok(Quantized { values: round(&weight.f_div(&divisor)?)?, scale })
 }
 
-/// Activations with one scale for all values along each of `dims`, negative from the last.
+/// Quantizes activations, with one scale for all values along `dims`, which are negative and count
+/// from the last dimension.
 pub(super) fn quantize_activations(input: &Tensor, dims: &[i64]) -> Result<Quantized> {
     let (scale, reciprocal) = tch::no_grad(|| -> Result<_> {
         let greatest = input.f_abs()?.f_amax(dims, true)?;
@@ -65,12 +66,14 @@ pub(super) fn quantize_activations(input: &Tensor, dims: &[i64]) -> Result<Quant
     Ok(Quantized { values: round(&input.f_mul(&reciprocal)?)?, scale })
 }
 
-/// A 127th. By a tensor: on GPUs libtorch divides by a number through its reciprocal, which rounds differently.
+/// Returns a 127th of `greatest`. The divisor is a tensor: on GPUs libtorch divides by a number
+/// through its reciprocal, which rounds differently.
 fn step(greatest: &Tensor) -> Result<Tensor> {
     Ok(greatest.f_div(&greatest.f_full_like(GREATEST)?)?)
 }
 
-/// `y[n] = ((acc[n] · scale[n]) · row_scale) + bias[n]` of `input` `[.., k]` and `weight` `[n, k]`.
+/// Computes `y[n] = ((acc[n] · scale[n]) · row_scale) + bias[n]` from `input` `[.., k]` and
+/// `weight` `[n, k]`.
 pub(super) fn exact_linear(input: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     let input = quantize_activations(input, &[-1])?;
     let weight = quantize_weight(weight)?;
@@ -78,8 +81,8 @@ pub(super) fn exact_linear(input: &Tensor, weight: &Tensor, bias: &Tensor) -> Re
     Ok(sums.f_mul(&weight.scale.f_flatten(0, -1)?)?.f_mul(&input.scale)?.f_add(bias)?)
 }
 
-/// `a` `[.., m, k]` times the transpose of `b` `[.., n, k]`, exact for whole numbers up to `greatest` in `a` and 127 in `b`,
-/// then rounded to f32.
+/// Computes `a` `[.., m, k]` times the transpose of `b` `[.., n, k]`. The product is exact for
+/// integers up to `greatest` in `a` and 127 in `b`, and is then rounded to f32.
 pub(super) fn exact_product(a: &Tensor, b: &Tensor, greatest: f64) -> Result<Tensor> {
     let terms = b.size().last().copied().unwrap_or(0) as f64;
     let b = b.f_transpose(-2, -1)?;
@@ -89,7 +92,8 @@ pub(super) fn exact_product(a: &Tensor, b: &Tensor, greatest: f64) -> Result<Ten
     Ok(a.f_to_kind(Kind::Double)?.f_matmul(&b.f_to_kind(Kind::Double)?)?.f_to_kind(Kind::Float)?)
 }
 
-/// The runtime's GELU; its gradient is that of the exact one, whose values are within 8.5e-5 of it.
+/// Computes the runtime's GELU. Its gradient is that of the exact GELU, whose values are within
+/// 8.5e-5 of it.
 pub(super) fn gelu(input: &Tensor) -> Result<Tensor> {
     let exact = |x: &Tensor| -> Result<Tensor> {
         let limit = f64::from(GELU_CLAMP);
@@ -100,7 +104,7 @@ pub(super) fn gelu(input: &Tensor) -> Result<Tensor> {
     straight_through(input, exact, |x| Ok(x.f_gelu("none")?))
 }
 
-/// The runtime's LayerNorm over the last dimension.
+/// Computes the runtime's LayerNorm over the last dimension.
 pub(super) fn layer_norm(input: &Tensor, gamma: &Tensor, beta: &Tensor, epsilon: f64) -> Result<Tensor> {
     let width = input.size().last().copied().unwrap_or(1);
     let share = f64::from(1.0 / width as f32);
@@ -111,7 +115,8 @@ pub(super) fn layer_norm(input: &Tensor, gamma: &Tensor, beta: &Tensor, epsilon:
     Ok(distance.f_mul_(&factor)?.f_mul_(gamma)?.f_add_(beta)?)
 }
 
-/// `exact` forwards, the gradient of `smooth` backwards. Costs `exact` alone where no gradient is wanted.
+/// Returns the value of `exact` with the gradient of `smooth`. If no gradient is needed, only
+/// `exact` is computed.
 pub(super) fn straight_through(
     input: &Tensor,
     exact: impl FnOnce(&Tensor) -> Result<Tensor>,
@@ -122,11 +127,12 @@ pub(super) fn straight_through(
         return Ok(value);
     }
     let smooth = smooth(input)?;
-    // The difference is zero: no bit of the value changes.
+    // The difference is zero, so no bit of the value changes.
     Ok(smooth.f_sub(&smooth.f_detach()?)?.f_add(&value)?)
 }
 
-/// Horner's scheme, every operation rounded; `coefficients[0]` is the constant.
+/// Evaluates a polynomial by Horner's scheme, with every operation rounded. `coefficients[0]` is
+/// the constant.
 pub(super) fn polynomial(coefficients: &[f32], x: &Tensor) -> Result<Tensor> {
     let mut sum = x.f_zeros_like()?;
     for (index, &coefficient) in coefficients.iter().rev().enumerate() {
@@ -138,22 +144,23 @@ pub(super) fn polynomial(coefficients: &[f32], x: &Tensor) -> Result<Tensor> {
     Ok(sum)
 }
 
-/// To the nearest whole number, ties to even; gradients pass.
+/// Rounds to the nearest integer, ties to even. Gradients pass unchanged.
 pub(super) fn round(input: &Tensor) -> Result<Tensor> {
     if !input.requires_grad() {
         return Ok(input.f_round()?);
     }
-    // A number and the nearest whole one have an exact difference, so the sum is that whole number.
+    // The difference of a number and the nearest integer is exact, so the sum is that integer.
     let rest = tch::no_grad(|| -> Result<_> { Ok(input.f_round()?.f_sub_(input)?) })?;
     Ok(input.f_add(&rest)?)
 }
 
-/// Rounded correctly, which libtorch's root of f32 is not on CPUs where it has it from MKL.
+/// Returns the correctly rounded square root. libtorch's root of f32 is not correctly rounded on
+/// CPUs where it comes from MKL.
 fn root(input: &Tensor) -> Result<Tensor> {
     Ok(input.f_to_kind(Kind::Double)?.f_sqrt()?.f_to_kind(Kind::Float)?)
 }
 
-/// Sums along the last dimension, kept as 1, in the runtime's order.
+/// Sums along the last dimension in the runtime's order. The dimension is kept as 1.
 fn row_sum(input: &Tensor) -> Result<Tensor> {
     let width = input.size().last().copied().unwrap_or(0);
     let missing = (LANES - width % LANES) % LANES;
@@ -177,7 +184,7 @@ mod tests {
     use super::*;
     use crate::random::torch_alone;
 
-    /// Every operation in plain loops, to the bit.
+    /// Compares every operation with plain loops, to the bit.
     #[test]
     fn each_operation_rounds_by_itself() {
         let x = normal([200, 256], 3.0);
@@ -193,7 +200,7 @@ mod tests {
         compare("root", &root(&positive).unwrap(), roots);
         let sums = rows.chunks(256).map(sum).collect();
         compare("row_sum", &row_sum(&x).unwrap(), sums);
-        // A width that is no multiple of the lanes.
+        // A width that is not a multiple of the lanes.
         let narrow = x.f_narrow(-1, 0, 72).unwrap();
         let sums = rows.chunks(256).map(|row| sum(&row[..72])).collect();
         compare("row_sum", &row_sum(&narrow).unwrap(), sums);
@@ -224,7 +231,7 @@ mod tests {
         }
     }
 
-    /// Also where f32 cannot hold the sum: beyond 1040 terms of the greatest size.
+    /// Includes sums that f32 cannot hold: more than 1040 terms of the greatest size.
     #[test]
     fn products_are_exact() {
         for terms in [256, 5000] {
@@ -236,7 +243,8 @@ mod tests {
         }
     }
 
-    /// Gradients of a quantized linear layer are those of the layer that computes with the dequantized numbers.
+    /// The gradients of a quantized linear layer are those of a layer that computes with the
+    /// dequantized numbers.
     #[test]
     fn gradients_pass_through_a_linear_layer() {
         let [x, weight, bias] = [normal([5, 48], 1.0), normal([7, 48], 0.3), normal([7], 1.0)];
@@ -255,7 +263,8 @@ mod tests {
         }
     }
 
-    /// The gradient is the exact GELU's; the slopes of the runtime's polynomial are near it.
+    /// The gradient is that of the exact GELU. The slopes of the runtime's polynomial are close to
+    /// it.
     #[test]
     fn gradients_of_gelu_are_the_slopes_of_what_is_computed() {
         const STEP: f64 = 0.05;
@@ -263,7 +272,8 @@ mod tests {
         let found = Tensor::run_backward(&[gelu(&x).unwrap().sum(Kind::Float)], &[&x], false, false);
         let at = |distance: f64| gelu(&(x.detach() + distance)).unwrap();
         let slopes = (at(STEP) - at(-STEP)) / (2.0 * STEP);
-        // 8.5e-5 of the fit over the step, and the third derivative's share.
+        // The error of the fit, 8.5e-5, divided by the step, plus the effect of the third
+        // derivative.
         assert!((&found[0] - slopes).abs().max().double_value(&[]) < 3e-3);
         let smooth = Tensor::run_backward(&[x.gelu("none").sum(Kind::Float)], &[&x], false, false);
         assert!((&found[0] - &smooth[0]).abs().max().double_value(&[]) < 1e-6);

@@ -5,15 +5,15 @@ use tch::{Kind, Tensor};
 use super::arithmetic::{GREATEST, exact_product, polynomial, quantize_activations, round, straight_through};
 use crate::error::Result;
 
-/// What a probability of 1 is before the division by the row's sum.
+/// Integer for a probability of 1, before the division by the row's sum.
 const GREATEST_PROBABILITY: f64 = 255.0;
-/// Below, the exponential is taken as it is here: it rounds to zero.
+/// Least argument of the exponential. Smaller arguments have its value, which rounds to zero.
 const LEAST_EXPONENT: f64 = -8.0;
-/// From the constant on: e^(8z) is the eighth power.
+/// Coefficients of the polynomial for e^z, beginning with the constant. e^(8z) is its eighth power.
 const EXPONENTIAL: [f32; 6] = [1.0, 0.999_970_2, 0.499_609_77, 0.164_948_88, 0.038_246_796, 0.005_058_348_6];
 
-/// Contexts of `query`, `key` and `value`, all `[batch, heads, tokens, width]`. `mask` `[batch, 1, 1, tokens]` is false at
-/// padding, on which nothing depends but the contexts of padding.
+/// Computes the contexts of `query`, `key` and `value`, all `[batch, heads, tokens, width]`. `mask`
+/// `[batch, 1, 1, tokens]` is false at padding. Only the contexts of padding depend on padding.
 pub(super) fn attention(
     query: &Tensor,
     key: &Tensor,
@@ -31,7 +31,7 @@ pub(super) fn attention(
     if let Some(mask) = mask {
         let absent = mask.f_logical_not()?;
         scores = scores.f_masked_fill(&absent, f64::NEG_INFINITY)?;
-        // All tokens share the scale of the values.
+        // All tokens share the scale of the values, so padding must not affect it.
         value = value.f_masked_fill(&absent.f_transpose(-2, -1)?, 0.0)?;
     }
     let value = quantize_activations(&value, &[-2, -1])?;
@@ -46,7 +46,7 @@ pub(super) fn attention(
     Ok(sums.f_mul(&value.scale.f_div(&total)?)?)
 }
 
-/// `e^x` for x ≤ 0.
+/// Computes `e^x` for x ≤ 0.
 fn exponential(x: &Tensor) -> Result<Tensor> {
     let z = x.f_clamp_min(LEAST_EXPONENT)?.f_mul_scalar(0.125)?;
     polynomial(&EXPONENTIAL, &z)?.f_square()?.f_square()?.f_square().map_err(Into::into)
@@ -59,7 +59,8 @@ mod tests {
     use super::*;
     use crate::random::torch_alone;
 
-    /// libtorch's own attention in f32 is nearly the same function, with nearly the same gradients.
+    /// libtorch's own attention in f32 is nearly the same function and has nearly the same
+    /// gradients.
     #[test]
     fn values_and_gradients_are_near_those_in_f32() {
         let _alone = torch_alone();
@@ -68,7 +69,7 @@ mod tests {
         let leaves = [random(), random(), random()];
         let [query, key, value] = &leaves;
         let outer = Tensor::randn([2, 3, 7, 16], (Kind::Float, Device::Cpu));
-        // The second sequence is shorter; what its padding says does not count.
+        // The second sequence is shorter. Its padding must not affect the result.
         let present = Tensor::ones([2, 7], (Kind::Bool, Device::Cpu));
         let _ = present.get(1).narrow(0, 4, 3).fill_(0);
         let mask = present.view([2, 1, 1, 7]);

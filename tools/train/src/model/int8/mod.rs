@@ -1,8 +1,10 @@
-//! What the runtime computes in int8 (`docs/numerics.md`), on libtorch: the same bits forwards, and backwards as if nothing
-//! had been rounded (straight-through estimators: Bengio, Léonard and Courville, 2013).
+//! The runtime's int8 arithmetic (`docs/numerics.md`) on libtorch. The forward pass has the same
+//! bits. The backward pass works as if nothing had been rounded (straight-through estimators:
+//! Bengio, Léonard and Courville, 2013).
 //!
-//! int8 values are whole numbers held in f32. Their products and sums are exact there, whatever the order of the sum, so a
-//! matrix product of f32 is the runtime's of int8; everything else is computed operation by operation as the runtime does.
+//! int8 values are integers held in f32. Their products and sums are exact there, whatever the
+//! order of the sum, so a matrix product in f32 equals the runtime's in int8. Everything else is
+//! computed operation by operation as the runtime does.
 
 mod arithmetic;
 mod attention;
@@ -26,21 +28,21 @@ pub enum Part {
     Attention(usize),
     /// Feed-forward block of a layer, counted from 0.
     FeedForward(usize),
-    /// What stands on the encoder.
+    /// The head on the encoder.
     Head,
 }
 
-/// What computes in int8.
+/// Parts of a model that compute in int8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Int8 {
-    /// The whole model, as the runtime does.
+    /// The whole model, as in the runtime.
     Everything,
-    /// One part; the rest in f32.
+    /// One part; the rest computes in f32.
     Only(Part),
 }
 
 impl Part {
-    /// Every part of a model, from the input to the output.
+    /// Returns every part of a model, from the input to the output.
     pub fn all(config: &Config) -> Vec<Self> {
         let mut parts = vec![Self::Embeddings];
         for layer in 0..config.num_hidden_layers as usize {
@@ -69,8 +71,8 @@ impl Int8 {
 }
 
 impl Encoder {
-    /// As [`Encoder::forward`] without dropout, with the parts in `int8` computed as the runtime does. The parameters must
-    /// be f32.
+    /// Computes [`Encoder::forward`] without dropout. The parts in `int8` are computed as in the
+    /// runtime. The parameters must be f32.
     pub fn forward_int8(&self, ids: &Tensor, present: Option<&Tensor>, int8: Int8) -> Result<Tensor> {
         let config = &self.config;
         let epsilon = config.layer_norm_eps;
@@ -83,7 +85,7 @@ impl Encoder {
             states =
                 if quantized { projection.forward_int8(&states)? } else { projection.forward(&states)? };
         }
-        // [batch, 1, 1, tokens], spread over heads and queries.
+        // [batch, 1, 1, tokens], broadcast over heads and queries.
         let mask = match present {
             Some(present) => Some(present.f_unsqueeze(1)?.f_unsqueeze(1)?),
             None => None,
@@ -103,7 +105,8 @@ impl Encoder {
 }
 
 impl Classifier {
-    /// As [`Classifier::forward`] without dropout, of ELECTRA's head: the runtime runs no other.
+    /// Computes [`Classifier::forward`] without dropout, for ELECTRA's head: the runtime runs no
+    /// other. It computes as the runtime if `int8` includes the head.
     pub fn forward_int8(&self, states: &Tensor, int8: Int8) -> Result<Tensor> {
         if !int8.includes(Part::Head) {
             return self.forward(states, Mode::Evaluate);
@@ -114,7 +117,8 @@ impl Classifier {
 }
 
 impl Embeddings {
-    /// Only the rows that occur are quantized: each has a scale of its own.
+    /// Computes the embeddings. Only the rows that occur are quantized, because each row has a
+    /// scale of its own.
     fn forward_int8(&self, ids: &Tensor, epsilon: f64) -> Result<Tensor> {
         let words = quantize_weight(&Tensor::f_embedding(&self.words, ids, -1, false, false)?)?;
         let positions = quantize_weight(&self.positions.f_narrow(0, 0, ids.size()[1])?)?;

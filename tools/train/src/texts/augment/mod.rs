@@ -1,5 +1,6 @@
-//! Changed copies of texts: what should change nothing about the label changes, and the student learns that it changes nothing.
-//! The kinds of changes are those of Ribeiro et al., "Beyond Accuracy: Behavioral Testing of NLP Models with CheckList", 2020.
+//! Changed copies of texts. The changes should not affect the label, and a model that learns from
+//! the copies learns this. The kinds of changes are those of Ribeiro et al., "Beyond Accuracy:
+//! Behavioral Testing of NLP Models with CheckList", 2020.
 
 mod terms;
 mod writing;
@@ -12,44 +13,45 @@ use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 use crate::run::refuse_repeated;
 
-/// Draws of a change before a text is left without a copy.
+/// Attempts at a change before a text is left without a copy.
 const TRIES: usize = 6;
 
-/// Which copies of a source's texts are made. Everything follows from the seed and the text's number.
+/// Settings of the copies of a source's texts. The copies follow from the seed and the number of
+/// the text.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augment {
-    /// Copies of a text.
+    /// Number of copies per text.
     pub copies: usize,
-    /// Share of the texts that get any.
+    /// Share of the texts that get copies.
     pub share: f64,
-    /// What may be changed.
+    /// Kinds of changes.
     pub kinds: Vec<Kind>,
-    /// Decides which texts get copies and what is changed in them.
+    /// Seed that decides which texts get copies, and their changes.
     pub seed: u64,
 }
 
-/// What is changed in a copy.
+/// Kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// One or two slips of the keyboard.
+    /// One or two typing errors.
     Typos,
     /// "is not" and "isn't", in either direction.
     Contractions,
-    /// The mark at the end put, taken away or repeated, commas left out.
+    /// The final mark is added, removed or repeated, or commas are removed.
     Punctuation,
-    /// All letters small or capital.
+    /// All letters become small or capital.
     Case,
     /// An address or a handle before or after the text.
     Links,
-    /// Another number of as many digits, where it is no mark or share.
+    /// Another number with as many digits, unless it is a rating or a share.
     Numbers,
     /// Another name of a person.
     Persons,
     /// Another city or country.
     Places,
-    /// Terms of religion, nationality, ethnicity, sexuality and gender put in or exchanged.
+    /// Terms of religion, nationality, ethnicity, sexuality and gender are inserted or exchanged.
     Identity,
 }
 
@@ -66,7 +68,7 @@ impl Kind {
         Self::Identity,
     ];
 
-    /// `text` with this change, where it has anything to change.
+    /// Returns `text` with this change, or `None` if there is nothing to change.
     fn change(self, text: &str, random: &mut Stream) -> Option<String> {
         match self {
             Self::Typos => writing::typos(text, random),
@@ -89,7 +91,7 @@ impl Default for Augment {
 }
 
 impl Augment {
-    /// Refuses what makes no copies; `file` is the settings', for messages.
+    /// Fails for settings that make no copies. `file` is the settings' file, for messages.
     pub fn check(&self, file: &Path) -> Result<()> {
         if !(1..=16).contains(&self.copies) {
             let found = self.copies.to_string();
@@ -106,8 +108,9 @@ impl Augment {
         refuse_repeated(file, "data.train.augment.kinds", &names)
     }
 
-    /// The copies of the text of this number among those of its source. Each has one change, one in four has two; `differs`
-    /// says whether a model would see a copy as another text. There may be fewer copies than asked for.
+    /// Makes the copies of `text`, the text of this number in its source. Each copy has one change;
+    /// one in four has two. `differs` gets every copy and returns whether it is a different text to
+    /// the model. There may be fewer copies than `copies`.
     pub fn copies_of(
         &self,
         text: &str,

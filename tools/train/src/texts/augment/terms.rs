@@ -1,4 +1,5 @@
-//! Changes of what something is about: numbers, persons, places, terms of identity. The lists in `words` are the project's own.
+//! Changes of content: numbers, persons, places, terms of identity. The lists in `words` are the
+//! project's own.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -7,17 +8,19 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::random::Stream;
 
-/// Lists of a file: a name in brackets, then a word a line.
+/// Lists of a file: a name in brackets, then one word per line.
 type Lists = Vec<Vec<&'static str>>;
 
 static PERSONS: LazyLock<Lists> = LazyLock::new(|| lists(include_str!("words/persons.txt")));
 static PLACES: LazyLock<Lists> = LazyLock::new(|| lists(include_str!("words/places.txt")));
-/// The last list are nouns for persons.
+/// The last list has nouns for persons.
 static IDENTITY: LazyLock<Lists> = LazyLock::new(|| lists(include_str!("words/identity.txt")));
 
-/// Terms of these many first lists are exchanged wherever they stand with a capital; others have other meanings, too.
+/// Number of lists, from the first, whose terms are exchanged wherever they begin with a capital.
+/// The terms of the other lists have more than one meaning, so they are exchanged only before a
+/// noun for a person.
 const UNAMBIGUOUS: usize = 2;
-/// What stands beside a number that is a mark or a share.
+/// Words and signs beside a number that is a rating or a share.
 const MARKS: [&str; 12] =
     ["/", "%", "star", "stars", "out", "of", "point", "points", "percent", "rating", "rated", "score"];
 
@@ -32,12 +35,12 @@ fn lists(text: &'static str) -> Lists {
     lists
 }
 
-/// `text` with `length` bytes at `start` replaced.
+/// Returns `text` with `length` bytes at `start` replaced by `by`.
 fn replaced(text: &str, start: usize, length: usize, by: &str) -> String {
     format!("{}{by}{}", &text[..start], &text[start + length..])
 }
 
-/// One number of two digits and more replaced by another of as many.
+/// Replaces one number of two or more digits with another of as many digits.
 pub(super) fn numbers(text: &str, random: &mut Stream) -> Option<String> {
     let words: Vec<(usize, &str)> =
         text.split_word_bound_indices().filter(|(_, word)| !word.trim().is_empty()).collect();
@@ -70,17 +73,18 @@ pub(super) fn numbers(text: &str, random: &mut Stream) -> Option<String> {
     Some(replaced(text, start, word.len(), &String::from_utf8_lossy(&digits)))
 }
 
-/// One first name or surname replaced by another.
+/// Replaces one first name or surname with another.
 pub(super) fn persons(text: &str, random: &mut Stream) -> Option<String> {
     exchanged(text, &PERSONS, random)
 }
 
-/// One city or country replaced by another.
+/// Replaces one city or country with another.
 pub(super) fn places(text: &str, random: &mut Stream) -> Option<String> {
     exchanged(text, &PLACES, random)
 }
 
-/// A word of one of `lists`, which stands with a capital unless the text has none, replaced by another of its list.
+/// Replaces a word of one of `lists` with another word of its list. The word must begin with a
+/// capital, unless the text has no capitals.
 fn exchanged(text: &str, lists: &'static Lists, random: &mut Stream) -> Option<String> {
     let any_capital = text.chars().any(char::is_uppercase);
     let mut found = Vec::new();
@@ -98,13 +102,13 @@ fn exchanged(text: &str, lists: &'static Lists, random: &mut Stream) -> Option<S
     Some(replaced(text, start, word.len(), &in_case_of(word, other(list, word, random))))
 }
 
-/// Another one of `list` than `word`.
+/// Returns a word of `list` that is not `word`.
 fn other(list: &'static [&'static str], word: &str, random: &mut Stream) -> &'static str {
     let at = random.below(list.len());
     if list[at].eq_ignore_ascii_case(word) { list[(at + 1) % list.len()] } else { list[at] }
 }
 
-/// `new` in small or capital letters where `old` is in such alone.
+/// Returns `new` in small or in capital letters if `old` has only small or only capital letters.
 fn in_case_of(old: &str, new: &str) -> String {
     if !old.chars().any(char::is_uppercase) {
         new.to_lowercase()
@@ -115,8 +119,9 @@ fn in_case_of(old: &str, new: &str) -> String {
     }
 }
 
-/// A term of religion, nationality, ethnicity, sexuality or gender exchanged for another of its kind; where there is none, or
-/// in one text of three, put in before a noun for a person; else said in a sentence of its own.
+/// Exchanges a term of religion, nationality, ethnicity, sexuality or gender for another of its
+/// kind. If the text has none, and in one text of three, inserts a term before a noun for a person
+/// instead. If there is no place for it, adds a sentence with a term.
 pub(super) fn identity(text: &str, random: &mut Stream) -> Option<String> {
     if text.trim().is_empty() {
         return None;
@@ -157,7 +162,8 @@ fn put_in(text: &str, random: &mut Stream) -> Option<String> {
     let places: Vec<usize> = (0..words.len())
         .filter(|&at| {
             let person = persons.iter().any(|it| it.eq_ignore_ascii_case(words[at].1));
-            // Not before a verb ("to coach", "they staff") or a name ("Guy Ritchie"), and not a second term.
+            // The determiner excludes verbs ("to coach", "they staff") and names ("Guy Ritchie").
+            // No second term is inserted.
             let after = |it: &str| {
                 matches!(
                     it,
@@ -180,7 +186,7 @@ fn put_in(text: &str, random: &mut Stream) -> Option<String> {
     Some(format!("{} {}", with_article(&text[..start], &term), &text[start..]))
 }
 
-/// A sentence that says nothing about what the text is about.
+/// Adds a sentence that says nothing about the subject of the text.
 fn said(text: &str, random: &mut Stream) -> String {
     let (kinds, _) = identity_lists();
     let term = term(kinds, random);
@@ -199,7 +205,7 @@ fn said(text: &str, random: &mut Stream) -> String {
     }
 }
 
-/// The lists of terms, and the nouns.
+/// Returns the lists of terms, and the nouns for persons.
 fn identity_lists() -> (Vec<&'static [&'static str]>, &'static [&'static str]) {
     match IDENTITY.split_last() {
         Some((persons, kinds)) => (kinds.iter().map(Vec::as_slice).collect(), persons),
@@ -207,21 +213,22 @@ fn identity_lists() -> (Vec<&'static [&'static str]>, &'static [&'static str]) {
     }
 }
 
-/// Each kind of terms alike, however many it has.
+/// Draws a term. All kinds of terms are equally likely, however many terms they have.
 fn term(kinds: Vec<&'static [&'static str]>, random: &mut Stream) -> &'static str {
     let list = kinds[random.below(kinds.len())];
     list[random.below(list.len())]
 }
 
 fn article(word: &str) -> &'static str {
-    // "a European", "a Ugandan": what begins with the sound of "you".
+    // "a European", "a Ugandan": words that begin with the sound of "you".
     let small = word.to_lowercase();
     let vowel =
         small.starts_with(['a', 'e', 'i', 'o', 'u']) && !small.starts_with("eu") && !small.starts_with("ug");
     if vowel { "an" } else { "a" }
 }
 
-/// `before` and `term`, with the article that it needs where `before` ends with one.
+/// Returns `before` followed by `term`. An indefinite article at the end of `before` is adapted to
+/// the term.
 fn with_article(before: &str, term: &str) -> String {
     let trimmed = before.trim_end();
     for old in ["an", "a"] {

@@ -1,16 +1,16 @@
-//! Changes of how something is written: slips, contractions, marks, case, addresses.
+//! Changes of form: typing errors, contractions, marks, case, addresses.
 
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::random::Stream;
 
-/// Shortest word in which a slip is made, in letters.
+/// Shortest word in which a typing error is made, in letters.
 const SHORTEST_MISSPELT: usize = 4;
-/// Letters that lie beside each other on a keyboard.
+/// Rows of letters that lie beside each other on a keyboard.
 const ROWS: [&str; 3] = ["qwertyuiop", "asdfghjkl", "zxcvbnm"];
 
-/// What is written apart and what together. The first of a pair may stand for the second and, where the third says so, the
-/// second for the first: "it's" may be "it has".
+/// Separate and contracted forms. The first form can be replaced by the second. The second can be
+/// replaced by the first only if the third value is true: "it's" may be "it has".
 const CONTRACTIONS: [(&str, &str, bool); 47] = [
     ("is not", "isn't", true),
     ("are not", "aren't", true),
@@ -61,7 +61,7 @@ const CONTRACTIONS: [(&str, &str, bool); 47] = [
     ("let us", "let's", true),
 ];
 
-/// One slip, in one text of two a second one.
+/// Makes one typing error, and in one text of two a second one.
 pub(super) fn typos(text: &str, random: &mut Stream) -> Option<String> {
     let once = typo(text, random)?;
     if random.below(2) == 0 {
@@ -80,7 +80,7 @@ fn typo(text: &str, random: &mut Stream) -> Option<String> {
     }
     let (start, word) = words[random.below(words.len())];
     let mut letters: Vec<char> = word.chars().collect();
-    // The first letter is seldom mistaken, and a word is read by it.
+    // The first letter is seldom mistaken, and readers recognize a word by it.
     let at = 1 + random.below(letters.len() - 2);
     match random.below(5) {
         0 => drop(letters.remove(at)),
@@ -92,7 +92,7 @@ fn typo(text: &str, random: &mut Stream) -> Option<String> {
     Some(format!("{}{written}{}", &text[..start], &text[start + word.len()..]))
 }
 
-/// A letter beside `letter` on the keyboard, in its case.
+/// Returns a letter beside `letter` on the keyboard, in the same case.
 fn neighbour(letter: char, random: &mut Stream) -> char {
     let small = letter.to_ascii_lowercase();
     for row in ROWS {
@@ -105,14 +105,14 @@ fn neighbour(letter: char, random: &mut Stream) -> char {
     letter
 }
 
-/// One of those that could be written otherwise.
+/// Replaces one separate or contracted form with the other.
 pub(super) fn contractions(text: &str, random: &mut Stream) -> Option<String> {
-    // As long as `text`: what is found in one is at the same place in the other.
+    // As long as `text`, so that offsets are the same in both.
     let small = text.to_ascii_lowercase();
     let mut places = Vec::new();
     for (apart, together, both) in CONTRACTIONS {
         places.extend(words(&small, apart).map(|at| (at, apart.len(), together)));
-        // Texts that somebody has cut into tokens have "do n't".
+        // Texts that were split into tokens have "do n't".
         let cut = together.find("n't").or_else(|| together.find('\'')).unwrap_or(0);
         let spaced = format!("{} {}", &together[..cut], &together[cut..]);
         places.extend(words(&small, &spaced).map(|at| (at, spaced.len(), together)));
@@ -133,7 +133,7 @@ pub(super) fn contractions(text: &str, random: &mut Stream) -> Option<String> {
     Some(format!("{}{to}{}", &text[..at], &text[at + length..]))
 }
 
-/// Where `sought` stands in `text` as whole words.
+/// Returns the offsets of `sought` in `text` as whole words.
 fn words<'a>(text: &'a str, sought: &'a str) -> impl Iterator<Item = usize> + 'a {
     let inside = |it: Option<char>| it.is_some_and(|it| it.is_alphanumeric() || it == '\'');
     text.match_indices(sought).map(|(at, _)| at).filter(move |&at| {
@@ -141,7 +141,7 @@ fn words<'a>(text: &'a str, sought: &'a str) -> impl Iterator<Item = usize> + 'a
     })
 }
 
-/// The last mark taken away, put or repeated; or all commas left out.
+/// Removes, adds or repeats the final mark, or removes all commas.
 pub(super) fn punctuation(text: &str, random: &mut Stream) -> Option<String> {
     let trimmed = text.trim_end();
     let last = trimmed.chars().next_back()?;
@@ -155,13 +155,13 @@ pub(super) fn punctuation(text: &str, random: &mut Stream) -> Option<String> {
     }
 }
 
-/// All letters small or all capital.
+/// Makes all letters small or all capital.
 pub(super) fn case(text: &str, random: &mut Stream) -> Option<String> {
     let changed = if random.below(2) == 0 { text.to_lowercase() } else { text.to_uppercase() };
     (changed != text).then_some(changed)
 }
 
-/// An address or a handle, made up of letters and digits, before or after the text.
+/// Adds an address or a handle, made up of letters and digits, before or after the text.
 pub(super) fn links(text: &str, random: &mut Stream) -> String {
     const SIGNS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     const HOSTS: [&str; 6] = [
@@ -200,7 +200,7 @@ mod tests {
         (0..200).filter_map(|index| change(&mut Stream::new(3, Purpose::Changes, index))).collect()
     }
 
-    /// Of the optimal-string-alignment distance, by the textbook.
+    /// Computes the optimal-string-alignment distance by the textbook algorithm.
     fn distance(a: &str, b: &str) -> usize {
         let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
         let mut table = vec![vec![0; b.len() + 1]; a.len() + 1];
