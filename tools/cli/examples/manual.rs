@@ -1,6 +1,7 @@
-//! Writes the manual pages and shell completions of `electra` into a folder: `cargo run --example manual -- FOLDER`.
+//! Writes the manual pages and shell completions of `electra` into a folder:
+//! `cargo run --example manual -- FOLDER`.
 //!
-//! An example, since only packaging needs it, and the executable need not carry it.
+//! This is an example so that the code is not part of the executable. Only packaging needs it.
 
 use std::fs;
 use std::io;
@@ -25,27 +26,27 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes all files.
+/// Writes all manual pages and completions into `folder`.
 ///
 /// # Errors
-/// When the folder or a file cannot be written.
+/// Fails if the folder or a file cannot be written.
 pub fn write(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
         clap_complete::generate_to(shell, &mut electra_cli::command_line(), "electra", folder)?;
     }
-    // `electra help COMMAND` shows these pages' text, it needs none of its own.
+    // `electra help COMMAND` shows the text of these pages, so it needs no page.
     let mut command = electra_cli::command_line().disable_help_subcommand(true);
     command.build();
     write_pages(&command, folder)
 }
 
-/// A page for the command and one for each command below it.
+/// Writes a page for the command and one for each of its subcommands.
 fn write_pages(command: &clap::Command, folder: &Path) -> io::Result<()> {
     for below in command.get_subcommands() {
         write_pages(below, folder)?;
     }
-    // clap_mangen would put what follows the options in the help into one section named EXTRA.
+    // clap_mangen would put the text after the options into a single section named EXTRA.
     let man = Man::new(command.clone().after_help(Resettable::Reset));
     let mut page = Vec::new();
     man.render(&mut page)?;
@@ -56,7 +57,8 @@ fn write_pages(command: &clap::Command, folder: &Path) -> io::Result<()> {
     fs::write(folder.join(man.get_filename()), format!("{before}{sections}{after}"))
 }
 
-/// The help's paragraphs as sections: each begins with its heading and a colon.
+/// Converts the paragraphs of the help to sections. A paragraph begins with its heading and a
+/// colon.
 fn sections(help: &str) -> String {
     let mut page = String::new();
     for line in help.lines() {
@@ -71,7 +73,7 @@ fn sections(help: &str) -> String {
     page + ".fi\n"
 }
 
-/// The line as roff prints it, with hyphens that can be copied into a shell.
+/// Escapes a line for roff. Hyphens are escaped as well, so they can be copied into a shell.
 fn roff(line: &str) -> String {
     let escaped = line.replace('\\', "\\e").replace('-', "\\-");
     if escaped.starts_with(['.', '\'']) { format!("\\&{escaped}") } else { escaped }

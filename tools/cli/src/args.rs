@@ -20,7 +20,7 @@ use crate::commands::target::{Target, TargetParser};
 use crate::examples;
 use crate::failure::Failure;
 
-/// Classify text on the device with an int8 ELECTRA in one fixed memory arena.
+/// Classify text on the device with an int8 ELECTRA in one arena of fixed size.
 #[derive(Parser)]
 #[command(name = "electra", version, arg_required_else_help = true, after_help = examples::ELECTRA)]
 pub(crate) struct CommandLine {
@@ -30,10 +30,10 @@ pub(crate) struct CommandLine {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Give each text its label and score
+    /// Classify texts and print labels and scores
     #[command(after_help = examples::CLASSIFY)]
     Classify(ClassifyArgs),
-    /// Show which tokens of a text look replaced
+    /// Show which tokens of a text were probably replaced
     #[command(after_help = examples::DETECT)]
     Detect(DetectArgs),
     /// Measure a model on labelled texts
@@ -42,20 +42,20 @@ pub(crate) enum Command {
     /// Show the tokens of a text
     #[command(after_help = examples::TOKENIZE)]
     Tokenize(TokenizeArgs),
-    /// Show what a model file holds and which kernels this machine chooses
+    /// Show the content of a model file and the kernels chosen for this machine
     #[command(after_help = examples::INSPECT)]
     Inspect(InspectArgs),
     /// Show the memory that a model needs: file, arena, resident
     #[command(after_help = examples::FOOTPRINT)]
     Footprint(FootprintArgs),
-    /// Show where the time of a run goes, and how much of it the processor could not avoid
+    /// Show the time of each step of a run and its share of the peak speed of the processor
     #[command(after_help = examples::PROFILE)]
     Profile(ProfileArgs),
-    /// Answer clients on a socket until told to stop
+    /// Answer clients on a socket until stopped by a signal
     #[cfg(unix)]
     #[command(after_help = examples::SERVE)]
     Serve(ServeArgs),
-    /// Make a model file from a Hugging Face folder or an ONNX file
+    /// Convert a Hugging Face folder or an ONNX file to a model file
     #[cfg(feature = "pack")]
     #[command(after_help = examples::PACK)]
     Pack(PackArgs),
@@ -70,32 +70,33 @@ pub(crate) struct ClassifyArgs {
     pub input: InputArgs,
     #[command(flatten)]
     pub engine: EngineArgs,
-    /// Write JSON lines
+    /// Print JSON lines
     #[arg(long)]
     pub json: bool,
-    /// Show this many labels of each text, the likeliest first
+    /// Show this many labels per text, in order of their scores
     #[arg(long, value_name = "K", value_parser = parse_top_k)]
     pub top_k: Option<NonZeroUsize>,
     #[command(flatten)]
     pub without: WithoutArgs,
-    /// Cut long texts; without this they are classified in overlapping windows
+    /// Cut long texts; without this option they are classified in overlapping windows
     #[arg(long)]
     pub truncate: bool,
-    /// Worker threads, an arena each [default: one for texts given here, all cores for --input]
+    /// Worker threads; each has its own arena [default: 1 for texts given here, all cores for
+    /// --input]
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub threads: Option<NonZeroUsize>,
 }
 
 #[derive(Args)]
 pub(crate) struct DetectArgs {
-    /// Texts to look at
+    /// Texts to check
     #[arg(value_name = "TEXT", required_unless_present = "input", conflicts_with = "input")]
     pub texts: Vec<String>,
     #[command(flatten)]
     pub input: InputArgs,
     #[command(flatten)]
     pub engine: EngineArgs,
-    /// Write JSON lines
+    /// Print JSON lines
     #[arg(long)]
     pub json: bool,
 }
@@ -105,10 +106,11 @@ pub(crate) struct EvaluateArgs {
     /// Labelled texts: .csv or .tsv with a header, or .jsonl; '-' for standard input
     #[arg(long, value_name = "FILE")]
     pub input: PathBuf,
-    /// Format of the input, if its name does not tell
+    /// Format of the input, if its name has no known extension
     #[arg(long, value_enum)]
     pub format: Option<Format>,
-    /// Delimiter of a .csv or .tsv file, for instance ';' or tab [default: comma for .csv, tab for .tsv]
+    /// Delimiter of a .csv or .tsv file, for example ';' or tab [default: comma for .csv, tab for
+    /// .tsv]
     #[arg(long, value_name = "CHARACTER", value_parser = parse_delimiter)]
     pub delimiter: Option<u8>,
     /// Column or field with the text [default: text or sentence]
@@ -117,20 +119,21 @@ pub(crate) struct EvaluateArgs {
     /// Column or field with the label
     #[arg(long, value_name = "NAME", default_value = "label")]
     pub label_column: String,
-    /// Read the values of that column as names or as indices [default: the kind that fits more rows]
+    /// Read the values of that column as names or as indices [default: the kind that fits more
+    /// rows]
     #[arg(long, value_enum, value_name = "KIND")]
     pub label_as: Option<LabelKind>,
     #[command(flatten)]
     pub engine: EngineArgs,
-    /// Write one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
     pub without: WithoutArgs,
-    /// Cut long texts; without this they are classified in overlapping windows
+    /// Cut long texts; without this option they are classified in overlapping windows
     #[arg(long)]
     pub truncate: bool,
-    /// Worker threads, an arena each; latency is measured per text [default: 1]
+    /// Worker threads; each has its own arena; latency is measured per text [default: 1]
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub threads: Option<NonZeroUsize>,
 }
@@ -142,10 +145,10 @@ pub(crate) struct TokenizeArgs {
     pub texts: Vec<String>,
     #[command(flatten)]
     pub input: InputArgs,
-    /// Model file whose vocabulary to use [default: the sentiment model]
+    /// Model file that contains the vocabulary [default: the sentiment model]
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
-    /// Write JSON lines
+    /// Print JSON lines
     #[arg(long)]
     pub json: bool,
 }
@@ -154,7 +157,7 @@ pub(crate) struct TokenizeArgs {
 pub(crate) struct InspectArgs {
     /// Model file [default: the sentiment model]
     pub file: Option<PathBuf>,
-    /// Write one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }
@@ -164,25 +167,25 @@ pub(crate) struct FootprintArgs {
     /// Model file [default: the sentiment model]
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
-    /// Engine whose resident memory to measure
+    /// Engine for the measurement of resident memory
     #[arg(long, value_parser = engine_parser())]
     pub engine: Option<EngineKind>,
-    /// Longest sequence, in tokens with [CLS] and [SEP], for parts and resident memory
+    /// Longest sequence in tokens, including [CLS] and [SEP], for arena parts and resident memory
     #[arg(long, visible_alias = "tokens", value_name = "N", default_value_t = 128)]
     pub max_tokens: usize,
-    /// Answer for this target instead: what goes to flash, what to RAM, and whether it fits
+    /// Report for this target instead: the contents of flash and RAM, and whether they fit
     #[arg(long, conflicts_with = "svg", ignore_case = true, value_parser = TargetParser)]
     pub target: Option<Target>,
-    /// Flash of the device, for instance 16M; what does not fit is an error
+    /// Flash of the device, for example 16M; exit with an error if the model does not fit
     #[arg(long, value_name = "SIZE", requires = "target", value_parser = parse_size)]
     pub flash: Option<u64>,
-    /// RAM of the device, for instance 512K
+    /// RAM of the device, for example 512K; exit with an error if the model does not fit
     #[arg(long, value_name = "SIZE", requires = "target", value_parser = parse_size)]
     pub ram: Option<u64>,
-    /// Write one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
-    /// Draw the arena by part and sequence length into this file
+    /// Draw the arena by part and sequence length into this SVG file
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
 }
@@ -193,14 +196,15 @@ pub(crate) struct ProfileArgs {
     pub text: String,
     #[command(flatten)]
     pub engine: EngineArgs,
-    /// Tokens to run, with [CLS] and [SEP]: the text's, repeated or cut [default: as many as the text has]
+    /// Tokens to run, including [CLS] and [SEP]; the text is repeated or cut [default: tokens of
+    /// the text]
     #[arg(long, value_name = "N")]
     pub tokens: Option<usize>,
-    /// Runs, of which each step counts with its smallest time: other work on the machine only adds
-    /// to it
+    /// Number of runs; the smallest time of each step is shown, because other work on the machine
+    /// only adds time
     #[arg(long, value_name = "N", default_value = "100")]
     pub runs: NonZeroUsize,
-    /// Write one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }
@@ -209,10 +213,10 @@ pub(crate) struct ProfileArgs {
 #[derive(Args)]
 #[command(group(ArgGroup::new("listener").args(["socket", "tcp"]).required(true).multiple(true)))]
 pub(crate) struct ServeArgs {
-    /// Unix socket to listen on; the umask decides who may connect
+    /// Unix socket to listen on; the umask determines who may connect
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
-    /// Loopback address to listen on, for instance 127.0.0.1:7070
+    /// Loopback address to listen on, for example 127.0.0.1:7070
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_loopback)]
     pub tcp: Option<SocketAddr>,
     #[command(flatten)]
@@ -220,32 +224,32 @@ pub(crate) struct ServeArgs {
     /// Answer with JSON lines
     #[arg(long)]
     pub json: bool,
-    /// Take JSON lines, too: {"id": 7, "text": "..."}; the answers are those of --json with the
-    /// request's id
+    /// Accept requests as JSON lines: {"id": 7, "text": "..."}; answers are those of --json with
+    /// the id of the request
     #[arg(long)]
     pub json_requests: bool,
     #[command(flatten)]
     pub without: WithoutArgs,
-    /// Cut long texts; without this they are classified in overlapping windows
+    /// Cut long texts; without this option they are classified in overlapping windows
     #[arg(long)]
     pub truncate: bool,
-    /// Worker threads, an arena each
+    /// Worker threads; each has its own arena
     #[arg(long, value_name = "N", default_value = "1", value_parser = parse_threads)]
     pub threads: NonZeroUsize,
-    /// Requests that may wait; the next one is answered 'error busy'
+    /// Requests that may wait; further ones are answered with 'error busy'
     #[arg(long, value_name = "N", default_value = "64")]
     pub queue: NonZeroUsize,
-    /// Clients that may be connected; the next one is answered 'error connections'
+    /// Clients that may be connected; further ones are answered with 'error connections'
     #[arg(long, value_name = "N", default_value = "128")]
     pub connections: NonZeroUsize,
-    /// Longest line, its end not counted
+    /// Longest line in bytes, without its line ending
     #[arg(long, value_name = "BYTES", default_value = "65536")]
     pub line_bytes: NonZeroUsize,
-    /// Time from a request to its answer, after which it is answered 'error deadline'
+    /// Longest time from a request to its answer; after that the answer is 'error deadline'
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
     pub deadline: Duration,
-    /// Time without a whole line, or without an answer being read, after which a client is
-    /// disconnected; 0 for no limit
+    /// Longest time without a whole line from the client or without reading of an answer; after
+    /// that the client is disconnected; 0 for no limit
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_seconds_or_none)]
     pub idle: Duration,
 }
@@ -253,35 +257,38 @@ pub(crate) struct ServeArgs {
 #[cfg(feature = "pack")]
 #[derive(Args)]
 pub(crate) struct PackArgs {
-    /// Hugging Face folder (config.json, model.safetensors, vocab.txt or tokenizer.json), or .onnx file
+    /// Hugging Face folder (config.json, model.safetensors, vocab.txt or tokenizer.json), or .onnx
+    /// file
     pub source: PathBuf,
     /// Model file to write
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// Vocabulary for an .onnx file, if none lies beside it: vocab.txt or tokenizer.json
+    /// Vocabulary for an .onnx file, if there is none beside it: vocab.txt or tokenizer.json
     #[arg(long, value_name = "FILE")]
     pub vocab: Option<PathBuf>,
-    /// Name to store in the model file [default: the source's name]
+    /// Name to store in the model file [default: name of the source]
     #[arg(long)]
     pub name: Option<String>,
-    /// Language of the texts that the model knows, to store in the model file: en, de, zh-Hant
+    /// Language that the model supports, to store in the model file: en, de, zh-Hant
     #[arg(long, value_name = "CODE", value_parser = parse_language)]
     pub language: Option<String>,
-    /// Write one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }
 
-/// Where texts come from besides the command line.
+/// Options for texts from a file.
 #[derive(Args)]
 pub(crate) struct InputArgs {
-    /// Read texts from FILE, or '-' for standard input: .txt (a text per line), .csv or .tsv with a header, .jsonl
+    /// Read texts from FILE, or '-' for standard input: .txt (one text per line), .csv or .tsv with
+    /// a header, .jsonl
     #[arg(long, value_name = "FILE")]
     pub input: Option<PathBuf>,
-    /// Format of the input, if its name does not tell
+    /// Format of the input, if its name has no known extension
     #[arg(long, value_enum, requires = "input")]
     pub format: Option<Format>,
-    /// Delimiter of a .csv or .tsv file, for instance ';' or tab [default: comma for .csv, tab for .tsv]
+    /// Delimiter of a .csv or .tsv file, for example ';' or tab [default: comma for .csv, tab for
+    /// .tsv]
     #[arg(long, value_name = "CHARACTER", requires = "input", value_parser = parse_delimiter)]
     pub delimiter: Option<u8>,
     /// Column or field with the text [default: text or sentence]
@@ -292,37 +299,42 @@ pub(crate) struct InputArgs {
 /// Labels to leave out.
 #[derive(Args)]
 pub(crate) struct WithoutArgs {
-    /// Leave this label out; the scores of the other labels add up to 1. Repeat the option for more labels
+    /// Leave this label out; the scores of the other labels add up to 1. Repeat the option for more
+    /// labels
     #[arg(long, value_name = "LABEL")]
     pub without: Vec<String>,
 }
 
-/// How the model is run.
+/// Options for running the model.
 #[derive(Args)]
 pub(crate) struct EngineArgs {
-    /// Model file [default: the one that ELECTRA_MODEL names, else electra-small-sentiment, for `detect` electra-small-rtd where it is installed: both know English only]
+    /// Model file [default: $ELECTRA_MODEL, else electra-small-sentiment, or electra-small-rtd for
+    /// `detect` if installed: both know English only]
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
-    /// Engine to run it with
+    /// Engine that runs the model
     #[arg(long, value_parser = engine_parser())]
     pub engine: Option<EngineKind>,
-    /// Longest sequence in tokens, [CLS] and [SEP] included, so that a text of two tokens fewer fits; 'tokens' in JSON
-    /// counts the text's own [default: the model's positions]
+    /// Longest sequence in tokens, including [CLS] and [SEP]; 'tokens' in JSON does not count these
+    /// two [default: the positions of the model]
     #[arg(long, value_name = "N")]
     pub max_tokens: Option<usize>,
-    /// Memory of each arena; refused if it is too small for --max-tokens [default: exactly what is needed]
+    /// Size of each arena; refused if it is too small for --max-tokens [default: the exact size
+    /// needed]
     #[arg(long, value_name = "BYTES")]
     pub arena_bytes: Option<usize>,
-    /// Cores that share the work on each text, at most 8; the answers do not depend on it [default: 1]
+    /// Cores that share the work on each text, at most 8; they do not change the answers [default:
+    /// 1]
     #[arg(long, value_name = "N", value_parser = parse_split)]
     pub split: Option<usize>,
-    /// Pin the cores of --split; with one worker only
+    /// Pin the threads of --split to cores; only with one worker
     #[arg(long)]
     pub pin: bool,
 }
 
 impl EngineArgs {
-    /// As many workers as `asked` for, or `default`; one where its cores are pinned.
+    /// Returns the number of workers: `asked`, or `default` if it is `None`. With `--pin` there is
+    /// only one worker.
     pub(crate) fn workers(&self, asked: Option<NonZeroUsize>, default: usize) -> Result<usize, Failure> {
         match asked.map(NonZeroUsize::get) {
             Some(workers) if self.pin && workers > 1 => {
@@ -349,13 +361,13 @@ impl EngineArgs {
 /// Formats of texts in files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// A text per line
+    /// One text per line
     Txt,
     /// Comma-separated with a header, quoted as in RFC 4180
     Csv,
-    /// Tab-separated with a header, quotes are plain characters
+    /// Tab-separated with a header; quotes are ordinary characters
     Tsv,
-    /// A JSON object per line
+    /// One JSON object per line
     Jsonl,
 }
 
@@ -370,7 +382,7 @@ impl From<Format> for electra_formats::rows::Format {
     }
 }
 
-/// How to read the values of a label column.
+/// Kind of the values in a label column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LabelKind {
     /// Names of labels
@@ -379,7 +391,7 @@ pub(crate) enum LabelKind {
     Index,
 }
 
-/// The engines of this build, which shells complete.
+/// Parses the name of an engine of this build. Shell completion lists the names.
 fn engine_parser() -> impl TypedValueParser<Value = EngineKind> {
     let names = EngineKind::ALL.iter().map(|engine| engine.name());
     PossibleValuesParser::new(names)
@@ -394,8 +406,8 @@ fn parse_delimiter(text: &str) -> Result<u8, String> {
     }
 }
 
-/// A language tag in the form of RFC 5646: a language of two to eight letters, then subtags of at
-/// most eight letters and digits.
+/// Parses a language tag in the form of RFC 5646: a language of two to eight letters, then subtags
+/// of one to eight letters and digits.
 #[cfg(feature = "pack")]
 fn parse_language(text: &str) -> Result<String, String> {
     let mut subtags = text.split('-');
@@ -409,12 +421,13 @@ fn parse_language(text: &str) -> Result<String, String> {
     Err("expected a language tag, for instance en, de or zh-Hant".to_owned())
 }
 
-/// `--top-k 0` would show nothing.
+/// Parses a number of labels. 0 is refused, because nothing would be shown.
 fn parse_top_k(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| "expected a number of labels, at least 1".to_owned())
 }
 
-/// Each of them has an arena and a stack: more than any machine has cores is a slip of the finger.
+/// Parses a number of workers. Each worker has an arena and a stack, and a number above the limit
+/// is probably a typing error.
 fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
     const MOST: usize = 1024;
     let threads = text.parse().ok().filter(|threads: &NonZeroUsize| threads.get() <= MOST);
@@ -426,7 +439,8 @@ fn parse_split(text: &str) -> Result<usize, String> {
     cores.ok_or_else(|| format!("expected 1 to {MAX_WORKERS}"))
 }
 
-/// An address that only this machine reaches: there is neither encryption nor a password.
+/// Parses an address that only this machine can reach, because there is neither encryption nor a
+/// password.
 #[cfg(unix)]
 fn parse_loopback(text: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr = text
@@ -446,7 +460,7 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
     duration.ok_or_else(|| format!("expected seconds, more than 0 and at most {MOST}"))
 }
 
-/// The same, or 0, which says that there is no limit.
+/// Parses seconds like [`parse_seconds`], or 0 for no limit.
 #[cfg(unix)]
 fn parse_seconds_or_none(text: &str) -> Result<Duration, String> {
     match text.parse() {
@@ -455,7 +469,7 @@ fn parse_seconds_or_none(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Opens the model that the command line names, or the default.
+/// Opens the model that the command line names, or the default model.
 pub(crate) fn open_model(path: Option<&PathBuf>) -> Result<electra::ModelFile, electra::Error> {
     match path {
         Some(path) => electra::ModelFile::open(path),

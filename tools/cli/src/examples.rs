@@ -1,5 +1,4 @@
-//! What the help and the manual page of each command show as examples; `tests/examples.rs` runs
-//! each line.
+//! Examples in the help and the manual page of each command. `tests/examples.rs` runs each line.
 
 pub(crate) const ELECTRA: &str = "\
 Examples:

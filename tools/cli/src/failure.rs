@@ -1,4 +1,4 @@
-//! What ends a command early, and the exit code for it.
+//! Reasons for ending a command early, with their exit codes.
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use electra_formats::error::steers_terminal;
 
-/// Prints a message on standard error. Where nobody reads that, or its disk is full, the work goes on: the exit code tells.
+/// Prints a message on standard error. A write error is ignored, because the exit code reports the
+/// failure as well.
 ///
-/// A message may repeat what a stranger wrote, a file's name for instance, so characters that steer a terminal are
-/// escaped; line breaks are the message's own.
+/// A message may contain text from outside, for example the name of a file. Characters that control
+/// a terminal are therefore escaped. Line breaks stay, because they belong to the message.
 pub(crate) fn say(message: fmt::Arguments<'_>) {
     let message = message.to_string();
     let mut shown = String::with_capacity(message.len());
@@ -23,16 +24,16 @@ pub(crate) fn say(message: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "electra: {shown}");
 }
 
-/// Why a command ends.
+/// Reason for ending a command early.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// Something failed at run time: exit code 1.
     Run(String),
-    /// Parts of the input failed and were reported when met: exit code 1.
+    /// Parts of the input failed and were already reported: exit code 1.
     Partly(String),
-    /// The command was used wrongly in a way that the argument parser cannot see: exit code 2.
+    /// The command line is wrong in a way that the argument parser cannot detect: exit code 2.
     Usage(String),
-    /// Who reads our output has closed it: nothing is wrong.
+    /// The reader of standard output has closed it, which is not an error: exit code 0.
     ClosedPipe,
 }
 
@@ -41,7 +42,7 @@ impl Failure {
         Self::Run(message.to_string())
     }
 
-    /// Prints the message, if there is one, and gives the exit code.
+    /// Prints the message, if there is one, and returns the exit code.
     pub(crate) fn report(self) -> ExitCode {
         match self {
             Self::Run(message) | Self::Partly(message) => {
@@ -57,7 +58,7 @@ impl Failure {
     }
 }
 
-/// The message; empty where nothing is wrong.
+/// Formats the message. It is empty for [`Failure::ClosedPipe`].
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -78,14 +79,14 @@ impl From<electra::Error> for Failure {
     }
 }
 
-/// For reading the input.
+/// Converts errors of reading the input.
 impl From<electra_formats::Error> for Failure {
     fn from(error: electra_formats::Error) -> Self {
         Self::run(error)
     }
 }
 
-/// For writing to standard output.
+/// Converts errors of writing to standard output.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {

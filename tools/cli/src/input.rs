@@ -1,5 +1,5 @@
-//! Texts from the command line, from files and from standard input, one at a time. A bad row is an item like any
-//! other, so that the rows after it are still read.
+//! Reads texts from the command line, from files and from standard input, one at a time. A bad row
+//! is returned as an item, and the rows after it are still read.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -12,37 +12,37 @@ use electra_formats::rows::{self, Field, Format, Options};
 use crate::args::InputArgs;
 use crate::failure::{Failure, say};
 
-/// Names that a column with the text may have.
+/// Default names of the text column.
 const TEXT_COLUMNS: [&str; 2] = ["text", "sentence"];
 
 /// One row of the input.
 #[derive(Clone)]
 pub(crate) struct Row {
-    /// Line where it begins, counted from 1.
+    /// Line on which the row begins, counted from 1.
     pub line: u64,
-    /// Its content, or the problem with it.
+    /// Content of the row, or the problem with it.
     pub content: Result<Content, String>,
 }
 
-/// A usable row.
+/// Content of a usable row.
 #[derive(Clone)]
 pub(crate) struct Content {
     pub text: String,
-    /// The label's column, if one was asked for.
+    /// Value of the label column, if it was requested.
     pub label: Option<String>,
 }
 
-/// Rows in input order. An error ends them: the input itself failed.
+/// Rows in input order. An error means that the input itself failed and there are no more rows.
 pub(crate) struct Rows {
     rows: Box<dyn Iterator<Item = Result<Row, Failure>> + Send>,
-    /// Whether they are lines of a file or of standard input.
+    /// Whether the rows come from a file or from standard input.
     pub from_file: bool,
     /// Progress in the file, if its size is known.
     pub position: Option<Position>,
 }
 
 impl Rows {
-    /// Rows that were read before.
+    /// Returns rows that are already in memory.
     pub(crate) fn in_memory(rows: Vec<Row>) -> Self {
         Self { rows: Box::new(rows.into_iter().map(Ok)), from_file: true, position: None }
     }
@@ -60,18 +60,18 @@ impl Iterator for Rows {
 #[derive(Clone)]
 pub(crate) struct Position {
     read: Arc<AtomicU64>,
-    /// Bytes of the file.
+    /// Size of the file in bytes.
     pub bytes: u64,
 }
 
 impl Position {
-    /// Bytes that were read so far.
+    /// Returns the number of bytes read so far.
     pub(crate) fn now(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
     }
 }
 
-/// A file that counts what is read of it.
+/// A file that counts the bytes read from it.
 struct Counted {
     file: File,
     read: Arc<AtomicU64>,
@@ -95,7 +95,7 @@ pub(crate) struct Source<'a> {
 }
 
 impl InputArgs {
-    /// The texts of the command line, or the rows of its input file.
+    /// Returns the texts of the command line, or the rows of the input file.
     pub(crate) fn rows(&self, texts: &[String]) -> Result<Rows, Failure> {
         let Some(path) = &self.input else {
             texts.iter().for_each(|text| hint_at_file(text));
@@ -112,13 +112,13 @@ impl InputArgs {
         Source { path, format, delimiter: self.delimiter, column, label_column: None }.rows()
     }
 
-    /// The line of a row for JSON, where rows have lines of a file.
+    /// Returns the line of a row for JSON, or `None` for texts of the command line.
     pub(crate) fn line_number(&self, line: u64) -> Option<u64> {
         self.input.as_ref().map(|_| line)
     }
 }
 
-/// A text that is the name of a file was probably meant as one.
+/// Prints a hint for a text that was probably meant as an input: `-`, or the name of a file.
 fn hint_at_file(text: &str) {
     if text == "-" {
         say(format_args!("'-' is taken as a text; '--input -' reads standard input"));
@@ -159,7 +159,7 @@ impl Source<'_> {
         Ok(Rows { rows: Box::new(rows), from_file: true, position })
     }
 
-    /// Whether the same rows can be read twice.
+    /// Returns whether the input can be read a second time.
     pub(crate) fn can_be_read_again(&self) -> bool {
         self.path != Path::new("-") && self.path.is_file()
     }
@@ -192,7 +192,7 @@ impl Source<'_> {
         })
     }
 
-    /// The format asked for, or the one that the name tells.
+    /// Returns the requested format, or the one that the extension of the name gives.
     pub(crate) fn format(&self) -> Result<Format, Failure> {
         match self.format {
             Some(format) => Ok(format),
@@ -208,7 +208,7 @@ fn fail(name: &str, problem: impl std::fmt::Display) -> Failure {
     Failure::run(format_args!("{name}: {problem}"))
 }
 
-/// Path of an input for messages.
+/// Returns the name of an input for messages.
 pub(crate) fn display_name(path: Option<&Path>) -> String {
     match path {
         None => "command line".to_owned(),

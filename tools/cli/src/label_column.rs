@@ -1,4 +1,4 @@
-//! The column of labels of an input, looked at as a whole before its rows are used.
+//! The label column of an input. All its values are examined before the rows are used.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,10 @@ use crate::args::LabelKind;
 use crate::failure::{Failure, say};
 use crate::input::Row;
 
-/// Values without a label that are listed; a wrong column has as many as rows.
+/// Number of unknown values that are listed. In a wrong column every row may have one.
 const LISTED: usize = 5;
-/// Different values that are kept apart. More than labels a model can have: the rest are no labels.
+/// Number of distinct values that are stored. A model cannot have more labels, so further values
+/// are unknown.
 const DIFFERENT: usize = 10_000;
 
 /// Maps the values of the column to labels.
@@ -19,15 +20,15 @@ pub(crate) struct LabelColumn {
     kind: Kind,
 }
 
-/// The rows of one value.
+/// Number of rows with one value, and the line of the first one.
 struct Rows {
     count: u64,
     first: u64,
 }
 
 impl LabelColumn {
-    /// Looks at all `rows` of the input `name`, and says on standard error which values stand for no label, and where
-    /// values could be read in two ways.
+    /// Examines all `rows` of the input `name`. Reports on standard error the values that are not
+    /// labels, and a column that can be read both as names and as indices.
     pub(crate) fn survey(
         rows: impl Iterator<Item = Result<Row, Failure>>,
         names: &[String],
@@ -67,7 +68,7 @@ impl LabelColumn {
         Ok(this)
     }
 
-    /// The index of the label that `value` stands for.
+    /// Returns the index of the label that `value` stands for.
     pub(crate) fn label(&self, value: &str) -> Option<usize> {
         self.labels.label(value, self.kind)
     }

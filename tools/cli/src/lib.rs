@@ -1,4 +1,5 @@
-//! The command `electra`: classify, detect, evaluate, tokenize, inspect, footprint, profile, serve, pack.
+//! The command `electra`: classify, detect, evaluate, tokenize, inspect, footprint, profile, serve,
+//! pack.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -21,7 +22,7 @@ use clap::{CommandFactory, Parser, ValueHint};
 
 use args::{Command, CommandLine};
 
-/// Does what the command line of this process says.
+/// Runs the command that the command line of this process names.
 #[must_use]
 pub fn run() -> ExitCode {
     let outcome = match CommandLine::parse().command {
@@ -43,8 +44,8 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// The command line, for manual pages and completions: only arguments that name files complete to
-/// names of files.
+/// Returns the command line for manual pages and completions. Only arguments that are file names
+/// are completed with file names.
 #[must_use]
 pub fn command_line() -> clap::Command {
     CommandLine::command().mut_subcommands(|command| {

@@ -1,15 +1,15 @@
-//! Figures of an evaluation.
+//! Metrics of an evaluation.
 
 use std::time::Duration;
 
 use electra_core::verdict;
 
-/// Bins of the calibration error.
+/// Number of bins of the calibration error.
 const BINS: usize = 15;
 /// Quantile of the normal distribution for a two-sided 95 % interval.
 const Z: f64 = 1.959_964;
 
-/// What a model said of one labelled text.
+/// Result of a model for one labelled text.
 pub(crate) struct Outcome {
     pub expected: usize,
     /// Probability of each label.
@@ -23,14 +23,14 @@ impl Outcome {
     }
 }
 
-/// Figures of one label.
+/// Metrics of one label.
 pub(crate) struct ClassMetrics {
     pub precision: f64,
     pub recall: f64,
     pub f1: f64,
 }
 
-/// Figures of an evaluation.
+/// Metrics of an evaluation.
 pub(crate) struct Metrics {
     pub labels: Vec<String>,
     pub texts: usize,
@@ -41,15 +41,15 @@ pub(crate) struct Metrics {
     pub macro_f1: f64,
     /// `confusion[expected][predicted]`
     pub confusion: Vec<Vec<u64>>,
-    /// Expected calibration error (Naeini et al. 2015): mean difference of confidence and accuracy over bins of equal
-    /// width, weighted by their texts.
+    /// Expected calibration error (Naeini et al. 2015): mean absolute difference between confidence
+    /// and accuracy in bins of equal width, weighted by the number of texts per bin.
     pub calibration_error: f64,
-    /// 50th, 90th and 99th percentile and mean.
+    /// 50th, 90th and 99th percentile and mean, in milliseconds.
     pub latency_ms: [f64; 4],
 }
 
 impl Metrics {
-    /// `outcomes` must not be empty.
+    /// Computes the metrics. `outcomes` must not be empty.
     pub(crate) fn new(labels: &[String], outcomes: &[Outcome]) -> Self {
         let mut confusion = vec![vec![0; labels.len()]; labels.len()];
         for outcome in outcomes {
@@ -83,7 +83,8 @@ fn class_metrics(confusion: &[Vec<u64>], label: usize) -> ClassMetrics {
     }
 }
 
-/// Wilson, "Probable Inference, the Law of Succession, and Statistical Inference" (1927).
+/// Computes the score interval of Wilson, "Probable Inference, the Law of Succession, and
+/// Statistical Inference" (1927).
 fn wilson(right: f64, texts: f64) -> (f64, f64) {
     let share = right / texts;
     let z2 = Z * Z / texts;
@@ -103,7 +104,7 @@ fn calibration_error(outcomes: &[Outcome]) -> f64 {
     bins.iter().map(|(confidence, right)| (confidence - right).abs()).sum::<f64>() / outcomes.len() as f64
 }
 
-/// Percentiles by nearest rank.
+/// Returns the 50th, 90th and 99th percentile by nearest rank, and the mean, in milliseconds.
 fn latencies(outcomes: &[Outcome]) -> [f64; 4] {
     let mut sorted: Vec<f64> = outcomes.iter().map(|outcome| 1e3 * outcome.latency.as_secs_f64()).collect();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -135,9 +136,9 @@ mod tests {
         assert!((metrics.classes[1].precision - 2.0 / 3.0).abs() < 1e-12);
         assert!((metrics.classes[0].f1 - 0.5).abs() < 1e-12);
         assert!((metrics.macro_f1 - (0.5 + 2.0 / 3.0) / 2.0).abs() < 1e-12);
-        // Wilson's interval of 3 in 5, from its formula in a pocket calculator.
+        // Wilson's interval of 3 in 5, computed by hand from its formula.
         assert!((metrics.interval.0 - 0.2307).abs() < 5e-4 && (metrics.interval.1 - 0.8824).abs() < 5e-4);
-        // Bins of 1/15: 0.9 and 0.9 together and right; 0.8 right; 0.7 twice, both wrong.
+        // Bins of width 1/15: 0.9 twice, both right; 0.8, right; 0.7 twice, both wrong.
         assert!((metrics.calibration_error - (0.2 + 0.2 + 1.4) / 5.0).abs() < 1e-6);
         assert_eq!(metrics.latency_ms, [3.0, 10.0, 10.0, 4.0]);
     }

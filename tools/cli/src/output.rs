@@ -10,12 +10,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::failure::say;
 use crate::input::{Position, Rows};
 
-/// Buffered standard output, with a progress display on standard error where both a person and a long input are
-/// there to need one.
+/// Buffered standard output. For a long input, a progress display on standard error is shown if
+/// that is a terminal.
 pub(crate) struct Output {
     writer: io::BufWriter<StdoutLock<'static>>,
     progress: ProgressBar,
-    /// How far the input was read, where its size is known.
+    /// Progress in the input, if its size is known.
     position: Option<Position>,
     rows: u64,
     start: Instant,
@@ -24,13 +24,13 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// For a command that prints once.
+    /// Creates the output of a command that prints once.
     pub(crate) fn new() -> Self {
         Self::with_progress(ProgressBar::hidden(), None)
     }
 
-    /// For a command that works through `rows`; they show their progress if standard error is a terminal and they come
-    /// from a file.
+    /// Creates the output of a command that processes `rows`. Progress is shown if standard error
+    /// is a terminal and the rows come from a file.
     pub(crate) fn of_rows(rows: &Rows) -> Self {
         if !rows.from_file || !io::stderr().is_terminal() {
             return Self::new();
@@ -41,7 +41,7 @@ impl Output {
             }
             None => (ProgressBar::new_spinner(), "{spinner} {msg}, {elapsed}"),
         };
-        // The template is a constant; were it broken, the default would still count.
+        // The template is a constant. If it were invalid, the default style would stay in use.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
@@ -54,13 +54,14 @@ impl Output {
         Self { writer, progress, position, rows: 0, start: Instant::now(), interactive, prompt: false }
     }
 
-    /// Hands on every line at once where the input is one that may still be written.
+    /// Flushes after every line if `input` is standard input, because its writer may wait for the
+    /// answer.
     pub(crate) fn prompt_for(mut self, input: Option<&PathBuf>) -> Self {
         self.prompt = input.is_some_and(|path| path == Path::new("-"));
         self
     }
 
-    /// Writes one line. `rows` more rows of the input are done.
+    /// Writes one line and counts `rows` more rows of the input as done.
     pub(crate) fn line(&mut self, line: &str, rows: u64) -> io::Result<()> {
         self.advance(rows);
         if self.interactive && !self.progress.is_hidden() {
@@ -92,12 +93,12 @@ impl Output {
         self.progress.set_message(format!("{} texts, {per_second:.0}/s", self.rows));
     }
 
-    /// Hands on what was written so far.
+    /// Flushes standard output.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.writer.flush()
     }
 
-    /// Says on standard error that a row was bad.
+    /// Reports a bad row on standard error.
     pub(crate) fn bad_row(&mut self, input: &str, line: u64, problem: &str) {
         self.advance(1);
         self.progress.suspend(|| say(format_args!("{input}, line {line}: {problem}")));
@@ -110,7 +111,8 @@ impl Output {
     }
 }
 
-/// `text` on one line: characters that could end the line or steer a terminal become spaces.
+/// Returns `text` on one line. Characters that could end the line or control a terminal become
+/// spaces.
 pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(|c| if steers_terminal(c) { ' ' } else { c }).collect()
 }

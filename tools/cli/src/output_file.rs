@@ -1,4 +1,5 @@
-//! A file that a command writes: it appears whole, and replaces nothing but a file of its own kind.
+//! A file that a command writes. It is replaced as a whole, and only a file of the same kind is
+//! overwritten.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -28,7 +29,7 @@ impl Kind {
         }
     }
 
-    /// Whether a file of this kind can begin so.
+    /// Returns whether a file that begins with `bytes` can be of this kind.
     fn begins(self, bytes: &[u8]) -> bool {
         match self {
             #[cfg(feature = "pack")]
@@ -42,8 +43,8 @@ impl Kind {
 pub(crate) struct OutputFile(PathBuf);
 
 impl OutputFile {
-    /// Resolves `path`. Refuses an existing file that is neither empty nor of the same kind: it may be the source of
-    /// the model.
+    /// Resolves `path`. Refuses an existing file that is neither empty nor of the same kind,
+    /// because it may be the source of the model.
     pub(crate) fn new(path: &Path, kind: Kind) -> Result<Self, Failure> {
         let refuse = |problem: &str| {
             let expected = format!("a new file or {} to replace", kind.name());
@@ -69,7 +70,8 @@ impl OutputFile {
         Ok(Self(target))
     }
 
-    /// Writes beside the file and renames, so that one in use is replaced and never torn.
+    /// Writes a temporary file beside the target and renames it. A file in use is therefore never
+    /// half written.
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
         let path = &self.0;
         let mut partial = path.as_os_str().to_owned();
@@ -83,7 +85,7 @@ impl OutputFile {
         };
         let written = created.and_then(|file| {
             write(file).inspect_err(|_| {
-                // Best effort: the error that matters is already at hand.
+                // A failure to remove the file is ignored; the first error is reported.
                 let _ = fs::remove_file(partial);
             })
         });

@@ -1,4 +1,4 @@
-//! The picture of the arena: one bar a sequence length, stacked by part.
+//! The picture of the arena: one bar per sequence length, stacked by part.
 
 use plotters::prelude::*;
 
@@ -10,13 +10,13 @@ const SIZE: (u32, u32) = (900, 560);
 /// The arena of one sequence length.
 pub(crate) struct Column {
     pub tokens: usize,
-    /// Bytes of the whole arena.
+    /// Size of the whole arena in bytes.
     pub bytes: usize,
     pub parts: Vec<Part>,
 }
 
-/// Draws what is alive through a run and, above it, the parts of the phase that needs most; other phases use the
-/// same bytes again.
+/// Draws the arena as SVG. Each bar shows the parts that exist during the whole run and, above
+/// them, the parts of the phase that needs most. The other phases reuse the same bytes.
 pub(crate) fn arena(columns: &[Column]) -> Result<String, String> {
     let mut svg = String::new();
     draw(columns, &mut svg).map_err(|error| format!("picture: {error}"))?;
@@ -24,7 +24,7 @@ pub(crate) fn arena(columns: &[Column]) -> Result<String, String> {
 }
 
 fn draw(columns: &[Column], svg: &mut String) -> Result<(), DrawingAreaErrorKind<std::fmt::Error>> {
-    // The error of a drawing into memory cannot occur; its type is adapted to one that says nothing more.
+    // Drawing into memory cannot fail. The error type is converted to one without content.
     let adapt = |_| DrawingAreaErrorKind::LayoutError;
     let tallest = columns.iter().map(|column| column.bytes).max().unwrap_or(0).max(1024) as f64 / 1024.0;
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
@@ -75,7 +75,8 @@ fn draw(columns: &[Column], svg: &mut String) -> Result<(), DrawingAreaErrorKind
     root.present().map_err(adapt)
 }
 
-/// The parts of the whole run and of its largest phase, each above a hundredth by name, the rest together.
+/// Returns the parts of the whole run and of its largest phase. Parts above one percent of the
+/// arena are named; the others are added up.
 fn stack(column: &Column) -> Vec<(String, usize)> {
     let of = |phase: Phase| column.parts.iter().filter(move |part| part.phase == phase);
     let size = |phase: &Phase| of(*phase).map(|part| part.bytes).sum::<usize>();

@@ -1,4 +1,4 @@
-//! Rows through a number of workers and out again in input order.
+//! Processes rows with several workers and returns the results in input order.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,15 +8,17 @@ use std::thread;
 use crate::failure::Failure;
 use crate::input::{Row, Rows};
 
-/// Rows read ahead for each worker: enough to even out their lengths, few enough for streams to flow.
+/// Rows read ahead per worker. The number evens out different lengths, but is small enough for
+/// streams.
 const ROWS_PER_WORKER: usize = 32;
 
-/// Calls `work` on `together` rows at a time with one of `workers`, in parallel, and `done` with each result in input order.
+/// Calls `work` in parallel, with one of `workers` and `together` rows at a time. Calls `done` with
+/// each result in input order.
 ///
-/// `done` is also told when a batch ends, with `None`, so that output can be flushed.
+/// At the end of each batch, `done` is called with `None`, so that output can be flushed.
 ///
 /// # Errors
-/// When the system starts no thread, when the input fails, and what `done` says.
+/// Fails if a thread cannot be started or the input fails, and returns the errors of `done`.
 pub(crate) fn run<W: Send, T: Send>(
     workers: &mut [W],
     rows: Rows,
@@ -26,12 +28,13 @@ pub(crate) fn run<W: Send, T: Send>(
 ) -> Result<(), Failure> {
     let size = workers.len() * ROWS_PER_WORKER;
     let (sender, receiver) = sync_channel(size);
-    // Not joined: it may wait for standard input long after nobody wants the rows any more.
+    // The thread is not joined: it may wait for standard input long after the rows are needed.
     spawn("reader", move || rows.map(|row| sender.send(row)).take_while(Result::is_ok).for_each(drop))?;
     while let Ok(first) = receiver.recv() {
         let mut batch = Vec::with_capacity(size);
         let mut failure = None;
-        // Whatever is there already: a slow stream is answered row by row, a file in full batches.
+        // A batch is made of the rows that are available. A slow stream is therefore answered row
+        // by row, and a file in full batches.
         for row in std::iter::once(first).chain(receiver.try_iter()).take(size) {
             match row {
                 Ok(row) => batch.push(row),
@@ -81,15 +84,15 @@ fn run_batch<W: Send, T: Send>(
             let thread = thread::Builder::new().name("worker".to_owned());
             let started = thread.spawn_scoped(scope, move || take(worker));
             if started.is_err() {
-                // Nothing is left for those who have started: their results are not wanted any
-                // more.
+                // The workers that have started get no more rows, because their results are not
+                // used.
                 next.store(usize::MAX / 2, Ordering::Relaxed);
             }
             started
         };
         let threads: io::Result<Vec<_>> = workers.iter_mut().map(start).collect();
         let threads = threads.map_err(|error| not_started(&error))?;
-        // A worker's panic goes on in this thread.
+        // The panic of a worker continues in this thread.
         let results = threads.into_iter().flat_map(|thread| match thread.join() {
             Ok(results) => results,
             Err(panic) => std::panic::resume_unwind(panic),
@@ -101,21 +104,22 @@ fn run_batch<W: Send, T: Send>(
     Ok(batch.into_iter().zip(results).map(|(row, (_, result))| (row, result)).collect())
 }
 
-/// Starts a thread that nobody waits for.
+/// Starts a thread that is not joined.
 ///
 /// # Errors
-/// When the system starts none.
+/// Fails if the thread cannot be started.
 pub(crate) fn spawn(name: &str, task: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
     let thread = thread::Builder::new().name(name.to_owned()).spawn(task);
     thread.map(drop).map_err(|error| not_started(&error))
 }
 
-/// In the words of `electra::Error::Thread`, which says it of threads that share a run.
+/// Returns the error for a thread that could not be started. The text is that of
+/// `electra::Error::Thread`, which concerns threads that share a run.
 fn not_started(error: &io::Error) -> Failure {
     Failure::run(format_args!("no thread could be started: {error}"))
 }
 
-/// Cores that this process may use.
+/// Returns the number of cores that this process may use.
 pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }

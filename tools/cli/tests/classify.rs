@@ -1,4 +1,4 @@
-//! `electra classify` as its users call it.
+//! Tests of `electra classify` as users call it.
 
 mod common;
 
@@ -164,7 +164,7 @@ fn one_bad_row_loses_nothing_else() {
     expect_code(&output, 1);
     assert_eq!(stdout(&output).lines().count(), 2);
     assert!(stderr(&output).contains("line 3: found 1 field, expected 2"), "{}", stderr(&output));
-    // Lines as an editor counts them, whatever ends them.
+    // Lines are counted as in an editor, whatever ends them.
     let input = b"text,label\r\ngood film,1\r\n\r\n\r\nbad film\r\n\"two\r\nlines\",1\r\nx\r\n\xff,1\r\nlast";
     let output = run_with(&["classify", "--input", "-", "--format", "csv"], input);
     expect_code(&output, 1);
@@ -278,7 +278,7 @@ fn a_slow_stream_is_answered_row_by_row() {
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     for text in ["a good film", "a bad film", "the end"] {
         writeln!(stdin, "{text}").expect("written");
-        // Would wait for ever if the command waited for more rows.
+        // This would wait forever if the command waited for more rows.
         let line = lines.next().expect("a line").expect("UTF-8");
         assert!(line.contains(text), "{line}");
     }
@@ -298,7 +298,7 @@ fn a_closed_pipe_is_no_failure() {
     let mut stdin = child.stdin.take().expect("piped");
     let mut out = child.stdout.take().expect("piped");
     let writer = std::thread::spawn(move || {
-        // Ends with an error once the command is gone, as it should.
+        // The loop ends with an error after the command has ended.
         while stdin.write_all(b"a line that goes on and on\n").is_ok() {}
     });
     let mut first = [0; 16];
@@ -341,12 +341,13 @@ fn neither_threads_nor_neighbours_change_an_answer() {
     }
     expect_code(&run(&["classify", "x", "--threads", "2", "--pin"]), 2);
     if std::thread::available_parallelism().is_ok_and(|cores| cores.get() >= 2) {
-        // One worker, whose cores they are.
+        // `--pin` allows only one worker.
         assert_eq!(answers(&["--split", "2", "--pin"]), expected);
     }
 }
 
-/// Where nobody reads what is wrong, the exit code says that something was, and no answer is lost.
+/// If standard error cannot be written, the exit code still reports the failure, and no answer is
+/// lost.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_standard_error_loses_nothing() {
@@ -367,7 +368,7 @@ fn a_full_standard_error_loses_nothing() {
     }
 }
 
-/// What is still being written is answered line by line.
+/// An input that is still being written is answered line by line.
 #[test]
 fn every_command_answers_while_it_reads() {
     for name in ["classify", "detect", "tokenize"] {

@@ -1,5 +1,5 @@
-//! The examples in the help of each command, the manual pages and completions that are made of it,
-//! and what the help promises.
+//! Tests of the examples in the help of each command, of the manual pages and completions made from
+//! the help, and of other statements in the help.
 
 mod common;
 #[path = "../examples/manual.rs"]
@@ -20,14 +20,14 @@ fn commands() -> Vec<String> {
     command.get_subcommands().map(|command| command.get_name().to_owned()).collect()
 }
 
-/// The lines below `Examples:`.
+/// Returns the lines below `Examples:` in the help.
 fn examples(command: &[&str]) -> Vec<String> {
     let help = stdout(&run(&[command, &["--help"]].concat()));
     let lines = help.lines().skip_while(|line| *line != "Examples:").skip(1);
     lines.take_while(|line| line.starts_with("  ")).map(|line| line.trim().to_owned()).collect()
 }
 
-/// A folder with the files that the examples name.
+/// Creates a folder with the files that the examples name.
 fn folder_of_examples() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name);
@@ -130,7 +130,7 @@ fn manual_pages_have_the_examples_and_completions_the_values() {
             );
         }
     }
-    // Numbers and names of columns are no files.
+    // Numbers and names of columns are not completed with file names.
     for option in ["--threads", "--max-tokens", "--tokens", "--column", "--top-k", "--flash"] {
         let case = bash.split(&format!("{option})\n")).nth(1).expect(option);
         assert!(case.trim_start().starts_with("COMPREPLY=(\"${cur}\")"), "{option}: {case}");

@@ -1,4 +1,5 @@
-//! Files of texts as people have them: broken quotes, labels of all kinds, JSON from Python, forgotten options.
+//! Tests of real-world inputs: broken quotes, labels of all kinds, JSON from Python, missing
+//! options.
 
 mod common;
 
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use common::{SENTENCE, electra, expect_code, run_with, stderr, stdout};
 use serde_json::{Value, json};
 
-/// The named files in a folder of their own.
+/// A temporary folder with the given files.
 struct Files(tempfile::TempDir);
 
 impl Files {
@@ -31,7 +32,7 @@ impl Files {
     }
 }
 
-/// The fixture's classifier with other names of its three labels, packed.
+/// Packs the classifier of the fixtures with other names of its three labels.
 fn model_with_labels(folder: &Path, labels: [&str; 3]) -> String {
     let fixture = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/classifier");
     let copy = folder.join("hf");
@@ -49,7 +50,7 @@ fn model_with_labels(folder: &Path, labels: [&str; 3]) -> String {
     model
 }
 
-/// Sums of the rows of the confusion matrix: how many texts were read with each label.
+/// Returns the number of texts with each label: the sums of the rows of the confusion matrix.
 fn texts_by_label(output: &std::process::Output) -> Vec<u64> {
     let report: Value = serde_json::from_str(&stdout(output)).expect("JSON");
     let rows = report["confusion"].as_array().expect("rows").iter();

@@ -1,4 +1,5 @@
-//! Pipes, devices, sockets and folders in place of a model are refused before they are opened.
+//! Tests that pipes, devices, sockets and folders in place of a model are refused before they are
+//! opened.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -9,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use common::{electra, expect_code, stderr};
 
-/// Far less than anybody waits for, far more than a refusal takes.
+/// Time limit for a refusal, far above the time that it takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Runs to the end, which must come by itself.
+/// Runs the command, which must end within [`PATIENCE`].
 fn run_soon(command: &mut Command) -> Output {
     let mut child = command
         .stdin(Stdio::null())

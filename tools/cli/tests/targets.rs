@@ -1,5 +1,5 @@
-//! `electra footprint --target`: figures that are the target's own, and what to do where they do not
-//! fit.
+//! Tests of `electra footprint --target`: each target has its own figures, and there is advice for
+//! models that do not fit.
 
 mod common;
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const MODEL_BYTES: u64 = 14_419_584;
 
-/// The object that it prints, whatever the exit code.
+/// Returns the JSON object that the command prints, whatever its exit code.
 fn json(args: &[&str]) -> Value {
     serde_json::from_str(&stdout(&run(args))).expect("one JSON object")
 }
@@ -48,7 +48,8 @@ fn footprint_answers_before_anything_is_flashed() {
     }
 }
 
-/// The document is the oracle: bytes of the executables that are packaged, not of this one.
+/// The expected figures are those of the document: the sizes of the packaged executables, not of
+/// this one.
 #[test]
 fn another_machine_gets_no_figures_of_this_one() {
     let document = fs::read_to_string(Path::new(ROOT).join("packaging/EXECUTABLES.md")).expect("readable");
@@ -69,7 +70,7 @@ fn another_machine_gets_no_figures_of_this_one() {
         let figure: u64 = figure.parse().expect("a number");
         assert_eq!(executable, Some(figure));
         assert_eq!(report["flash"]["bytes"].as_u64(), Some(MODEL_BYTES + figure));
-        // The arena is the same everywhere: it is computed, see README.md.
+        // The size of the arena is computed and is the same on every machine, see README.md.
         assert_eq!(report["ram"]["parts"]["arena"].as_u64(), Some(304_192));
         assert_eq!(report["ram"]["bytes"].as_u64(), Some(304_192 + MODEL_BYTES + figure));
         assert!(report["not_counted"].as_str().is_some_and(|what| what.contains("heap")), "{report}");
@@ -127,7 +128,7 @@ fn what_does_not_fit_comes_with_what_would() {
     }
     let found = advice(&footprint("cortex-m7", &["--ram", "32K"]));
     assert!(found.contains("no sequence of this model fits: 3 tokens need"), "{found}");
-    // Pages of files are not what must stay.
+    // Pages of files need not stay in memory.
     let found = advice(&footprint("armv7", &["--ram", "8M"]));
     let advised = footprint("aarch64", &["--ram", "8M"]);
     for found in [found, advice(&advised)] {

@@ -1,4 +1,4 @@
-//! A system that starts no more threads.
+//! Tests on a system that cannot start more threads.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use common::{SENTENCE, electra, expect_code, stderr, stdout};
 
-/// Rows enough for several workers, with labels.
+/// Writes a table with labels that has enough rows for several workers. Returns its path.
 fn table(folder: &std::path::Path) -> String {
     let rows: String = (0..300).map(|row| format!("\"{SENTENCE} {row}\",POSITIVE\n")).collect();
     let path = folder.join("t.csv");
@@ -15,9 +15,9 @@ fn table(folder: &std::path::Path) -> String {
     path.to_str().expect("UTF-8").to_owned()
 }
 
-/// The command where address space of four gibibytes is all there is and every thread asks for one
-/// of them as its stack: the third or fourth thread cannot be started. With `none`, threads ask for
-/// more than any machine has.
+/// Runs the command with 4 GiB of address space and 1 GiB of stack per thread, so that the third or
+/// fourth thread cannot be started. With `none`, each thread requests a larger stack than any
+/// machine has.
 fn run_out_of_threads(args: &[&str], none: bool) -> Output {
     let stack = if none { usize::MAX / 4 } else { 1 << 30 };
     let limit = if none { "true" } else { "ulimit -v 4194304" };

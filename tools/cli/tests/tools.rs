@@ -1,4 +1,4 @@
-//! The other commands as their users call them.
+//! Tests of the other commands as users call them.
 
 mod common;
 
@@ -16,7 +16,7 @@ fn json(args: &[&str]) -> Value {
     serde_json::from_str(&stdout(&output)).expect("one JSON object")
 }
 
-/// A copy of it in `folder`.
+/// Copies a fixture with this architecture into `folder`.
 fn copy_of_fixture(architecture: &str, folder: &Path) -> PathBuf {
     let copy = folder.join("copy");
     fs::create_dir(&copy).expect("made");
@@ -26,7 +26,7 @@ fn copy_of_fixture(architecture: &str, folder: &Path) -> PathBuf {
     copy
 }
 
-/// A folder among the fixtures with `config.json` and weights for this architecture.
+/// Returns the first folder of the fixtures with `config.json` and weights for this architecture.
 fn fixture(architecture: &str) -> String {
     let mut folders: Vec<_> = fs::read_dir(FIXTURES).expect("fixtures").flatten().map(|e| e.path()).collect();
     folders.sort();
@@ -39,7 +39,8 @@ fn fixture(architecture: &str) -> String {
     folder.to_str().expect("UTF-8").to_owned()
 }
 
-/// The model that is shipped sees that two prepositions are one too many, and nothing wrong in the sentence without the second.
+/// The shipped model marks two consecutive prepositions, and nothing in the sentence without the
+/// second one.
 #[test]
 fn a_word_too_many_looks_replaced() {
     let suspected = |text: &str| -> Vec<String> {
@@ -127,7 +128,7 @@ fn a_damaged_model_is_refused_by_section() {
     refuse(&big_endian, "big-endian");
 }
 
-/// What a model must not be written over, and what lies beside it.
+/// Checks that a model overwrites neither its source nor other files beside it.
 #[cfg(unix)]
 #[test]
 fn pack_replaces_models_and_nothing_else() {

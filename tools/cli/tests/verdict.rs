@@ -1,4 +1,4 @@
-//! Scores that are no numbers, and scores that are equal, in every command that gives them.
+//! Tests of scores that are not numbers and of equal scores, in every command that prints scores.
 
 mod common;
 #[path = "common/models.rs"]

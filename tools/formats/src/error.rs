@@ -1,12 +1,13 @@
-//! Errors of files that somebody else wrote.
+//! Errors of input files.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Longest piece of a foreign file that a message repeats, in characters.
+/// Longest text of an input file that a message quotes, in characters.
 const MAX_QUOTED: usize = 120;
 
-/// Why a file cannot be used. Every message is one line and starts with the file.
+/// Reason why an input file cannot be used. Every message is one line and starts with the path of
+/// the file.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -38,17 +39,18 @@ pub enum Error {
 }
 
 impl Error {
-    /// The file could not be read.
+    /// Returns the error for a file that could not be read.
     pub fn read(file: &Path, source: io::Error) -> Self {
         Self::Read { file: file.to_path_buf(), source }
     }
 
-    /// The file is not JSON.
+    /// Returns the error for a file that is not JSON.
     pub fn json(file: &Path, source: serde_json::Error) -> Self {
         Self::Json { file: file.to_path_buf(), source }
     }
 
-    /// `field` of `file` holds `found`; foreign text in both is made fit for a message.
+    /// Returns the error for `field` of `file`, which holds `found`. Both texts go through
+    /// [`quoted`].
     pub fn field(
         file: &Path,
         field: impl AsRef<str>,
@@ -64,8 +66,8 @@ impl Error {
     }
 }
 
-/// Text from a foreign file made fit for a message of one line: characters that steer a terminal or
-/// reorder the line are escaped, and the end of a long text is cut off.
+/// Prepares text of an input file for a message of one line. Characters that control a terminal or
+/// reorder the line are escaped. Text after the first 120 characters is cut off.
 pub fn quoted(text: &str) -> String {
     let mut result = String::new();
     for (count, character) in text.chars().enumerate() {
@@ -82,7 +84,8 @@ pub fn quoted(text: &str) -> String {
     result
 }
 
-/// Foreign names made fit for a message: each is cut to a few words, and of many the first are shown.
+/// Joins names of an input file to a list for a message. Each name is cut to 40 characters. Names
+/// that would make the list longer than about 400 bytes are only counted.
 pub fn quoted_list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     const LONGEST_NAME: usize = 40;
     const MOST: usize = 400;
@@ -107,8 +110,9 @@ pub fn quoted_list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     list
 }
 
-/// Whether a terminal would act on the character instead of showing it: control characters, the
-/// separators of lines and paragraphs, and what changes the direction of a text (Unicode UAX 9).
+/// Returns whether a terminal acts on the character instead of showing it. This holds for control
+/// characters, the separators of lines and paragraphs, and the characters that change the direction
+/// of a text (Unicode UAX 9).
 pub fn steers_terminal(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -1,4 +1,4 @@
-//! Regular files, opened and read whole.
+//! Opens and reads regular files.
 
 use std::fs::{self, File};
 use std::io::{Read, Take};
@@ -6,12 +6,13 @@ use std::path::Path;
 
 use crate::error::Error;
 
-/// Largest JSON or vocabulary file that is read; real ones have a few megabytes at most.
+/// Largest JSON or vocabulary file that is read, in bytes. Published ones have a few megabytes at
+/// most.
 pub const MAX_TEXT_FILE: u64 = 256 << 20;
-/// Largest file of weights that is read: ELECTRA-Large in f32 has 1.3 GB.
+/// Largest file of weights that is read, in bytes. ELECTRA-Large in f32 has 1.3 GB.
 pub const MAX_WEIGHT_FILE: u64 = 16 << 30;
 
-/// The first bytes of the small text that Git LFS leaves in place of a file it has not fetched
+/// First bytes of the small text that Git LFS leaves in place of a file that it has not fetched
 /// (<https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>).
 pub(crate) const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
@@ -21,7 +22,8 @@ pub(crate) const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/
 ///
 /// # Errors
 ///
-/// The file is missing, no regular file, empty, too large, or a pointer of Git LFS.
+/// Fails if the file is missing, empty, larger than `limit`, not a regular file, or a Git LFS
+/// pointer.
 pub fn open(file: &Path, limit: u64) -> Result<Take<File>, Error> {
     let metadata = fs::metadata(file).map_err(|source| Error::read(file, source))?;
     if !metadata.is_file() {
@@ -37,22 +39,23 @@ pub fn open(file: &Path, limit: u64) -> Result<Take<File>, Error> {
     Ok(opened.take(limit))
 }
 
-/// All bytes of a regular file of 1 to `limit` bytes.
+/// Reads a regular file of 1 to `limit` bytes.
 ///
 /// # Errors
 ///
-/// Those of [`open`], and what the operating system answers.
+/// Returns the errors of [`open`] and read errors of the operating system.
 pub fn read_bytes(file: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     open(file, limit)?.read_to_end(&mut bytes).map_err(|source| Error::read(file, source))?;
     Ok(bytes)
 }
 
-/// A text file in UTF-8; a byte order mark at its start is dropped.
+/// Reads a text file in UTF-8 of at most [`MAX_TEXT_FILE`] bytes, without a byte order mark at its
+/// start.
 ///
 /// # Errors
 ///
-/// Those of [`read_bytes`], and bytes that are no UTF-8.
+/// Returns the errors of [`read_bytes`], and an error for bytes that are not UTF-8.
 pub fn read_text(file: &Path) -> Result<String, Error> {
     let mut text = String::from_utf8(read_bytes(file, MAX_TEXT_FILE)?).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();

@@ -1,4 +1,4 @@
-//! JSON files, and fields of their objects with errors that name file and field.
+//! JSON files and typed access to the fields of their objects. Errors name the file and the field.
 
 use std::path::{Path, PathBuf};
 
@@ -16,21 +16,21 @@ pub struct Document {
 }
 
 impl Document {
-    /// Reads a file.
+    /// Reads a file and parses it.
     ///
     /// # Errors
     ///
-    /// A file that cannot be read, and those of [`Document::parse`].
+    /// Returns the errors of [`read_text`] and of [`Document::parse`].
     pub fn read(file: PathBuf) -> Result<Self, Error> {
         let text = read_text(&file)?;
         Self::parse(file, &text)
     }
 
-    /// Reads `text`; errors name `file`.
+    /// Parses `text`. Errors name `file`.
     ///
     /// # Errors
     ///
-    /// The text is not JSON, or not an object.
+    /// Fails if the text is not a JSON object.
     pub fn parse(file: PathBuf, text: &str) -> Result<Self, Error> {
         match serde_json::from_str(text) {
             Ok(Value::Object(fields)) => Ok(Self { file, fields }),
@@ -39,13 +39,14 @@ impl Document {
         }
     }
 
-    /// The object at its top level.
+    /// Returns the object at the top level.
     pub fn root(&self) -> Object<'_> {
         Object { file: &self.file, path: String::new(), fields: &self.fields }
     }
 }
 
-/// One JSON object inside a [`Document`]. A field that is `null` counts as absent, as in Hugging Face's own readers.
+/// One JSON object inside a [`Document`]. A field that is `null` counts as absent, as in the
+/// readers of Hugging Face.
 #[derive(Debug)]
 pub struct Object<'a> {
     file: &'a Path,
@@ -54,27 +55,27 @@ pub struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// The value of field `name`, unless it is absent or `null`.
+    /// Returns the value of field `name`, unless it is absent or `null`.
     pub fn get(&self, name: &str) -> Option<&'a Value> {
         self.fields.get(name).filter(|value| !value.is_null())
     }
 
-    /// Names and values of all fields.
+    /// Returns the names and values of all fields.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = (&'a String, &'a Value)> + use<'a> {
         self.fields.iter()
     }
 
-    /// The error for field `name` as it stands.
+    /// Returns the error that refuses the value of field `name`.
     pub fn refuse(&self, name: &str, expected: impl Into<String>) -> Error {
         let found = self.get(name).map_or_else(|| "nothing".to_owned(), Value::to_string);
         Error::field(self.file, format!("{}{name}", self.path), found, expected)
     }
 
-    /// The object in field `name`, if there is one.
+    /// Returns the object in field `name`, if there is one.
     ///
     /// # Errors
     ///
-    /// A field of another kind.
+    /// Fails if the field has a value of another kind.
     pub fn object(&self, name: &str) -> Result<Option<Object<'a>>, Error> {
         match self.get(name) {
             None => Ok(None),
@@ -85,20 +86,20 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// The object in field `name`.
+    /// Returns the object in field `name`.
     ///
     /// # Errors
     ///
-    /// A field that is absent or of another kind.
+    /// Fails if the field is absent or has a value of another kind.
     pub fn required_object(&self, name: &str) -> Result<Object<'a>, Error> {
         self.object(name)?.ok_or_else(|| self.refuse(name, "an object"))
     }
 
-    /// The array in field `name`; empty where the field is absent.
+    /// Returns the array in field `name`, or an empty one if the field is absent.
     ///
     /// # Errors
     ///
-    /// A field of another kind.
+    /// Fails if the field has a value of another kind.
     pub fn array(&self, name: &str) -> Result<&'a [Value], Error> {
         match self.get(name) {
             None => Ok(&[]),
@@ -107,11 +108,11 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// The whole number in field `name`, if there is one.
+    /// Returns the non-negative integer in field `name`, if there is one.
     ///
     /// # Errors
     ///
-    /// A field of another kind.
+    /// Fails if the field has a value of another kind.
     pub fn unsigned(&self, name: &str) -> Result<Option<usize>, Error> {
         let Some(value) = self.get(name) else {
             return Ok(None);
@@ -120,11 +121,11 @@ impl<'a> Object<'a> {
         number.map(Some).ok_or_else(|| self.refuse(name, "a whole number, not negative"))
     }
 
-    /// The number in field `name`, if there is one.
+    /// Returns the number in field `name`, if there is one.
     ///
     /// # Errors
     ///
-    /// A field of another kind.
+    /// Fails if the field has a value of another kind.
     pub fn number(&self, name: &str) -> Result<Option<f64>, Error> {
         let Some(value) = self.get(name) else {
             return Ok(None);
@@ -132,11 +133,11 @@ impl<'a> Object<'a> {
         value.as_f64().map(Some).ok_or_else(|| self.refuse(name, "a number"))
     }
 
-    /// Refuses field `name` unless it is absent or one of `accepted`.
+    /// Checks that field `name` is absent or equal to one of `accepted`.
     ///
     /// # Errors
     ///
-    /// That.
+    /// Fails if the field has another value.
     pub fn allow(&self, name: &str, accepted: &[Value]) -> Result<(), Error> {
         match self.get(name) {
             Some(value) if !accepted.contains(value) => Err(self.refuse(name, alternatives(accepted))),
@@ -144,11 +145,11 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Refuses field `name` unless it is there and `accepted`.
+    /// Checks that field `name` is equal to `accepted`.
     ///
     /// # Errors
     ///
-    /// That.
+    /// Fails if the field is absent or has another value.
     pub fn require(&self, name: &str, accepted: &Value) -> Result<(), Error> {
         if self.get(name) == Some(accepted) {
             return Ok(());
@@ -161,7 +162,7 @@ fn alternatives(accepted: &[Value]) -> String {
     accepted.iter().map(Value::to_string).collect::<Vec<_>>().join(" or ")
 }
 
-/// The kind of a value, for messages.
+/// Returns the kind of a value, for messages.
 #[must_use]
 pub fn kind(value: &Value) -> &'static str {
     match value {

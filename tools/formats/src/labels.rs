@@ -1,7 +1,7 @@
-//! Finds the label for a value of a label column. A column holds names of labels, or indices from 0.
+//! Finds the label for a value of a label column. A column holds names of labels or indices from 0.
 //!
-//! The kind is decided for the whole column. A decision per value would read "1" in a column of indices
-//! as a label that is named "1".
+//! The kind is decided for the whole column. A decision per value would read "1" in a column of
+//! indices as a label named "1".
 
 use std::collections::HashMap;
 
@@ -19,21 +19,21 @@ pub enum Kind {
 pub struct Labels {
     names: Vec<String>,
     exact: HashMap<String, usize>,
-    /// By the folded name; `None` where several labels share it.
+    /// Indices by folded name; `None` if several labels share the folded name.
     folded: HashMap<String, Option<usize>>,
 }
 
-/// The result of looking at a label column.
+/// Result of [`Labels::reading`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// The kind of its values.
+    /// Kind of the values in the column.
     pub kind: Kind,
-    /// Whether the other kind fits all rows too, and gives other labels.
+    /// Whether the other kind also fits all rows and gives different labels.
     pub ambiguous: bool,
 }
 
 impl Labels {
-    /// Labels by their names.
+    /// Creates the labels from their names, in the order of the logits.
     #[must_use]
     pub fn new(names: &[String]) -> Self {
         let exact = names.iter().cloned().zip(0..).collect();
@@ -44,14 +44,14 @@ impl Labels {
         Self { names: names.to_vec(), exact, folded }
     }
 
-    /// The names.
+    /// Returns the names, in the order of the logits.
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// Decides the kind of a column from its `values`, each with the number of its rows. The kind that
-    /// fits more rows wins; names win a tie.
+    /// Decides the kind of a column from its `values`, each with its number of rows. The kind that
+    /// fits more rows wins. In a tie, names win.
     pub fn reading<'v>(&self, values: impl IntoIterator<Item = (&'v str, u64)>) -> Reading {
         let (mut rows, mut names, mut indices, mut differ) = (0, 0, 0, false);
         for (value, count) in values {
@@ -65,9 +65,9 @@ impl Labels {
         Reading { kind, ambiguous: names == rows && indices == rows && differ }
     }
 
-    /// The index of the label that `value` stands for in a column of this kind. White space around it
-    /// does not count. A name that is equal in all characters wins; one that differs in case counts if
-    /// it is the only one.
+    /// Returns the index of the label that `value` stands for in a column of this kind. White space
+    /// around the value is ignored. A name that matches exactly wins. Otherwise a name that differs
+    /// only in case matches, if it is the only one.
     #[must_use]
     pub fn label(&self, value: &str, kind: Kind) -> Option<usize> {
         match kind {
@@ -79,7 +79,7 @@ impl Labels {
         }
     }
 
-    /// The values that [`Labels::label`] accepts, for messages.
+    /// Describes the values that [`Labels::label`] accepts, for messages.
     #[must_use]
     pub fn expected(&self, kind: Kind) -> String {
         const SHOWN: usize = 8;
@@ -96,13 +96,15 @@ impl Labels {
     }
 }
 
-/// Folds case beyond ASCII: "STRASSE" and "straße" are equal. Upper case first, since that is where one
-/// letter becomes two (Unicode 3.13, default caseless matching, up to a few letters of Cherokee).
+/// Folds case beyond ASCII: "STRASSE" and "straße" are equal. The conversion to upper case comes
+/// first, because it can turn one letter into two (Unicode 3.13, default caseless matching; only a
+/// few letters of Cherokee differ).
 fn fold(name: &str) -> String {
     name.trim().to_uppercase().to_lowercase()
 }
 
-/// The number in `value`; also one that was written as a float, as by a table with missing values.
+/// Parses the index in `value`. It accepts "1.0" too, because tables with missing values write
+/// integers as floats.
 fn index(value: &str) -> Option<usize> {
     let whole = match value.split_once('.') {
         Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => whole,

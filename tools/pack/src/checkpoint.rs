@@ -1,15 +1,16 @@
-//! An ELECTRA checkpoint in memory, in f32, whatever file it came from.
+//! An ELECTRA checkpoint in memory. Its tensors are f32, whatever the type in the source file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::Error;
 
-/// Width to which the runtime's kernels block their matrices, in elements.
+/// Block width of matrices in the kernels of the runtime, in elements.
 pub use electra_core::LANES as BLOCK;
-/// Largest vocabulary: token ids are 16 bits wide and the last id is kept free.
+/// Largest number of tokens in a vocabulary. Token ids are 16 bits wide, and the last id stays
+/// free.
 pub use electra_core::tokenizer::vocabulary::MAX_TOKENS as MAX_VOCABULARY;
-/// The five tokens that BERT's uncased WordPiece tokenizer and the runtime give a meaning of their own.
+/// The five tokens that BERT's uncased WordPiece tokenizer and the runtime treat specially.
 pub use electra_core::tokenizer::vocabulary::SPECIAL_TOKENS;
 
 const MAX_WIDTH: usize = 16_384;
@@ -19,29 +20,31 @@ const MAX_TOKEN_TYPES: usize = 255;
 const MAX_LABELS: usize = 4_096;
 const MAX_EPSILON: f32 = 0.1;
 
-/// The weights, sizes and vocabulary of one ELECTRA model.
+/// Weights, sizes and vocabulary of one ELECTRA model.
 ///
-/// A reader hands one out only after checking it: `tensors` holds exactly the names and shapes of
-/// [`Config::tensor_shapes`], every value is finite, and `vocabulary` has at most `config.vocab_size` tokens, the
-/// [`SPECIAL_TOKENS`] among them.
+/// Readers return only checked values: `tensors` has exactly the names and shapes of
+/// [`Config::tensor_shapes`], every number is finite, and `vocabulary` has at most
+/// `config.vocab_size` tokens and contains the [`SPECIAL_TOKENS`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     /// Sizes, the LayerNorm epsilon and the head.
     pub config: Config,
-    /// Weights by their Hugging Face name, `electra.embeddings.word_embeddings.weight` for instance.
+    /// Weights by their Hugging Face names, for example
+    /// `electra.embeddings.word_embeddings.weight`.
     pub tensors: BTreeMap<String, Tensor>,
-    /// WordPiece tokens; the index is the id. There may be fewer than rows in the word embeddings: Hugging Face pads
-    /// `vocab_size` to rounder numbers, and no text reaches the rows beyond.
+    /// WordPiece tokens; the index is the id. There may be fewer tokens than rows of word
+    /// embeddings: Hugging Face rounds `vocab_size` up, and no text uses the rows without a token.
     pub vocabulary: Vec<String>,
 }
 
-/// What the graph of an ELECTRA model depends on besides its weights. The activation is always GELU with the error
-/// function and positions are always absolute: readers refuse everything else.
+/// Settings that determine the computation of an ELECTRA model besides its weights. The activation
+/// is always GELU with the error function, and positions are always absolute. Readers refuse all
+/// other settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Rows of the word embeddings.
     pub vocab_size: usize,
-    /// Width of the embeddings; projected to `hidden_size` where they differ.
+    /// Width of the embeddings. If it differs from `hidden_size`, the embeddings are projected.
     pub embedding_size: usize,
     /// Width of the encoder.
     pub hidden_size: usize,
@@ -57,40 +60,41 @@ pub struct Config {
     pub type_vocab_size: usize,
     /// Added to the variance in every LayerNorm.
     pub layer_norm_eps: f32,
-    /// What the model predicts.
+    /// Head of the model.
     pub head: Head,
 }
 
 /// The layers on top of the encoder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Head {
-    /// One label for a text, from the hidden state of `[CLS]` (`ElectraForSequenceClassification`).
+    /// One logit per label for the whole text, from the hidden state of `[CLS]`
+    /// (`ElectraForSequenceClassification`).
     Classification {
-        /// Names in the order of the logits; at least two.
+        /// Names of the labels in the order of the logits; at least two.
         labels: Vec<String>,
     },
-    /// One logit per token, positive where it was replaced (`ElectraForPreTraining`).
+    /// One logit per token. It is positive if the token was replaced (`ElectraForPreTraining`).
     ReplacedTokenDetection,
 }
 
 /// A dense array in row-major order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
-    /// Sizes of the dimensions, outermost first; linear weights are `[outputs, inputs]`.
+    /// Sizes of the dimensions, outermost first. Linear weights have the shape `[outputs, inputs]`.
     pub shape: Vec<usize>,
-    /// The values; as many as the product of `shape`.
+    /// The values. Their number is the product of `shape`.
     pub data: Vec<f32>,
 }
 
 impl Config {
-    /// Width of one attention head.
+    /// Returns the width of one attention head.
     pub fn head_size(&self) -> usize {
         self.hidden_size.checked_div(self.num_attention_heads).unwrap_or(0)
     }
 
-    /// Name and shape of every tensor of a model with these sizes, named as by Hugging Face's
-    /// `modeling_electra.py`. `electra.embeddings_project` exists only where the embeddings are not as wide as the
-    /// encoder.
+    /// Returns the name and shape of every tensor of a model with these sizes. The names are those
+    /// of Hugging Face's `modeling_electra.py`. `electra.embeddings_project` exists only if the
+    /// embeddings and the encoder have different widths.
     pub fn tensor_shapes(&self) -> Vec<(String, Vec<usize>)> {
         let (embedding, hidden, intermediate) =
             (self.embedding_size, self.hidden_size, self.intermediate_size);
@@ -127,7 +131,8 @@ impl Config {
         shapes.0
     }
 
-    /// Refuses sizes that the runtime cannot work with; `file` is where they came from.
+    /// Refuses sizes that the runtime does not support. `file` is the source of the sizes, for
+    /// messages.
     pub(crate) fn check(&self, file: &Path) -> Result<(), Error> {
         let within = |field: &str, found: usize, least: usize, most: usize| {
             if (least..=most).contains(&found) {
@@ -171,7 +176,7 @@ impl Config {
         if let Head::Classification { labels } = &self.head {
             within("id2label", labels.len(), 2, MAX_LABELS)?;
             for (index, label) in labels.iter().enumerate() {
-                // A label is printed, and answers are told apart by it.
+                // A label is printed, and it must identify its answer.
                 if label.is_empty() || label.contains(char::is_control) || labels[..index].contains(label) {
                     let expected = "a name of its own, without control characters";
                     return Err(Error::field(
@@ -206,7 +211,8 @@ impl Shapes {
 }
 
 impl Tensor {
-    /// Refuses another shape than `shape` and values that are not finite; `note` says what the expectation rests on.
+    /// Refuses a shape other than `shape` and values that are not finite. `note` gives the source
+    /// of the expected shape, for messages.
     pub(crate) fn check(&self, file: &Path, name: &str, shape: &[usize], note: &str) -> Result<(), Error> {
         if self.shape != shape {
             let found = format!("shape {:?}", self.shape);
@@ -219,7 +225,8 @@ impl Tensor {
     }
 }
 
-/// Refuses more tokens than the word embeddings have rows; `file` is where the vocabulary came from.
+/// Refuses a vocabulary with more tokens than the word embeddings have rows. `file` is the source
+/// of the vocabulary, for messages.
 pub(crate) fn check_vocabulary_fits(
     file: &Path,
     vocabulary: &[String],

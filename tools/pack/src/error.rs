@@ -1,11 +1,12 @@
-//! What can be wrong with a checkpoint that is to be packed.
+//! Errors about checkpoints that are to be packed.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use electra_formats::error::quoted;
 
-/// Why a checkpoint cannot be read. Every message is one line and starts with the file.
+/// Reason why a checkpoint cannot be read. Every message is one line and starts with the path of
+/// the file.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -15,14 +16,14 @@ pub enum Error {
     Safetensors {
         /// The file.
         file: PathBuf,
-        /// Which rule of the format is broken.
+        /// The rule of the format that the file breaks.
         source: safetensors::SafeTensorError,
     },
     /// The file is not a protobuf `ModelProto` of ONNX.
     Protobuf {
         /// The file.
         file: PathBuf,
-        /// Where and why decoding stopped.
+        /// Position and reason of the decoding error.
         reason: String,
     },
 }

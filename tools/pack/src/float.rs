@@ -1,14 +1,14 @@
-//! ELECTRA in f32 as the model is published (Clark et al. 2020; layers as in BERT), from a checkpoint's tensors:
-//! nothing quantized, the exact GELU, every row computed.
+//! ELECTRA in f32 as published (Clark et al. 2020; layers as in BERT), computed from the tensors of
+//! a checkpoint. Nothing is quantized, GELU is exact, and every row is computed.
 
 use crate::checkpoint::{Checkpoint, Head};
 
-/// Outputs computed together by the matrix product.
+/// Number of outputs that the matrix product computes together.
 const PANEL: usize = 8;
-/// Rows computed together by the matrix product.
+/// Number of rows that the matrix product computes together.
 const ROWS: usize = 4;
 
-/// Rows of equal width, one after the other.
+/// A matrix in row-major order.
 #[derive(Debug)]
 struct Rows {
     width: usize,
@@ -19,7 +19,7 @@ struct Rows {
 struct Linear {
     outputs: usize,
     inputs: usize,
-    /// [outputs/8][inputs][8], padded with zeros.
+    /// Weights as `[outputs/8][inputs][8]`, padded with zeros.
     panels: Vec<f32>,
     bias: Vec<f32>,
 }
@@ -43,7 +43,7 @@ struct Layer {
     output_norm: Norm,
 }
 
-/// A checkpoint made ready to run.
+/// A checkpoint with its weights in the order in which they are used.
 #[derive(Debug)]
 pub struct Float<'c> {
     checkpoint: &'c Checkpoint,
@@ -55,7 +55,7 @@ pub struct Float<'c> {
 }
 
 impl<'c> Float<'c> {
-    /// Reorders the weights of `checkpoint`, which a reader has checked.
+    /// Reorders the weights of `checkpoint`, which its reader has checked.
     pub fn new(checkpoint: &'c Checkpoint) -> Self {
         let config = &checkpoint.config;
         let linear = |name: &str| Linear::of(checkpoint, name);
@@ -90,13 +90,13 @@ impl<'c> Float<'c> {
         }
     }
 
-    /// One logit per label, or one per token.
+    /// Returns one logit per label for a classifier, or one per token for a detector.
     pub fn logits(&self, ids: &[u16]) -> Vec<f32> {
         self.trace(ids, |_| {})
     }
 
-    /// The logits; `seen` is told the hidden states `[tokens, hidden]` that enter the first layer, and
-    /// those that leave each layer.
+    /// Returns the logits. `seen` receives the hidden states `[tokens, hidden]` that enter the
+    /// first layer and those that leave each layer.
     pub fn trace(&self, ids: &[u16], mut seen: impl FnMut(&[f32])) -> Vec<f32> {
         let heads = self.checkpoint.config.num_attention_heads;
         let mut hidden = self.embed(ids);
@@ -151,7 +151,7 @@ impl Layer {
     }
 }
 
-/// softmax(Q Kᵀ / sqrt(d)) V of each head.
+/// Computes softmax(Q Kᵀ / sqrt(d)) V for each head.
 fn attention(queries: &Rows, keys: &Rows, values: &Rows, heads: usize) -> Rows {
     let size = queries.width / heads;
     let scale = 1.0 / (size as f32).sqrt();

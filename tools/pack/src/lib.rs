@@ -1,4 +1,5 @@
-//! Turns an ELECTRA checkpoint of the Hugging Face layout or an ONNX file into one in-memory form.
+//! Reads ELECTRA checkpoints in the Hugging Face layout or in ONNX files into one in-memory form,
+//! quantizes them, and writes model files.
 #![forbid(unsafe_code)]
 
 pub mod checkpoint;

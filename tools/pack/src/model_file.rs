@@ -10,34 +10,35 @@ use crate::checkpoint::{Checkpoint, Head, Tensor};
 use crate::quantize::{QuantizationError, Quantized};
 use crate::vocabulary::{self, VocabularyBuildError};
 
-/// A packed model and what packing did.
+/// A packed model and a report on its tensors and sections.
 pub struct Packed {
     /// The model file.
     pub bytes: Vec<u8>,
     /// Sizes of the model.
     pub config: Config,
-    /// What became of each tensor, in file order.
+    /// Reports on the tensors, in file order.
     pub tensors: Vec<TensorReport>,
-    /// Bytes of each section, padding included.
+    /// Size of each section in bytes, including padding.
     pub sections: Vec<(SectionKind, usize)>,
 }
 
-/// What became of one tensor.
+/// Report on one packed tensor.
 pub struct TensorReport {
-    /// Its Hugging Face name.
+    /// Hugging Face name of the tensor.
     pub name: String,
-    /// Its shape.
+    /// Shape of the tensor in the checkpoint.
     pub shape: Vec<usize>,
-    /// Its bytes in the model file: int8 with scales and weight sums, or f32.
+    /// Size in the model file in bytes: int8 with scales and weight sums, or f32.
     pub bytes: usize,
-    /// The error of its int8 form, if it has one.
+    /// Quantization error, if the tensor is stored in int8.
     pub error: Option<QuantizationError>,
 }
 
-/// Packs a checkpoint. `metadata` are `(key, value)` pairs about the model.
+/// Packs a checkpoint. `metadata` contains `(key, value)` pairs about the model.
 ///
 /// # Errors
-/// When a size does not fit the runtime, a tensor is missing, or the vocabulary cannot be stored.
+/// Fails if the runtime does not support a size, a tensor is missing, the vocabulary cannot be
+/// stored, or a metadata entry is not valid.
 pub fn pack(checkpoint: &Checkpoint, metadata: &[(&str, &str)]) -> Result<Packed, PackError> {
     let config = runtime_config(checkpoint);
     config.validate().map_err(PackError::Config)?;
@@ -149,7 +150,7 @@ impl Writer<'_> {
         Ok(section)
     }
 
-    /// An embedding table: int8 rows, then one scale a row.
+    /// Writes an embedding table: int8 rows, then one scale per row.
     fn rows(&mut self, section: &mut Vec<u8>, name: &str) -> Result<(), PackError> {
         let start = section.len();
         let tensor = self.tensor(name)?;
@@ -160,7 +161,8 @@ impl Writer<'_> {
         self.report(name, section.len() - start, Some(error))
     }
 
-    /// A linear layer: packed weights, then scales, weight sums and biases, padded to sixteen outputs.
+    /// Writes a linear layer: packed weights, then scales, weight sums and biases, all padded to a
+    /// multiple of sixteen outputs.
     fn linear(&mut self, section: &mut Vec<u8>, name: &str) -> Result<(), PackError> {
         let start = section.len();
         let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
@@ -206,7 +208,7 @@ impl Writer<'_> {
     }
 }
 
-/// Appends a part and pads it.
+/// Appends the values and pads the section with zeros to the alignment of the format.
 fn put<const N: usize>(section: &mut Vec<u8>, values: impl Iterator<Item = [u8; N]>) {
     section.extend(values.flatten());
     section.resize(padded(section.len()), 0);
@@ -216,7 +218,7 @@ fn padded(len: usize) -> usize {
     len.next_multiple_of(format::ALIGNMENT)
 }
 
-/// Header, section table, sections, checksums.
+/// Assembles the file: header, section table, sections and checksums.
 fn assemble(sections: &[Vec<u8>; SectionKind::ALL.len()]) -> Vec<u8> {
     let first = format::FIRST_SECTION;
     let len = first + sections.iter().map(|section| padded(section.len())).sum::<usize>();
@@ -245,29 +247,29 @@ fn assemble(sections: &[Vec<u8>; SectionKind::ALL.len()]) -> Vec<u8> {
     file
 }
 
-/// A checkpoint that cannot be packed.
+/// Reason why a checkpoint cannot be packed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PackError {
-    /// A size that the runtime cannot compute with.
+    /// The runtime does not support a size.
     Config(ConfigError),
-    /// The checkpoint lacks this tensor.
+    /// The checkpoint lacks the tensor with this name.
     MissingTensor(String),
     /// The vocabulary cannot be stored.
     Vocabulary(VocabularyBuildError),
-    /// A metadata entry with an empty key, a line break, or `=` in its key.
+    /// A metadata entry has an empty key, a line break, or `=` in its key.
     Metadata(String),
-    /// The packed file does not open: a defect of the packer.
+    /// The packed file cannot be opened, which is a defect of the packer.
     Unreadable(ModelError),
 }
 
 impl Packed {
-    /// Opens the packed bytes as the runtime will, checksums and all.
+    /// Opens the packed bytes in the same way as the runtime, including checksums.
     ///
     /// # Errors
-    /// When they do not open, which is a defect of the packer.
+    /// Fails if the bytes cannot be opened, which is a defect of the packer.
     pub fn check(&self) -> Result<(), PackError> {
-        // The runtime wants the bytes aligned; words of a vector are.
+        // The runtime requires aligned bytes, and a vector of u64 is aligned.
         let mut words = vec![0u64; self.bytes.len().div_ceil(8)];
         let aligned: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
         aligned[..self.bytes.len()].copy_from_slice(&self.bytes);
@@ -275,7 +277,7 @@ impl Packed {
         Ok(())
     }
 
-    /// Weights of the model; the padding of the file not counted.
+    /// Returns the number of weights of the model, without the padding of the file.
     #[must_use]
     pub fn parameters(&self) -> usize {
         self.tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum()

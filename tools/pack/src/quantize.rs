@@ -1,29 +1,30 @@
-//! Weights to int8, symmetric, one scale an output channel (or embedding row).
+//! Quantizes weights to int8, symmetrically, with one scale per output channel or embedding row.
 
 use electra_core::LANES;
 
 use crate::checkpoint::Tensor;
 
-/// An int8 matrix with one scale a row: `value = quantized * scale`.
+/// An int8 matrix with one scale per row: `value = quantized * scale`.
 pub(crate) struct Quantized {
-    /// Rows x columns, in [-127, 127].
+    /// Values as `[rows, columns]`, in [-127, 127].
     pub values: Vec<i8>,
-    /// One a row.
+    /// One scale per row.
     pub scales: Vec<f32>,
     columns: usize,
 }
 
-/// How far a tensor's int8 form is from it.
+/// Difference between a tensor and its int8 form.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct QuantizationError {
-    /// Largest absolute difference of a weight.
+    /// Largest absolute difference of any weight.
     pub largest: f32,
-    /// Root of the summed squared differences over the root of the summed squared weights; 0 for zeros.
+    /// Root of the sum of squared differences, divided by the root of the sum of squared weights; 0
+    /// if all weights are 0.
     pub relative: f32,
 }
 
 impl Quantized {
-    /// Quantizes the rows of a matrix. A row of zeros gets scale 0.
+    /// Quantizes each row of a matrix. A row of zeros has the scale 0.
     pub(crate) fn rows(tensor: &Tensor) -> Self {
         let columns = tensor.shape.last().copied().unwrap_or(0).max(1);
         let mut quantized =
@@ -39,7 +40,7 @@ impl Quantized {
         quantized
     }
 
-    /// Compares with the tensor that was quantized.
+    /// Returns the difference from `tensor`, the tensor that was quantized.
     pub(crate) fn error(&self, tensor: &Tensor) -> QuantizationError {
         let (mut largest, mut squares, mut total) = (0f32, 0f64, 0f64);
         let rows = self.values.chunks(self.columns).zip(tensor.data.chunks(self.columns)).zip(&self.scales);
@@ -55,7 +56,8 @@ impl Quantized {
         QuantizationError { largest, relative }
     }
 
-    /// Lays the matrix out as `[rows/16][columns/4][16][4]`, rows padded with zeros; and the sum of each row.
+    /// Returns the matrix as `[rows/16][columns/4][16][4]`, with rows padded with zeros, and the
+    /// sum of each row.
     pub(crate) fn pack(&self) -> (Vec<i8>, Vec<i32>) {
         let rows = self.scales.len().next_multiple_of(LANES);
         let mut packed = vec![0; rows * self.columns];

@@ -1,4 +1,5 @@
-//! Builds the vocabulary section of a model file; `electra_core::tokenizer::vocabulary` describes its format.
+//! Builds the vocabulary section of a model file. `electra_core::tokenizer::vocabulary` describes
+//! its format.
 
 use std::collections::HashMap;
 use std::{error, fmt};
@@ -9,12 +10,13 @@ use electra_core::tokenizer::vocabulary::{
     SPECIAL_TOKENS,
 };
 
-/// The section for tokens in the order of their ids. Of equal tokens the last one is found by its text.
+/// Builds the section from the tokens in the order of their ids. If a text occurs twice, it has the
+/// id of the last token.
 ///
 /// # Errors
 ///
-/// When there is no token or there are too many, when a token is too long, when a special token is missing,
-/// or when no table of the greatest size keeps searches short.
+/// Fails if there are no tokens or too many, a token is too long, a special token is missing, or
+/// searches are too long even in a hash table of the largest size.
 pub fn build_section(tokens: &[String]) -> Result<Vec<u8>, VocabularyBuildError> {
     if tokens.is_empty() || tokens.len() > MAX_TOKENS {
         return Err(VocabularyBuildError::TokenCount { found: tokens.len() });
@@ -22,7 +24,7 @@ pub fn build_section(tokens: &[String]) -> Result<Vec<u8>, VocabularyBuildError>
     if let Some(id) = tokens.iter().position(|token| token.len() > MAX_TOKEN_BYTES) {
         return Err(VocabularyBuildError::TokenLength { id, found: tokens[id].len() });
     }
-    // MAX_TOKENS ids fit a u16.
+    // MAX_TOKENS ids fit into a u16.
     let ids: HashMap<&str, u16> =
         (0..=u16::MAX).zip(tokens).map(|(id, token)| (token.as_str(), id)).collect();
     let mut special = Vec::new();
@@ -35,7 +37,7 @@ pub fn build_section(tokens: &[String]) -> Result<Vec<u8>, VocabularyBuildError>
 
     let mut section = Vec::new();
     section.extend((tokens.len() as u32).to_le_bytes());
-    // MAX_TOKENS tokens of MAX_TOKEN_BYTES bytes fit a u32.
+    // MAX_TOKENS tokens of MAX_TOKEN_BYTES bytes fit into a u32.
     section.extend((text.len() as u32).to_le_bytes());
     let numbers = [table.slot_bits as u16, longest as u16, table.probes];
     section.extend(special.into_iter().chain(numbers).flat_map(u16::to_le_bytes));
@@ -46,7 +48,8 @@ pub fn build_section(tokens: &[String]) -> Result<Vec<u8>, VocabularyBuildError>
     Ok(section)
 }
 
-/// Starts of the tokens and the end of the last one: absolute for each block, and relative to the block.
+/// Returns the absolute start of each block of tokens, and the start of each token relative to its
+/// block, followed by the end of the last token.
 fn starts(tokens: &[String]) -> (Vec<u32>, Vec<u16>) {
     let (mut blocks, mut starts) = (Vec::new(), Vec::new());
     let mut at = 0u32;
@@ -54,7 +57,7 @@ fn starts(tokens: &[String]) -> (Vec<u32>, Vec<u16>) {
         if token % BLOCK_TOKENS == 0 {
             blocks.push(at);
         }
-        // 255 tokens of at most MAX_TOKEN_BYTES bytes fit a u16.
+        // 255 tokens of at most MAX_TOKEN_BYTES bytes fit into a u16.
         starts.push((at - blocks[token / BLOCK_TOKENS]) as u16);
         at += tokens.get(token).map_or(0, |token| token.len() as u32);
     }
@@ -68,12 +71,13 @@ fn without_prefix(token: &str) -> &str {
 struct Table {
     slots: Vec<u16>,
     slot_bits: u32,
-    /// Most slots that the search for a token looks at.
+    /// Largest number of slots that a search visits.
     probes: u16,
 }
 
 impl Table {
-    /// A table no more than half full if there can be one, and larger where tokens cluster.
+    /// Builds the smallest table that is at most half full and keeps searches short. If tokens
+    /// cluster, it tries larger sizes.
     fn build(tokens: &[String], ids: &HashMap<&str, u16>) -> Result<Self, VocabularyBuildError> {
         let least = (2 * tokens.len()).next_power_of_two().trailing_zeros().max(1);
         (least..=MAX_SLOT_BITS)
@@ -100,28 +104,28 @@ impl Table {
     }
 }
 
-/// Why tokens make no vocabulary section.
+/// Reason why a vocabulary section cannot be built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VocabularyBuildError {
-    /// No token, or more than ids can number.
+    /// There are no tokens, or more than 16-bit ids can number.
     TokenCount {
         /// Number of tokens.
         found: usize,
     },
     /// A token is too long.
     TokenLength {
-        /// Its id.
+        /// Id of the token.
         id: usize,
-        /// Its length in bytes.
+        /// Length of the token in bytes.
         found: usize,
     },
     /// A special token is missing.
     SpecialToken {
-        /// Its text.
+        /// Text of the token.
         token: &'static str,
     },
-    /// Too many tokens share their place in the hash table.
+    /// A token is too far from its place in the hash table, even in the largest one.
     Clusters,
 }
 
@@ -156,7 +160,7 @@ mod tests {
         SPECIAL_TOKENS.iter().chain(more).map(|&token| token.to_owned()).collect()
     }
 
-    /// Copies a section to where its numbers are aligned.
+    /// Copies a section to an address at which its numbers are aligned.
     fn aligned(section: &[u8], check: impl FnOnce(Vocabulary<'_>)) {
         let mut bytes = vec![0; section.len() + 3];
         let start = bytes.as_ptr().align_offset(4);

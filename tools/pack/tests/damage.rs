@@ -1,4 +1,5 @@
-//! Files that are cut off or have single bytes changed: readers answer, they never panic.
+//! Tests of files that are cut off or have changed bytes. The readers may refuse or accept them,
+//! but must not panic.
 
 mod common;
 
@@ -10,14 +11,15 @@ use electra_pack::checkpoint::Checkpoint;
 use electra_pack::error::Error;
 use electra_pack::{hugging_face, onnx};
 
-/// Positions that are tried in each file: spread over all of it, and the beginning byte by byte, where headers are.
+/// Returns the positions to damage: the first 120 bytes, where headers are, and about 150 positions
+/// spread over the whole file.
 fn positions(length: usize) -> impl Iterator<Item = usize> {
     let spread = (0..length).step_by((length / 150).max(1));
     (0..length.min(120)).chain(spread)
 }
 
-/// Damages one file in many ways and reads the folder each time. Returns how many readings failed; messages have to
-/// be one line.
+/// Damages one file in many ways and reads the folder each time. Returns how many reads failed
+/// after a cut and after a changed byte. Messages must be one line.
 fn damage(folder: &Broken, file: &str, read: impl Fn() -> Result<Checkpoint, Error>) -> (usize, usize) {
     let whole = fs::read(folder.file(file)).unwrap();
     let attempt = |bytes: &[u8], what: &str| {

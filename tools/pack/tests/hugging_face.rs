@@ -1,4 +1,4 @@
-//! The reader of Hugging Face folders against what PyTorch wrote, and its refusals.
+//! Compares the reader of Hugging Face folders with the output of PyTorch, and tests its refusals.
 
 mod common;
 
@@ -154,7 +154,7 @@ fn unsupported_configurations_are_refused() {
     let folder = classifier();
     folder.set("config.json", "/id2label", json!({"0": "a", "1": "b", "3": "d"}));
     assert_refused(read(folder.path()), &["config.json", "id2label.2", "found nothing", "from 0 to 2"]);
-    // 48 = 3 heads of 16 is fine for the kernels, 2 heads of 24 are not.
+    // The kernels support a width of 48 with 3 heads of 16, but not with 2 heads of 24.
     folder.set("config.json", "/id2label", Value::Null);
     folder.set("config.json", "/hidden_size", json!(48));
     assert_refused(read(folder.path()), &["num_attention_heads", "2 with hidden_size 48", "multiple of 16"]);
@@ -184,7 +184,7 @@ fn sizes_that_contradict_the_weights_are_refused() {
     );
 }
 
-/// Rewrites `model.safetensors` with the bytes, type and shape of one tensor changed.
+/// Rewrites `model.safetensors` with a changed type, shape or content of one tensor.
 fn change_tensor(folder: &Broken, name: &str, change: impl Fn(&mut Dtype, &mut Vec<usize>, &mut Vec<u8>)) {
     let bytes = fs::read(folder.file("model.safetensors")).unwrap();
     let stored = SafeTensors::deserialize(&bytes).unwrap();
@@ -353,7 +353,7 @@ fn vocabularies_that_do_not_fit_are_refused() {
         with(lines.replace("[MASK]\n", "")),
         &["vocab.txt", "no [MASK] among 95", "expected all of"],
     );
-    // As the published Chinese vocabularies have them.
+    // The published Chinese vocabularies contain blank tokens.
     for blank in ["\u{2028}", "\u{3000}", "\u{a0}", ""] {
         let with_blank = with(lines.replace("film\n", &format!("{blank}\n"))).unwrap().vocabulary;
         assert_eq!((with_blank.len(), with_blank[36].as_str()), (96, blank));

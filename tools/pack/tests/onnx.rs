@@ -1,4 +1,5 @@
-//! The ONNX reader against the checkpoints that the files were exported from, and its refusals.
+//! Compares the ONNX reader with the checkpoints from which the files were exported, and tests its
+//! refusals.
 
 mod common;
 
@@ -47,7 +48,8 @@ fn f16_exports_are_the_rounded_f32_ones() {
     }
 }
 
-/// Width of one of 254 steps over the values, zero included: no 8-bit quantization of them is coarser.
+/// Returns the width of one of 254 steps over the range from minus to plus the largest absolute
+/// value. No 8-bit quantization of the values is coarser.
 fn step(values: &[f32]) -> f32 {
     values.iter().fold(0.0f32, |most, value| most.max(value.abs())) / 127.0
 }
@@ -127,12 +129,12 @@ fn a_model_in_a_folder_onnx_finds_the_files_above() {
     fs::copy(fixture("classifier").join("dynamo.onnx"), folder.file("onnx/model.onnx")).unwrap();
     let checkpoint = read_beside(folder.file("onnx/model.onnx")).unwrap();
     assert_eq!(checkpoint.config, config(classification()));
-    // Each file is looked for by itself.
+    // Each file is searched for separately.
     fs::copy(folder.file("vocab.txt"), folder.file("onnx/vocab.txt")).unwrap();
     assert_eq!(read_beside(folder.file("onnx/model.onnx")).unwrap(), checkpoint);
     fs::remove_file(folder.file("vocab.txt")).unwrap();
     assert_eq!(read_beside(folder.file("onnx/model.onnx")).unwrap(), checkpoint);
-    // Settings of the tokenizer count where the model's other files lie, and beside a vocabulary from elsewhere.
+    // Tokenizer settings are checked beside the model and beside a vocabulary from elsewhere.
     folder.write("tokenizer_config.json", r#"{"do_lower_case": false}"#);
     assert_refused(read_beside(folder.file("onnx/model.onnx")), &["tokenizer_config.json: do_lower_case"]);
     let other = Broken::copy("classifier", &["torchscript.onnx"]);
@@ -177,7 +179,7 @@ fn configs_that_contradict_the_graph_are_refused() {
             assert_refused(read_beside(folder.file(model)), expected);
         }
     }
-    // In f16 the graph has an epsilon of its own.
+    // A graph in f16 has its own epsilon.
     let folder = classifier("torchscript-f16.onnx");
     folder.set("config.json", "/layer_norm_eps", json!(1e-5));
     assert_eq!(read_beside(folder.file("torchscript-f16.onnx")).unwrap().config.layer_norm_eps, 1e-5);
@@ -188,7 +190,7 @@ fn shared_parameters_are_found_by_the_names_of_nodes() {
     let model = "torchscript.onnx";
     let original = hugging_face::read(&fixture("classifier")).unwrap();
     let folder = classifier(model);
-    // The exporter merges equal parameters: here layer 0 reads the biases and scales of layer 1.
+    // The exporter merges equal parameters. Here layer 0 reads the biases and scales of layer 1.
     folder.substitute(
         model,
         "electra.encoder.layer.0.attention.self",
@@ -208,7 +210,7 @@ fn shared_parameters_are_found_by_the_names_of_nodes() {
         assert_eq!(zero, one);
     }
 
-    // The other exporter does not name nodes after modules, so there the layer cannot be told.
+    // The dynamo exporter does not name nodes after modules, so the layer cannot be identified.
     let model = "dynamo.onnx";
     let folder = classifier(model);
     folder.substitute(
@@ -276,7 +278,7 @@ fn files_that_are_no_onnx_are_refused() {
     );
 }
 
-/// A length-delimited protobuf field.
+/// Returns a length-delimited protobuf field.
 fn field(number: u8, content: &[u8]) -> Vec<u8> {
     let mut bytes = vec![number << 3 | 2];
     let mut length = content.len();
@@ -289,7 +291,7 @@ fn field(number: u8, content: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A model that is a graph with the given fields.
+/// Returns a model with a graph of the given fields.
 fn model(fields: &[Vec<u8>]) -> Vec<u8> {
     field(7, &fields.concat())
 }

@@ -1,4 +1,5 @@
-//! Graphs that hold ELECTRA's weights and compute something else are refused by the name of a node.
+//! Tests that graphs with ELECTRA's weights that compute something else are refused with the name
+//! of a node.
 
 mod common;
 
@@ -12,7 +13,7 @@ use prost::Message;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, tensor_shape_proto, type_proto};
 
-/// The fixture's model after `change`, read.
+/// Applies `change` to the model of a fixture and reads the result.
 fn changed(folder: &str, model: &str, change: impl FnOnce(&mut GraphProto)) -> Result<Checkpoint, Error> {
     let bytes = fs::read(fixture(folder).join(model)).unwrap();
     let mut proto = ModelProto::decode(bytes.as_slice()).unwrap();
@@ -32,7 +33,8 @@ fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
     }
 }
 
-/// Puts `operator` behind the node that computes `name`, with a constant of this value as its second input.
+/// Inserts `operator` after the node that computes `name`. Its second input is a constant of this
+/// value, if there is one.
 fn insert(graph: &mut GraphProto, name: &str, operator: &str, constant: Option<f32>) {
     let at = graph.node.iter().position(|node| node.output.iter().any(|it| it == name)).expect("a node");
     let before = format!("{name}/before");
@@ -50,7 +52,7 @@ fn tensor(value: f32) -> TensorProto {
     TensorProto { data_type: DataType::Float as i32, float_data: vec![value], ..TensorProto::default() }
 }
 
-/// Every exporter's form of the same model, with the name of the hidden states behind its first layer.
+/// The same model from each exporter, with the name of the hidden states after its first layer.
 const CLASSIFIERS: [(&str, &str); 4] = [
     ("dynamo.onnx", "layer_norm_2"),
     ("dynamo-uint8.onnx", "layer_norm_2"),
@@ -116,7 +118,7 @@ fn what_is_changed_inside_is_refused_by_layer() {
     assert_refused(refused, &["node node_layer_norm_4", "than the head of ELECTRA has"]);
 }
 
-/// Exporters fix the sizes of inputs unless they are told otherwise.
+/// By default, exporters fix the sizes of inputs.
 #[test]
 fn graphs_of_one_size_are_checked_at_that_size() {
     let of_length = |length: i64, factor: Option<f32>| {

@@ -1,24 +1,26 @@
-//! What BERT's uncased normalisation and pre-tokenisation make of one code point.
+//! Derives the effect of BERT's uncased normalisation and pre-tokenisation on one code point.
 
 use unicode_categories::UnicodeCategories;
 use unicode_normalization_alignments::char::{canonical_combining_class, decompose_canonical};
 
-/// What becomes of a code point of the raw text.
+/// Effect of normalisation and pre-tokenisation on a code point of the raw text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Stays as it is, inside a word.
+    /// Unchanged, part of a word.
     Word,
     /// Separates words.
     Space,
-    /// Removed before decomposition: neighbours meet as if it had not been there.
+    /// Removed before decomposition. Its neighbours become adjacent.
     Removed,
-    /// Stripped after decomposition; combining class 0, so no reordering crosses it.
+    /// Stripped after decomposition. It has combining class 0, so marks are not reordered across
+    /// it.
     StrippedStarter,
-    /// Stripped after decomposition; takes part in reordering with the class of its first part.
+    /// Stripped after decomposition. It takes part in the reordering of marks with the combining
+    /// class of its first part.
     StrippedMark(u8),
-    /// A combining mark of a class other than 0 that is not stripped.
+    /// A combining mark that is not stripped. Its combining class is not 0.
     KeptMark(u8),
-    /// Stays as it is and is a word of its own.
+    /// Unchanged, a word of its own.
     Single,
     /// A word of its own, replaced by another code point.
     Isolated(char),
@@ -28,16 +30,17 @@ pub enum Fate {
     Mapped(char),
     /// Replaced by two or three code points.
     Expanded(Vec<char>),
-    /// Replaced by a starter and kept marks, each with its class.
+    /// Replaced by a starter and marks that are not stripped, each with its combining class.
     Marked(char, Vec<(char, u8)>),
 }
 
-/// Follows `BertNormalizer { clean_text, handle_chinese_chars, strip_accents, lowercase }` and
-/// `BertPreTokenizer` of the `tokenizers` crate for a single code point.
+/// Computes the fate of one code point. It follows
+/// `BertNormalizer { clean_text, handle_chinese_chars, strip_accents, lowercase }` and
+/// `BertPreTokenizer` of the `tokenizers` crate.
 ///
 /// # Panics
 ///
-/// Where Unicode data break an assumption that electra-core's normaliser is built on.
+/// Panics if the Unicode data break an assumption of the normaliser in electra-core.
 pub fn fate(c: char) -> Fate {
     if is_removed(c) {
         return Fate::Removed;
@@ -103,7 +106,7 @@ fn is_punctuation(c: char) -> bool {
     c.is_ascii_punctuation() || c.is_punctuation()
 }
 
-// The ranges are those of `tokenizers`, which leaves out U+2B820..=U+2B91F.
+// The ranges are those of `tokenizers`, which omits U+2B820..=U+2B91F.
 fn is_isolated(c: char) -> bool {
     matches!(
         u32::from(c),

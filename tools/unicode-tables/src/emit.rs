@@ -1,4 +1,4 @@
-//! The tables as Rust source.
+//! Writes the tables as Rust source.
 
 use std::fmt::{Display, Write};
 
@@ -6,7 +6,7 @@ use crate::layout::{CODES, Tables};
 
 const WIDTH: usize = 110;
 
-/// The whole of `tables.rs`.
+/// Returns the complete text of `tables.rs`.
 pub fn source(tables: &Tables) -> String {
     let mut text = String::from(
         "//! What normalisation makes of each code point. Written by tools/unicode-tables: change that.\n\
@@ -93,7 +93,7 @@ fn constant(text: &mut String, meaning: &str, declaration: &str, value: usize) {
         .expect("strings take any text");
 }
 
-/// `declaration` holds `{}` where the number of entries goes.
+/// Appends a list. In `declaration`, `{}` is replaced with the number of entries.
 fn list<T: Display>(
     text: &mut String,
     meaning: &str,

@@ -1,14 +1,15 @@
-//! The fates of all code points as compact tables.
+//! Encodes the fates of all code points as compact tables.
 
 use std::collections::BTreeMap;
 
 use crate::derive::{Fate, fate};
 
-/// Code points from here on are described by ranges, those below by a trie.
+/// End of the trie. Code points from here on are described by ranges.
 const TRIE_END: u32 = 0x2_0000;
 const COMPAT_BLOCKS: [(u32, u32); 2] = [(0xF900, 0xFAFF), (0x2_F800, 0x2_FA1F)];
 
-/// Codes of the fates that carry no replacement of their own, with what the emitted constant says.
+/// Codes of the fates that have no entry in `replacements`, each with the doc comment of its
+/// constant. The last one is the first code of a replacement.
 pub const CODES: [(&str, &str); 12] = [
     ("WORD", "Stays as it is, inside a word."),
     ("SPACE", "Separates words."),
@@ -30,37 +31,41 @@ fn code(name: &str) -> u8 {
     CODES.iter().position(|entry| entry.0 == name).expect("a code of the list above") as u8
 }
 
-/// The tables in the form in which they are written.
+/// The tables that `emit` writes.
 #[derive(Default)]
 pub struct Tables {
-    /// For each 256 code points below `TRIE_END` the index of a row of 16 in `middle`.
+    /// For each 256 code points below `TRIE_END`, the index of a row of 16 entries in `middle`.
     pub top: Vec<u8>,
-    /// For each 16 code points the index of a row of 16 in `leaves`.
+    /// For each 16 code points, the index of a row of 16 entries in `leaves`.
     pub middle: Vec<u16>,
     /// The code of each code point.
     pub leaves: Vec<u8>,
-    /// First and last code point and code of what lies past the trie and is not `WORD`.
+    /// First code point, last code point and code of each range from `TRIE_END` on whose code is
+    /// not `WORD`.
     pub high: Vec<(u32, u32, u8)>,
-    /// Code points to replace with, `absolute` of them, then differences to add.
+    /// Replacements: first `absolute` code points, then differences to add to the replaced code
+    /// point.
     pub replacements: Vec<i32>,
-    /// How many of `replacements` are code points.
+    /// Number of code points in `replacements`.
     pub absolute: usize,
-    /// Code point and its two replacements.
+    /// Code points, each with its two replacements.
     pub expansions: Vec<(u32, [u32; 2])>,
-    /// Code point, its starter, and its marks (0 where there is none).
+    /// Code points, each with its starter and its marks (0 for no mark).
     pub marked: Vec<(u32, u32, [u32; 2])>,
-    /// Ranges of marks of one class: first code point << 15 | (count - 1) << 8 | class.
+    /// Ranges of marks with one combining class: first code point << 15 | (count - 1) << 8 | class.
     pub mark_classes: Vec<u32>,
     /// Low 16 bits of the replacements of compatibility ideographs.
     pub compat_low: Vec<u16>,
-    /// One bit each: whether 0x20000 is to be added.
+    /// One bit per entry of `compat_low`: whether 0x20000 is to be added.
     pub compat_high: Vec<u32>,
 }
 
 impl Tables {
+    /// Derives the tables for all code points.
+    ///
     /// # Panics
     ///
-    /// Where the fates do not fit the layout.
+    /// Panics if the fates do not fit into the layout.
     pub fn derive() -> Self {
         let mut tables = Self::default();
         let fates: Vec<Fate> =
@@ -75,7 +80,7 @@ impl Tables {
         tables
     }
 
-    /// Size of the data in bytes.
+    /// Returns the size of the data in bytes.
     pub fn bytes(&self) -> usize {
         self.top.len()
             + 2 * self.middle.len()
@@ -89,8 +94,9 @@ impl Tables {
             + 4 * self.compat_high.len()
     }
 
-    /// Chooses common targets (accented letters share their base letter) and common differences
-    /// (cases of an alphabet lie at a fixed distance) until every replaced code point has one.
+    /// Assigns a code to every replaced code point. It repeatedly chooses the most common target
+    /// (accented letters share their base letter) or the most common difference (upper and lower
+    /// case of an alphabet have a fixed distance) until no code point is left.
     fn replacement_codes(&mut self, fates: &[Fate]) -> BTreeMap<u32, u8> {
         let mut left: Vec<(u32, u32)> = (0u32..)
             .zip(fates)
@@ -211,7 +217,8 @@ impl Tables {
     }
 }
 
-/// The index of a row among the rows of equal length in `rows`, added when it is new.
+/// Returns the index of the row `wanted` among the rows of equal length in `rows`. A new row is
+/// appended.
 fn row<T: Copy + PartialEq>(rows: &mut Vec<T>, wanted: &[T]) -> u16 {
     let index = rows.chunks(wanted.len()).position(|have| have == wanted).unwrap_or_else(|| {
         rows.extend_from_slice(wanted);

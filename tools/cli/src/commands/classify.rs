@@ -16,7 +16,8 @@ pub(crate) fn run(args: &ClassifyArgs) -> Result<(), Failure> {
     let rows = args.input.rows(&args.texts)?;
     let default = if args.input.input.is_some() { workers::cores() } else { 1 };
     let mut engine = args.engine.options();
-    // An arena of a given size is for one text at a time, as `electra footprint` counts it.
+    // An arena of a given size holds one text at a time. `electra footprint` computes it in the
+    // same way.
     engine.max_sequences = if args.engine.arena_bytes.is_none() { Some(ROWS_TOGETHER) } else { None };
     let mut classifiers = open_classifiers(
         args.engine.model.as_ref(),
@@ -49,7 +50,7 @@ pub(crate) fn run(args: &ClassifyArgs) -> Result<(), Failure> {
     }
 }
 
-/// One classifier a worker, over one mapping of the model.
+/// Opens one classifier per worker. All share one mapping of the model.
 pub(crate) fn open_classifiers(
     model: Option<&std::path::PathBuf>,
     options: &ClassifierOptions,
@@ -61,7 +62,8 @@ pub(crate) fn open_classifiers(
     (0..count).map(|_| Ok(Classifier::new(&file, options)?)).collect()
 }
 
-/// Labels as the model writes them; what stands for none of them is left to be refused.
+/// Replaces each label with its spelling in the model. Unknown labels stay unchanged and are
+/// refused later.
 fn label_names(file: &ModelFile, wanted: &[String]) -> Vec<String> {
     let names: Vec<String> = file.model().labels().map(str::to_owned).collect();
     let labels = Labels::new(&names);
@@ -72,7 +74,7 @@ fn label_names(file: &ModelFile, wanted: &[String]) -> Vec<String> {
     wanted.iter().map(name).collect()
 }
 
-/// Rows that a worker takes at a time, short ones of which run together.
+/// Rows that a worker takes at a time. Short rows run together.
 pub(crate) const ROWS_TOGETHER: usize = 8;
 
 fn classify_rows(classifier: &mut Classifier, rows: &[Row]) -> Vec<Result<Classification, String>> {
@@ -88,7 +90,8 @@ fn classify_rows(classifier: &mut Classifier, rows: &[Row]) -> Vec<Result<Classi
     rows.iter().map(answer).collect()
 }
 
-/// `number` is the line of the input, for joining answers with it.
+/// Formats one answer. `number` is the line of the input, with which JSON answers can be joined to
+/// it.
 fn render(args: &ClassifyArgs, number: Option<u64>, text: &str, classification: &Classification) -> String {
     if args.json {
         let mut answer = render_json(text, classification, args.top_k);
@@ -116,14 +119,14 @@ fn render(args: &ClassifyArgs, number: Option<u64>, text: &str, classification: 
     line
 }
 
-/// Names the line of the input in an answer of it.
+/// Adds the line of the input to an answer.
 pub(crate) fn set_line(answer: &mut Value, line: Option<u64>) {
     if let Some(line) = line {
         answer["line"] = line.into();
     }
 }
 
-/// One JSON object, with all scores or the first `top_k`.
+/// Returns one JSON object with all scores or the first `top_k`.
 pub(crate) fn render_json(text: &str, classification: &Classification, top_k: Option<NonZeroUsize>) -> Value {
     let ranked = classification.ranked();
     let shown = top_k.map_or(ranked.len(), NonZeroUsize::get);

@@ -65,7 +65,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
                 outcomes.push(outcome);
                 output.tick();
             }
-            // The survey has named the value.
+            // The survey has already reported the value.
             Ok(None) => {
                 bad += 1;
                 output.tick();
@@ -89,7 +89,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     }
 }
 
-/// One text by itself, so that its latency is its own.
+/// Classifies the texts one at a time, so that each latency belongs to one text.
 fn classify_row(
     classifier: &mut Classifier,
     rows: &[Row],

@@ -1,4 +1,4 @@
-//! `electra footprint --target`: whether a model fits a device, before anything is flashed.
+//! `electra footprint --target`: checks whether a model fits a device before it is flashed.
 
 use std::fs;
 
@@ -11,38 +11,39 @@ use super::target::{Target, of_firmware};
 use crate::args::FootprintArgs;
 use crate::failure::Failure;
 
-/// `[CLS]`, a token of text and `[SEP]`.
+/// `[CLS]`, one token of text and `[SEP]`.
 const FEWEST_TOKENS: usize = 3;
 
-/// A part of one of the two memories.
+/// A part of flash or RAM.
 struct Part {
     name: &'static str,
     bytes: u64,
 }
 
-/// What lies where, and whether there is room.
+/// Contents of flash and RAM on a target, compared with their sizes.
 pub(crate) struct Fit {
     target: Target,
     tokens: usize,
-    /// Where the figures that are not computed come from.
+    /// Source of the figures that are not computed.
     source: String,
-    /// What a device needs besides, of which nothing was measured for the target.
+    /// Further memory that a device needs and that was not measured for the target.
     not_counted: Option<&'static str>,
     flash: Memory,
     ram: Memory,
-    /// What would fit, where something does not.
+    /// Advice for contents that do not fit.
     advice: Vec<String>,
 }
 
 struct Memory {
     name: &'static str,
     parts: Vec<Part>,
-    /// What the device has, where it was said.
+    /// Size of the memory in bytes, if the user gave it.
     size: Option<u64>,
 }
 
 impl Fit {
-    /// Measures here what runs here; all other figures are the target's own.
+    /// Collects the figures. If the target is this machine, memory is measured here. Otherwise the
+    /// figures are those stored for the target, and the arena is computed.
     pub(crate) fn new(
         target: Target,
         args: &FootprintArgs,
@@ -98,7 +99,7 @@ impl Fit {
         Ok(fit)
     }
 
-    /// Whether nothing that was said to be there is too small.
+    /// Returns whether the contents fit into all memories with a known size.
     pub(crate) fn fits(&self) -> bool {
         [&self.flash, &self.ram].into_iter().all(|memory| memory.missing().is_none())
     }
@@ -145,7 +146,8 @@ impl Fit {
         advice
     }
 
-    /// `arena` is that of the asked tokens.
+    /// Returns advice if RAM is too small. `arena` is the size of the arena for the requested
+    /// tokens.
     fn ram_advice(&self, file: &ModelFile, arena: u64) -> Vec<String> {
         let (Some(_), Some(size)) = (self.ram.missing(), self.ram.size) else { return Vec::new() };
         let config = file.model().config();
@@ -213,7 +215,7 @@ impl Fit {
     }
 }
 
-/// Of files; the kernel can drop them and read them again.
+/// Name of the part of RAM that holds pages of files. The kernel can drop them and read them again.
 const PAGES: &str = "pages of model and code";
 const SYSTEM: &str = "heap, stacks, C library and the system itself";
 
@@ -222,7 +224,8 @@ impl Memory {
         self.parts.iter().map(|part| part.bytes).sum()
     }
 
-    /// Bytes that the device has too few; `None` where they suffice or its size was not said.
+    /// Returns the number of missing bytes, or `None` if the memory is large enough or its size is
+    /// unknown.
     fn missing(&self) -> Option<u64> {
         self.size.and_then(|size| self.used().checked_sub(size)).filter(|missing| *missing > 0)
     }
@@ -242,7 +245,8 @@ impl Memory {
     }
 }
 
-/// A size in bytes, with `K` or `M` after it for 1024 of them or the square of that.
+/// Parses a size in bytes. The suffix `K`, `M` or `G` stands for 2^10, 2^20 or 2^30 bytes; `B` or
+/// `iB` may follow it.
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(['B', 'b']).trim_end_matches(['i']);
     let (number, unit) = match digits.char_indices().last() {

@@ -13,7 +13,8 @@ use crate::output::Output;
 use crate::output_file::{Kind, OutputFile};
 use crate::picture::{self, Column};
 
-/// Sequence lengths of the table and the picture, as far as the model goes.
+/// Sequence lengths in the table and the picture. Lengths beyond the positions of the model are
+/// omitted.
 const LENGTHS: [usize; 7] = [8, 16, 32, 64, 128, 256, 512];
 
 /// One buffer of the arena.
@@ -23,7 +24,7 @@ pub(crate) struct Part {
     pub bytes: usize,
 }
 
-/// What the system says of this process.
+/// Resident memory of this process.
 pub(crate) struct Resident {
     pub peak_kib: u64,
     pub anonymous_kib: u64,
@@ -62,12 +63,12 @@ pub(crate) fn run(args: &FootprintArgs) -> Result<(), Failure> {
     Ok(output.finish()?)
 }
 
-/// What the system reports once the longest sequence was run, with engine and arena still there.
+/// Runs the longest sequence and returns the resident memory while the engine and its arena exist.
 pub(crate) fn resident_after_run(
     file: &ModelFile,
     options: EngineOptions,
 ) -> Result<Option<Resident>, Failure> {
-    // More than the model takes is refused below.
+    // A length above the limit of the model is refused when the engine is created.
     let longest = file.model().config().max_position_embeddings;
     let text = "word ".repeat(options.max_tokens.unwrap_or(0).min(longest));
     match file.model().config().head {
@@ -96,7 +97,7 @@ fn parts(file: &ModelFile, tokens: usize) -> Vec<Part> {
     parts
 }
 
-/// Reads what Linux reports; `None` elsewhere.
+/// Reads the resident memory from Linux. Returns `None` on other systems.
 fn resident() -> Option<Resident> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let field = |name: &str| {

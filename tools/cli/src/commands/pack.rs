@@ -41,7 +41,7 @@ pub(crate) fn run(args: &PackArgs) -> Result<(), Failure> {
     Ok(output.finish()?)
 }
 
-/// Bytes of the weights as they came.
+/// Returns the size of the source weights in bytes.
 fn source_bytes(source: &Path) -> u64 {
     let len = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
     if !source.is_dir() {

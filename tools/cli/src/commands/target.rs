@@ -1,4 +1,4 @@
-//! The targets of a model, and the figures measured for them.
+//! The targets of a model and the figures that were measured for them.
 
 use std::env::consts::{ARCH, OS};
 use std::ffi::OsStr;
@@ -9,13 +9,15 @@ use clap::{Arg, Command, Error, ValueEnum};
 
 use crate::failure::Failure;
 
-/// What `firmware-examples/test.sh` measured of the examples, in the document that it keeps: the one
-/// place of these figures.
+/// Figures of the firmware examples. `firmware-examples/test.sh` measures them and updates this
+/// document. They are stored nowhere else.
 const FIRMWARE: &str = include_str!("../../../../firmware-examples/FOOTPRINT.md");
-/// The same of `packaging/measure-executables`.
+/// Figures of the executables. `packaging/measure-executables` measures them and updates this
+/// document.
 const EXECUTABLES: &str = include_str!("../../../../packaging/EXECUTABLES.md");
 
-/// A target of a model. The aliases are names of processors and boards, and those of Debian and Rust.
+/// A target of a model. The aliases are names of processors and boards, and names that Debian and
+/// Rust use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Target {
     /// Cortex-M4 and M7 without an operating system
@@ -37,7 +39,7 @@ pub(crate) enum Target {
         "pi5", "aarch64-unknown-linux-gnu",
     ])]
     Aarch64,
-    /// Linux on 32-bit Arm, Armv7 or later: Raspberry Pi 2, and the others with a 32-bit system
+    /// Linux on 32-bit Arm, Armv7 or later: Raspberry Pi 2, and later ones with a 32-bit system
     #[value(aliases = [
         "armhf", "cortex-a7", "a7", "raspberry-pi-2", "pi2", "armv7-unknown-linux-gnueabihf",
     ])]
@@ -48,7 +50,8 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    /// The board whose figures stand for the target; none where there is an operating system.
+    /// Returns the board that provides the figures of the target; `None` for targets with an
+    /// operating system.
     pub(crate) fn board(self) -> Option<&'static str> {
         match self {
             Self::Thumbv7em => Some("mps2-an500"),
@@ -63,7 +66,8 @@ impl Target {
         self.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned())
     }
 
-    /// Whether this process runs on such a machine, so that measuring it here is measuring it there.
+    /// Returns whether this process runs on a machine of this kind, so that measurements here apply
+    /// to the target.
     pub(crate) fn is_here(self) -> bool {
         let architecture = match self {
             Self::Aarch64 => "aarch64",
@@ -74,10 +78,10 @@ impl Target {
         (OS, ARCH) == ("linux", architecture)
     }
 
-    /// Bytes of the executable in the Debian package for this target.
+    /// Returns the size in bytes of the executable in the Debian package for this target.
     ///
     /// # Errors
-    /// The document has no figure.
+    /// Fails if the document has no figure.
     pub(crate) fn package_executable(self) -> Result<u64, Failure> {
         let name = self.name();
         figure(EXECUTABLES, "# Executables", &name, "bytes").ok_or_else(|| {
@@ -86,7 +90,7 @@ impl Target {
     }
 }
 
-/// Takes the names of targets; for another one the error says what each target is.
+/// Parses the name of a target. The error for an unknown name describes all targets.
 #[derive(Clone)]
 pub(crate) struct TargetParser;
 
@@ -112,7 +116,7 @@ impl TypedValueParser for TargetParser {
     }
 }
 
-/// The figure in the table of `example`, in the row `row` and the column `board`.
+/// Returns the figure in the table of `example`, row `row`, column `board`.
 pub(crate) fn of_firmware(example: &str, row: &str, board: &str) -> Result<u64, Failure> {
     figure(FIRMWARE, &format!("## {example}"), row, board).ok_or_else(|| {
         Failure::run(format_args!(
@@ -121,7 +125,7 @@ pub(crate) fn of_firmware(example: &str, row: &str, board: &str) -> Result<u64, 
     })
 }
 
-/// The figure in the first table behind a heading.
+/// Returns the figure in the first table after a heading.
 fn figure(document: &'static str, heading: &str, row: &str, column: &str) -> Option<u64> {
     let mut table =
         document.lines().skip_while(|line| !line.starts_with(heading)).filter(|it| it.starts_with('|'));
@@ -139,7 +143,7 @@ mod tests {
     fn every_figure_is_in_its_document() {
         for target in Target::value_variants() {
             let Some(board) = target.board() else {
-                // A model is not in it.
+                // The size shows that the package executable contains no model.
                 assert!(target.package_executable().is_ok_and(|bytes| (1 << 20..8 << 20).contains(&bytes)));
                 continue;
             };

@@ -41,7 +41,7 @@ pub(crate) fn run(args: &TokenizeArgs) -> Result<(), Failure> {
     }
 }
 
-/// `piece:id` of each token on one line, or a JSON object with offsets.
+/// Formats the tokens as `piece:id` on one line, or as a JSON object with offsets.
 fn render(
     as_json: bool,
     line: Option<u64>,

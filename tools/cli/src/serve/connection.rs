@@ -1,4 +1,4 @@
-//! One client: bytes in, lines out of them, answers back.
+//! One client: splits its bytes into lines and sends answers back.
 
 use std::io::{self, ErrorKind};
 use std::time::Instant;
@@ -8,39 +8,41 @@ use mio::event::Event;
 use super::listener::Stream;
 use super::protocol::Id;
 
-/// Capacity that an idle connection keeps in each direction; more is given back when a long line is done.
+/// Buffer capacity that an idle connection keeps per direction, in bytes. More is freed after a
+/// long line.
 const KEPT_BYTES: usize = 4096;
 
-/// A client. Readiness is remembered until the socket says `WouldBlock`, since the poll reports changes only.
+/// A client. The poll reports only changes, so readiness is stored until the socket returns
+/// `WouldBlock`.
 pub(crate) struct Connection {
     stream: Box<dyn Stream>,
     readable: bool,
     writable: bool,
-    /// The client sends no more; it may still read.
+    /// The client has closed its sending side. It may still read.
     ended: bool,
-    /// The client neither sends nor reads any more.
+    /// The client has stopped reading, or the connection is broken.
     gone: bool,
-    /// A line was too long, its rest is being dropped.
+    /// A line was too long, and the rest of it is being dropped.
     skipping: bool,
     input: Vec<u8>,
-    /// Bytes of `input` that hold no line feed.
+    /// Length of the part of `input` that contains no line feed.
     searched: usize,
     output: Vec<u8>,
-    /// The request that is being answered.
+    /// The request that waits for its answer.
     pub pending: Option<Pending>,
-    /// Closes once its output is written.
+    /// The connection closes after its output is written.
     pub closing: bool,
-    /// When it last gave a line, got an answer or took a part of one.
+    /// Time when the client last sent a line, received an answer or read a part of one.
     quiet_since: Instant,
-    /// Rounds in which it was read although it had been quiet for too long.
+    /// Rounds of reading after the idle time.
     last_rounds: u32,
 }
 
-/// A request under way.
+/// A request that waits for its answer.
 pub(crate) struct Pending {
-    /// What its answer repeats.
+    /// Id that the answer repeats.
     pub id: Id,
-    /// Tells its answer from late ones.
+    /// Distinguishes its answer from late answers to earlier requests.
     pub serial: u64,
     pub deadline: Instant,
 }
@@ -49,7 +51,7 @@ pub(crate) struct Pending {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Line {
     Text(String),
-    /// No UTF-8 from this byte on.
+    /// The line is not valid UTF-8 from this byte on.
     Invalid {
         at: usize,
     },
@@ -89,18 +91,18 @@ impl Connection {
         self.gone |= event.is_write_closed() || event.is_error();
     }
 
-    /// Whether nobody is there to read an answer.
+    /// Returns whether the client cannot read an answer.
     pub(crate) fn is_gone(&self) -> bool {
         self.gone
     }
 
-    /// Whether the client will notice by itself that the connection is closed: it sends no more, so
-    /// nothing that it sends can be lost.
+    /// Returns whether the client sends no more or the connection is broken. The connection can
+    /// then be closed at once, because no input of the client can be lost.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended || self.gone
     }
 
-    /// When the client last showed that it is there.
+    /// Returns the time of the last activity of the client.
     pub(crate) fn quiet_since(&self) -> Instant {
         self.quiet_since
     }
@@ -110,18 +112,19 @@ impl Connection {
         self.last_rounds = 0;
     }
 
-    /// Whether everything was looked at that a client has sent who has been quiet for too long. A
-    /// client that sends without an end of a line has `most` rounds from then on.
+    /// Counts a round after the idle time. Returns whether the client can be disconnected, because
+    /// all its input was read or it had more than `most` rounds. The limit concerns clients that
+    /// send bytes without a line ending.
     pub(crate) fn was_heard_out(&mut self, most: u32) -> bool {
         self.last_rounds += 1;
         !self.is_readable() || self.last_rounds > most
     }
 
-    /// Writes though the poll has not said that the socket takes anything; whether it took
-    /// something.
+    /// Writes even if the poll has not reported the socket as writable. Returns whether the socket
+    /// accepted any bytes.
     ///
     /// # Errors
-    /// When the client is gone.
+    /// Fails if the connection is broken.
     pub(crate) fn insist(&mut self, now: Instant) -> io::Result<bool> {
         let before = self.output.len();
         self.writable = true;
@@ -129,25 +132,25 @@ impl Connection {
         Ok(self.output.len() < before)
     }
 
-    /// Whether a read may give something.
+    /// Returns whether a read may return input.
     pub(crate) fn is_readable(&self) -> bool {
         self.readable && !self.ended
     }
 
-    /// Whether the client has sent everything and every line of it was taken.
+    /// Returns whether the client sends no more and all its lines were taken.
     pub(crate) fn is_exhausted(&self) -> bool {
         self.ended && self.input.is_empty()
     }
 
-    /// Whether answers wait for the client to read.
+    /// Returns whether answers wait to be written.
     pub(crate) fn has_output(&self) -> bool {
         !self.output.is_empty()
     }
 
-    /// Reads once, as much as fits `chunk`.
+    /// Reads once, at most the length of `chunk`.
     ///
     /// # Errors
-    /// When the connection is broken.
+    /// Fails if the connection is broken.
     pub(crate) fn fill(&mut self, chunk: &mut [u8]) -> io::Result<()> {
         match self.stream.read(chunk) {
             Ok(0) => self.ended = true,
@@ -159,7 +162,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes the next whole line, without its end. What stands after the last line feed is a line when no more can come.
+    /// Takes the next whole line without its line ending. If the client sends no more, the bytes
+    /// after the last line feed are a line. `most` is the longest allowed line in bytes.
     pub(crate) fn next_line(&mut self, most: usize) -> Option<Line> {
         loop {
             let found = self.input[self.searched..].iter().position(|byte| *byte == b'\n');
@@ -168,7 +172,7 @@ impl Connection {
                 None if self.ended && !self.input.is_empty() => (self.input.len(), self.input.len()),
                 None => {
                     self.searched = self.input.len();
-                    // A carriage return may still belong to the line's end.
+                    // A carriage return at this position may belong to the line ending.
                     if self.skipping || self.searched > most.saturating_add(1) {
                         self.consume(self.searched);
                         return if std::mem::replace(&mut self.skipping, true) {
@@ -208,18 +212,18 @@ impl Connection {
         }
     }
 
-    /// Puts a line into the output; [`Connection::flush`] writes it. From now on the client has
-    /// time to read it.
+    /// Appends a line to the output, which [`Connection::flush`] writes. The idle time starts
+    /// again, so the client has time to read the line.
     pub(crate) fn answer(&mut self, line: &str, now: Instant) {
         self.stirs(now);
         self.output.extend_from_slice(line.as_bytes());
         self.output.push(b'\n');
     }
 
-    /// Writes what the socket takes.
+    /// Writes as much output as the socket accepts.
     ///
     /// # Errors
-    /// When the client is gone.
+    /// Fails if the connection is broken.
     pub(crate) fn flush(&mut self, now: Instant) -> io::Result<()> {
         while self.writable && !self.output.is_empty() {
             match self.stream.write(&self.output) {
@@ -247,7 +251,8 @@ mod tests {
 
     use super::*;
 
-    /// The lines that `parts` give, each read before the next is sent; then the client's end is closed.
+    /// Returns the lines in `parts`. Each part is read before the next is sent. Then the client
+    /// closes its end.
     fn lines(parts: &[&[u8]], most: usize) -> Vec<Line> {
         let (mut client, server) = StdUnixStream::pair().expect("a pair");
         server.set_nonblocking(true).expect("set");

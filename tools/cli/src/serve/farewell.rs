@@ -1,9 +1,9 @@
-//! Clients to whom everything was said and who may not have noticed yet.
+//! Half-closed connections, which have received their last line.
 //!
-//! Closing a socket that holds input that was not read, or that gets more afterwards, resets the
-//! connection: a client that is still writing gets an error instead of the last line that it was
-//! sent. So its connection is only half closed, and what it still sends is read and dropped, until
-//! it closes its end or its time is over.
+//! If a socket is closed while it holds unread input, or if input arrives afterwards, the
+//! connection is reset. A client that is still writing then gets an error instead of the last line.
+//! The connection is therefore only half closed, and its input is read and dropped until the client
+//! closes its end or a time limit is reached.
 
 use std::io::{self, ErrorKind};
 use std::time::Instant;
@@ -13,10 +13,10 @@ use mio::{Interest, Registry, Token};
 use super::LAST_ROUNDS;
 use super::listener::Stream;
 
-/// Connections that are kept so at a time; for one more the oldest is closed. Each costs a
+/// Largest number of half-closed connections. For one more, the oldest is closed. Each needs a file
 /// descriptor.
 const MOST: usize = 256;
-/// Reads of each connection in one round.
+/// Reads per connection and round.
 const CHUNKS_A_ROUND: usize = 4;
 
 /// The connections that are half closed.
@@ -29,13 +29,13 @@ struct Farewell {
     stream: Box<dyn Stream>,
     readable: bool,
     until: Instant,
-    /// Rounds since its time was over.
+    /// Rounds of reading since `until`.
     last_rounds: u32,
 }
 
 impl Farewells {
-    /// Half closes a connection that is not registered with the poll, whose output was written.
-    /// `first_token` and those after it are for the streams here.
+    /// Half-closes a connection. It must not be registered with the poll, and its output must be
+    /// written. The streams here use `first_token` and the tokens after it.
     pub(crate) fn add(
         &mut self,
         registry: &Registry,
@@ -45,7 +45,7 @@ impl Farewells {
     ) {
         let mut farewell = Farewell { stream, readable: true, until, last_rounds: 0 };
         if farewell.stream.end_output().is_err() {
-            // The client is gone.
+            // The connection is broken.
             return;
         }
         if self.slots.iter().flatten().count() >= MOST {
@@ -63,23 +63,23 @@ impl Farewells {
         }
     }
 
-    /// Something has come, or the client has closed its end.
+    /// Notes that input has arrived or the client has closed its end.
     pub(crate) fn note(&mut self, index: usize) {
         if let Some(Some(farewell)) = self.slots.get_mut(index) {
             farewell.readable = true;
         }
     }
 
-    /// Drops what has come, and closes the connections whose clients have closed theirs or whose
-    /// time was over before `seen_until`, if that is given and all that came until then was read;
-    /// whether there is more to read.
+    /// Reads and drops input. Closes each connection if its client has closed it, or if its time
+    /// ended before `seen_until` and all input until then was read. If `seen_until` is `None`, no
+    /// time ends. Returns whether there is more to read.
     pub(crate) fn advance(&mut self, chunk: &mut [u8], seen_until: Option<Instant>) -> bool {
         let mut again = false;
         for slot in &mut self.slots {
             let Some(farewell) = slot else { continue };
             let due = seen_until.is_some_and(|seen_until| farewell.until <= seen_until);
             if farewell.drain(chunk).is_err() || (due && farewell.was_heard_out()) {
-                // Closing a descriptor ends its registration, too.
+                // Closing a file descriptor also removes its registration.
                 *slot = None;
             } else {
                 again |= farewell.readable;
@@ -88,21 +88,21 @@ impl Farewells {
         again
     }
 
-    /// Closes the connection that has been here for the longest; whether there was one.
+    /// Closes the connection with the earliest time limit. Returns whether there was one.
     pub(crate) fn close_oldest(&mut self) -> bool {
         let until = |slot: &&mut Option<Farewell>| slot.as_ref().map(|farewell| farewell.until);
         let oldest = self.slots.iter_mut().filter(|slot| slot.is_some()).min_by_key(until);
         oldest.and_then(Option::take).is_some()
     }
 
-    /// Lets nobody stay for longer than until `end`.
+    /// Limits the time of all connections to `end`.
     pub(crate) fn hurry(&mut self, end: Instant) {
         for farewell in self.slots.iter_mut().flatten() {
             farewell.until = farewell.until.min(end);
         }
     }
 
-    /// When the first one's time is over.
+    /// Returns the earliest time limit.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.slots.iter().flatten().map(|farewell| farewell.until).min()
     }
@@ -113,16 +113,17 @@ impl Farewells {
 }
 
 impl Farewell {
-    /// Whether everything was read that the client has sent; of one who never ends, enough.
+    /// Counts a round after the time limit. Returns whether the connection can be closed, because
+    /// all input was read or it had more than [`LAST_ROUNDS`] rounds.
     fn was_heard_out(&mut self) -> bool {
         self.last_rounds += 1;
         !self.readable || self.last_rounds > LAST_ROUNDS
     }
 
-    /// Reads for a round.
+    /// Reads and drops input for one round.
     ///
     /// # Errors
-    /// When the client has closed its end, or is gone.
+    /// Fails if the client has closed its end or the connection is broken.
     fn drain(&mut self, chunk: &mut [u8]) -> io::Result<()> {
         for _ in 0..CHUNKS_A_ROUND {
             if !self.readable {

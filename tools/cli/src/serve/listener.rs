@@ -1,4 +1,4 @@
-//! Where clients come in.
+//! The sockets on which clients connect.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -11,12 +11,12 @@ use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::failure::Failure;
 
-/// A client's end of either kind of socket.
+/// Connection to a client over either kind of socket.
 pub(crate) trait Stream: Read + Write + Source {
-    /// Tells the client that nothing more comes; what it sends can still be read.
+    /// Closes the sending direction. Input of the client can still be read.
     ///
     /// # Errors
-    /// When the client is gone.
+    /// Fails if the connection is broken.
     fn end_output(&self) -> io::Result<()>;
 }
 
@@ -32,18 +32,19 @@ impl Stream for TcpStream {
     }
 }
 
-/// A bound socket; a Unix one takes its file with it when it goes.
+/// A bound socket. Dropping a Unix socket removes its file.
 pub(crate) enum Listener {
     Unix(UnixListener, SocketFile),
     Tcp(TcpListener),
 }
 
 impl Listener {
-    /// Binds a Unix socket. The file of a daemon that ended without removing it is replaced; who may connect is what the
-    /// umask leaves.
+    /// Binds a Unix socket. The file of a daemon that ended without removing it is replaced. The
+    /// umask determines who may connect.
     ///
     /// # Errors
-    /// When another process listens there, or the path is something else, too long or not writable.
+    /// Fails if another process listens on the path, or if the path is not a socket, too long or
+    /// not writable.
     pub(crate) fn unix(path: &Path) -> Result<Self, Failure> {
         let fail =
             |problem: &dyn std::fmt::Display| Failure::run(format_args!("{}: {problem}", path.display()));
@@ -69,13 +70,13 @@ impl Listener {
     /// Binds a TCP socket.
     ///
     /// # Errors
-    /// When the address is taken.
+    /// Fails if the address is in use.
     pub(crate) fn tcp(address: SocketAddr) -> Result<Self, Failure> {
         let listener = TcpListener::bind(address);
         listener.map(Self::Tcp).map_err(|error| Failure::run(format_args!("{address}: {error}")))
     }
 
-    /// Where clients find it.
+    /// Returns the path or address of the socket.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Unix(_, file) => file.path.display().to_string(),
@@ -90,16 +91,17 @@ impl Listener {
         }
     }
 
-    /// The next client.
+    /// Accepts the next client.
     ///
     /// # Errors
-    /// `WouldBlock` when there is none, else what accept(2) says.
+    /// Returns `WouldBlock` if no client waits, or another error of accept(2).
     pub(crate) fn accept(&self) -> io::Result<Box<dyn Stream>> {
         match self {
             Self::Unix(listener, _) => Ok(Box::new(listener.accept()?.0)),
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept()?;
-                // Answers are written whole; waiting for more of them would only delay.
+                // Answers are written as a whole, so waiting for more data (Nagle's algorithm) only
+                // adds a delay.
                 drop(stream.set_nodelay(true));
                 Ok(Box::new(stream))
             }
@@ -110,7 +112,7 @@ impl Listener {
 /// The file of a Unix socket.
 pub(crate) struct SocketFile {
     path: PathBuf,
-    /// Device and inode: a file that has come to this path since is not ours to remove.
+    /// Device and inode. Another file at the same path must not be removed.
     identity: (u64, u64),
 }
 

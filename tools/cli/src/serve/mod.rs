@@ -1,7 +1,7 @@
-//! The daemon behind `electra serve`: one thread for all clients, and workers that classify.
+//! The daemon of `electra serve`: one thread serves all clients, and workers classify.
 //!
-//! Memory is bounded by the limits and nothing else: a connection has one request under way at most, its further lines
-//! wait in the socket, and an answer that the client does not read holds back its own connection only.
+//! The limits bound the memory. A connection has at most one request in progress, and its further
+//! lines wait in the socket. A client that does not read its answer delays only its own connection.
 
 mod connection;
 mod farewell;
@@ -22,10 +22,10 @@ pub(crate) use server::{Limits, Server};
 pub(crate) use signals::Signals;
 pub(crate) use systemd::Systemd;
 
-/// Rounds of reading after a timer has run out: eight megabytes, more than lies in a socket.
+/// Rounds of reading after a time limit. They read 8 MiB, which is more than a socket buffers.
 const LAST_ROUNDS: u32 = 128;
 
-/// Writes a line to standard error, which is the journal under systemd. A log that cannot be written ends nothing.
+/// Writes a line to standard error, which is the journal under systemd. Write errors are ignored.
 pub(crate) fn log(message: impl Display) {
     drop(writeln!(io::stderr(), "electra: {message}"));
 }

@@ -1,4 +1,4 @@
-//! Requests that wait, and the threads that answer them.
+//! The queue of requests and the worker threads that answer them.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -14,11 +14,11 @@ use crate::failure::Failure;
 use crate::output::one_line;
 use crate::workers::spawn;
 
-/// Bytes of texts that a worker takes at a time. Packing helps texts of a few tokens; longer ones would only wait for
-/// each other.
+/// Bytes of texts that a worker takes at a time. Packing speeds up short texts; longer ones would
+/// only wait for each other.
 const BYTES_TOGETHER: usize = 1024;
 
-/// Makes the classifiers, at the start and at each reload.
+/// Creates the classifiers at the start and at each reload.
 #[derive(Clone)]
 pub(crate) struct Loader {
     pub model: Option<PathBuf>,
@@ -39,20 +39,20 @@ pub(crate) struct Job {
     pub text: String,
 }
 
-/// Whose text it is.
+/// Identifies the request of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
     pub connection: usize,
     pub serial: u64,
 }
 
-/// What the threads have to say.
+/// A message from a thread of the pool.
 pub(crate) enum Report {
-    /// The line to answer with, or why there is none.
+    /// The answer to a request, or the reason why there is none.
     Answer(Ticket, Result<String, Refusal>),
-    /// How a reload went: the path of the model now in use, or what is wrong with the new one.
+    /// Result of a reload: the path of the model in use, or the problem with the new model.
     Reload(Result<PathBuf, Failure>),
-    /// A worker has panicked, which is a defect.
+    /// A thread of the pool has panicked, which is a defect.
     Lost,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Pool {
     shared: Arc<Shared>,
     loader: Loader,
     most_waiting: usize,
-    /// The model in use.
+    /// Path of the model in use.
     pub model: PathBuf,
 }
 
@@ -75,15 +75,15 @@ struct Shared {
 
 struct State {
     jobs: VecDeque<Job>,
-    /// Of each worker the classifier that it changes to before its next job.
+    /// For each worker, the classifier that it uses from its next job on, after a reload.
     fresh: Vec<Option<Classifier>>,
 }
 
 impl Pool {
-    /// Loads the model and starts the workers. `waker` is called whenever there are reports.
+    /// Loads the model and starts the workers. Each report calls `waker`.
     ///
     /// # Errors
-    /// When the model cannot be loaded or the system starts no thread.
+    /// Fails if the model cannot be loaded or a thread cannot be started.
     pub(crate) fn start(
         loader: Loader,
         most_waiting: usize,
@@ -106,7 +106,7 @@ impl Pool {
     /// Queues a job.
     ///
     /// # Errors
-    /// When as many wait as may.
+    /// Fails if the queue is full.
     pub(crate) fn submit(&self, job: Job) -> Result<(), Refusal> {
         let mut state = lock(&self.shared.state);
         if state.jobs.len() >= self.most_waiting {
@@ -118,16 +118,17 @@ impl Pool {
         Ok(())
     }
 
-    /// Takes back a job that nobody waits for any more, if it still waits itself.
+    /// Removes a job from the queue, if no worker has taken it, because its answer is not needed
+    /// any more.
     pub(crate) fn withdraw(&self, ticket: Ticket) {
         lock(&self.shared.state).jobs.retain(|job| job.ticket != ticket);
     }
 
-    /// Loads the model anew, in a thread of its own; a report says how it went. Until then, and if it fails, the workers
-    /// keep what they have.
+    /// Loads the model again in a separate thread. A report gives the result. Until then, and if
+    /// loading fails, the workers keep their classifiers.
     ///
     /// # Errors
-    /// When the system starts no thread.
+    /// Fails if the thread cannot be started.
     pub(crate) fn reload(&self) -> Result<(), Failure> {
         let (shared, loader) = (Arc::clone(&self.shared), self.loader.clone());
         spawn("reload", move || {
@@ -142,7 +143,7 @@ impl Pool {
         })
     }
 
-    /// What the threads have said since the last call.
+    /// Returns the reports since the last call.
     pub(crate) fn reports(&self) -> Vec<Report> {
         std::mem::take(&mut *lock(&self.shared.reports))
     }
@@ -176,7 +177,7 @@ enum Next {
 }
 
 impl Shared {
-    /// Waits for something to do.
+    /// Waits for a new classifier or for jobs.
     fn next(&self, index: usize) -> Next {
         let mut state = lock(&self.state);
         loop {
@@ -211,7 +212,7 @@ impl Shared {
     }
 }
 
-/// Reports a thread that ends by a panic.
+/// Reports [`Report::Lost`] if its thread panics.
 struct Guard<'a>(&'a Shared);
 
 impl Drop for Guard<'_> {
@@ -222,7 +223,8 @@ impl Drop for Guard<'_> {
     }
 }
 
-/// What a panicked thread has left is whole: nothing under these locks panics half-way.
+/// Locks a mutex and ignores poisoning. The data are consistent, because no code panics in the
+/// middle of a change to them.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -11,15 +11,15 @@ use crate::output::one_line;
 /// The form of requests and answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
-    /// A line is a text; the answer is label and score with a tab between them.
+    /// A line is a text. The answer is its label and score, separated by a tab.
     Plain,
-    /// A line is a text; the answer is a JSON object.
+    /// A line is a text. The answer is a JSON object.
     JsonAnswers,
-    /// Request and answer are JSON objects, the answer with the request's id.
+    /// Requests and answers are JSON objects. An answer has the id of its request.
     JsonRequests,
 }
 
-/// The id of a request, which its answer repeats: a string, an integer, or null if there is none.
+/// Id of a request, which its answer repeats: a string or an integer, or null if there is none.
 pub(crate) type Id = Value;
 
 /// A text to classify.
@@ -30,10 +30,11 @@ pub(crate) struct Request {
 }
 
 impl Protocol {
-    /// The request in a line.
+    /// Parses the request in a line.
     ///
     /// # Errors
-    /// When requests are JSON and this is none; with the id as far as it could be read.
+    /// Fails if requests are JSON and the line is not a valid one. Returns the id if it could be
+    /// read.
     pub(crate) fn request(self, line: String) -> Result<Request, (Id, Refusal)> {
         match self {
             Self::Plain | Self::JsonAnswers => Ok(Request { id: Id::Null, text: line }),
@@ -46,7 +47,7 @@ impl Protocol {
         }
     }
 
-    /// The line that answers a request, without its end.
+    /// Returns the line that answers a request, without its line ending.
     pub(crate) fn answer(self, id: &Id, text: &str, classification: &Classification) -> String {
         match self {
             Self::Plain => format!("{}\t{:.4}", one_line(&classification.label), classification.score),
@@ -59,7 +60,7 @@ impl Protocol {
         }
     }
 
-    /// The line that says why there is no answer, without its end.
+    /// Returns the line that reports the refusal, without its line ending.
     pub(crate) fn refuse(self, id: &Id, refusal: &Refusal) -> String {
         let (kind, message) = (refusal.kind(), refusal.to_string());
         match self {
@@ -73,7 +74,7 @@ impl Protocol {
 fn request_of(mut object: Map<String, Value>) -> Result<Request, (Id, Refusal)> {
     let id = match object.remove("id").unwrap_or_default() {
         id @ (Value::Null | Value::String(_)) => id,
-        // Floats would not come back digit by digit.
+        // A float might not be repeated digit by digit.
         Value::Number(id) if id.is_i64() || id.is_u64() => Value::Number(id),
         found => {
             let problem = format!(
@@ -94,8 +95,9 @@ fn request_of(mut object: Map<String, Value>) -> Result<Request, (Id, Refusal)> 
     Err((id, Refusal::Request(problem)))
 }
 
-/// The parser counts lines, of which there is one, and calls half of a character an unfinished
-/// escape.
+/// Describes a JSON error. The line number of the parser is dropped, because there is only one
+/// line. The message for half of a surrogate pair is replaced, because the parser calls it an
+/// unfinished escape.
 fn problem_of(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let message = match message.rsplit_once(" at line ").map_or(&*message, |(message, _)| message) {
@@ -105,7 +107,7 @@ fn problem_of(error: &serde_json::Error) -> String {
     format!("{} at byte {}, expected {{\"id\": ..., \"text\": \"...\"}}", shortened(message), error.column())
 }
 
-/// Cuts text from a client, so that a message is not as long as the line.
+/// Cuts text of a client, so that messages stay short.
 fn shortened(text: &str) -> String {
     const MOST: usize = 100;
     let mut short: String = one_line(text).chars().take(MOST).collect();
@@ -115,26 +117,26 @@ fn shortened(text: &str) -> String {
     short
 }
 
-/// Why a request, or a whole connection, has no label.
+/// Reason why a request or a connection is refused.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Refusal {
     /// The queue is full.
     Busy { waiting: usize },
-    /// The daemon has all the connections that it takes. Closes the connection.
+    /// The largest number of connections is reached. Closes the connection.
     Connections { most: usize },
-    /// No answer in time.
+    /// There was no answer before the deadline.
     Deadline { seconds: f64 },
-    /// No whole line came, or answers were not read, for too long. Closes the connection.
+    /// The client sent no whole line for too long. Closes the connection.
     Idle { seconds: f64 },
-    /// A line that is too long; the rest of it is skipped.
+    /// The line is too long. The rest of it is skipped.
     Line { most: usize },
-    /// The line is no request in JSON.
+    /// The line is not a valid JSON request.
     Request(String),
     /// The model could not be run on this text.
     Run(String),
-    /// The daemon is about to end. Closes the connection.
+    /// The daemon is stopping. Closes the connection.
     Stopping,
-    /// The line is no UTF-8 from this byte on.
+    /// The line is not valid UTF-8 from this byte on.
     Utf8 { at: usize },
 }
 
@@ -173,7 +175,7 @@ impl Display for Refusal {
 mod tests {
     use super::*;
 
-    /// The answer to a line that is not a valid request.
+    /// Returns the answer to a line that is not a valid request.
     fn refused(line: &str) -> String {
         let (id, refusal) = Protocol::JsonRequests.request(line.to_owned()).expect_err("no request");
         Protocol::JsonRequests.refuse(&id, &refusal)

@@ -1,4 +1,4 @@
-//! The thread that all clients share.
+//! The thread that serves all clients.
 
 mod clients;
 
@@ -21,25 +21,27 @@ const FIRST_LISTENER: usize = 2;
 const FIRST_CONNECTION: usize = 16;
 const FIRST_FAREWELL: usize = usize::MAX / 2;
 
-/// Events of one poll; if there are as many, there may be more.
+/// Largest number of events per poll. If a poll returns this many, there may be more.
 const EVENTS: usize = 256;
-/// Bytes of one read, and reads of a client in one round: nobody is kept waiting by one who floods.
+/// Size of one read in bytes.
 const CHUNK_BYTES: usize = 16 * 1024;
+/// Reads per client and round. The limit prevents a client that sends a lot from delaying the
+/// others.
 const CHUNKS_A_ROUND: usize = 4;
-/// Time for the last answers to be written, after the last deadline, and for clients to notice the
-/// end.
+/// Time after the last deadline in which the last answers are written and clients notice the end.
 const LAST_FAREWELL: Duration = Duration::from_secs(1);
 
-/// What clients may use.
+/// Limits for clients.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
-    /// Clients at a time.
+    /// Largest number of connected clients.
     pub connections: usize,
-    /// Longest line, its end not counted.
+    /// Longest line in bytes, without its line ending.
     pub line_bytes: usize,
-    /// From a request to its answer.
+    /// Longest time from a request to its answer.
     pub deadline: Duration,
-    /// Without a whole line, or without an answer being read; `None` for any time.
+    /// Longest time without a whole line from the client or without reading of an answer; `None`
+    /// for no limit.
     pub idle: Option<Duration>,
 }
 
@@ -47,10 +49,12 @@ pub(crate) struct Limits {
 pub(crate) struct Server {
     poll: Poll,
     listeners: Vec<Listener>,
-    /// Clients may be waiting at each listener.
+    /// For each listener, whether clients may be waiting.
     waiting: Vec<bool>,
+    /// Time before which no clients are accepted.
     accept_from: Instant,
-    /// Who came when all connections were taken; turned away unless the next poll says that somebody had left before.
+    /// A client that connected when all connections were in use. It is refused unless the next poll
+    /// shows that another client had left before.
     held: Option<Box<dyn Stream>>,
     signals: Signals,
     systemd: Systemd,
@@ -63,13 +67,13 @@ pub(crate) struct Server {
     serial: u64,
     reloading: bool,
     reload_again: bool,
-    /// When the daemon ends at the latest, once it was told to.
+    /// Latest end of the daemon, after a signal to stop.
     end: Option<Instant>,
-    /// Whether this round knows everything that happened before it, and whether it does since the
-    /// daemon was told to end.
+    /// Whether the poll of this round reported all events that happened before it.
     all_seen: bool,
+    /// Whether a poll after the signal to stop reported all events.
     end_seen: bool,
-    /// Rounds since the end.
+    /// Rounds since `end`.
     last_rounds: u32,
     counts: Counts,
 }
@@ -82,18 +86,18 @@ struct Counts {
 }
 
 impl Server {
-    /// What wakes this poll.
+    /// Returns a waker for this poll.
     ///
     /// # Errors
-    /// When the system has no descriptors left.
+    /// Fails if the system has no file descriptors left.
     pub(crate) fn waker(poll: &Poll) -> Result<Waker, Failure> {
         Waker::new(poll.registry(), WAKER).map_err(|error| poll_failure(&error))
     }
 
-    /// A daemon that listens; clients are answered by [`Server::run`].
+    /// Creates a daemon that listens. [`Server::run`] answers the clients.
     ///
     /// # Errors
-    /// When the system has no memory for its poll.
+    /// Fails if the system has no memory for the poll.
     pub(crate) fn new(
         poll: Poll,
         mut listeners: Vec<Listener>,
@@ -137,10 +141,10 @@ impl Server {
         })
     }
 
-    /// Answers clients until a signal says stop and what waits then is answered.
+    /// Answers clients until a signal to stop, then answers the requests that wait.
     ///
     /// # Errors
-    /// When the poll fails or a worker is lost.
+    /// Fails if the poll fails or a worker panics.
     pub(crate) fn run(mut self) -> Result<(), Failure> {
         for listener in &self.listeners {
             log(format_args!("listening on {}, model {}", listener.name(), self.pool.model.display()));
@@ -149,8 +153,9 @@ impl Server {
         let mut events = Events::with_capacity(EVENTS);
         let mut again = false;
         loop {
-            // The process may be held up anywhere. The poll below sees every event before this moment.
-            // So timers are judged by this moment, and not by the time when they are looked at.
+            // The process may be suspended at any point. The poll below reports every event before
+            // this moment. Time limits are therefore compared with this moment, not with the time
+            // of the check.
             let seen_until = Instant::now();
             let timeout = if again { Some(Duration::ZERO) } else { self.timeout(seen_until) };
             self.all_seen = match self.poll.poll(&mut events, timeout) {
@@ -174,7 +179,8 @@ impl Server {
             }
             let judged_by = self.all_seen.then_some(seen_until);
             again |= self.farewells.advance(&mut self.chunk, judged_by);
-            // After who leaves has made room; new clients have their turn in the next round.
+            // Leaving clients have made room at this point. New clients are served in the next
+            // round.
             again |= self.accept(now);
             if self.is_over(seen_until, again) {
                 break;
@@ -203,7 +209,7 @@ impl Server {
         }
     }
 
-    /// Time until something is due.
+    /// Returns the time until the next time limit, or `None` if there is none.
     fn timeout(&self, now: Instant) -> Option<Duration> {
         let of_clients =
             self.connections.iter().flatten().filter_map(|connection| match &connection.pending {
@@ -215,7 +221,8 @@ impl Server {
         due.map(|due| due.saturating_duration_since(now))
     }
 
-    /// Whether the daemon was told to end, and everybody has left or the time for it is over.
+    /// Returns whether the daemon can end: it was told to stop, and all clients have left or the
+    /// latest end is reached.
     fn is_over(&mut self, seen_until: Instant, again: bool) -> bool {
         let Some(end) = self.end else { return false };
         if self.connections.iter().all(Option::is_none) && self.farewells.is_empty() {
@@ -228,7 +235,7 @@ impl Server {
         !again || self.last_rounds > LAST_ROUNDS
     }
 
-    /// Whether to end at once.
+    /// Handles signals. Returns whether the daemon must end at once.
     fn heed_signals(&mut self, now: Instant) -> bool {
         if self.signals.take_reload() && self.end.is_none() {
             if self.reloading {
@@ -245,14 +252,14 @@ impl Server {
         }
         self.end = Some(now + self.limits.deadline + LAST_FAREWELL);
         self.farewells.hurry(now + LAST_FAREWELL);
-        // Clients in the backlog of the listener are told, too.
+        // Clients in the backlog of the listeners are answered, too.
         self.waiting.fill(true);
         for _ in 0..LAST_ROUNDS {
             if !self.accept(now) {
                 break;
             }
         }
-        // Closed and their files removed, so that a successor can start.
+        // Closes the sockets and removes their files, so that a successor can start.
         self.listeners.clear();
         self.waiting.clear();
         self.held = None;
@@ -297,7 +304,8 @@ impl Server {
         Ok(())
     }
 
-    /// Hands an answer to its client, unless the client is gone or was answered at the deadline.
+    /// Passes an answer to its client, unless the client has left or the deadline was already
+    /// reported.
     fn answer(&mut self, ticket: Ticket, answer: Result<String, Refusal>, now: Instant) {
         let Some(Some(connection)) = self.connections.get_mut(ticket.connection) else { return };
         let Some(pending) = connection.pending.take_if(|pending| pending.serial == ticket.serial) else {
@@ -315,9 +323,9 @@ impl Server {
         }
     }
 
-    /// Answers requests whose time was over before `seen_until`, and sends clients away who had
-    /// been quiet for too long by then. All that has happened until then was looked at; whether
-    /// there is more to look at.
+    /// Refuses requests whose deadline was before `seen_until`, and disconnects clients whose idle
+    /// time had ended by then. All events until `seen_until` must have been handled. Returns
+    /// whether there is more work.
     fn expire(&mut self, seen_until: Instant, now: Instant) -> bool {
         let mut again = false;
         for index in 0..self.connections.len() {
@@ -352,8 +360,9 @@ impl Server {
         again
     }
 
-    /// Sends a client away that has not read its answers, unless it has just begun to: a poll tells
-    /// of room in a socket only when there is much. Whether it could go on.
+    /// Disconnects a client that has not read its answers, unless it has just started to read. The
+    /// poll reports a socket as writable only if it has much room, so this function tries to write.
+    /// Returns whether there is more work for the client.
     fn insist(&mut self, index: usize, now: Instant) -> bool {
         let Some(Some(connection)) = self.connections.get_mut(index) else { return false };
         match connection.insist(now) {
@@ -364,7 +373,8 @@ impl Server {
         false
     }
 
-    /// Takes a client as far as it goes without waiting; whether it could go on.
+    /// Serves a client as far as possible without waiting. Returns whether there is more work for
+    /// it.
     fn advance(&mut self, index: usize, now: Instant) -> bool {
         match self.try_advance(index, now) {
             Ok(Progress::Waits) => false,
@@ -373,7 +383,7 @@ impl Server {
                 self.part(index, now);
                 false
             }
-            // A broken connection concerns nobody else.
+            // A broken connection does not affect other clients.
             Err(_) => {
                 self.close(index);
                 false

@@ -1,4 +1,4 @@
-//! Signals as flags, and as something that a poll wakes up for.
+//! Converts signals to flags and wakes the poll.
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -9,24 +9,24 @@ use mio::net::UnixStream;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 
-/// SIGTERM and SIGINT, which stop, and SIGHUP, which reloads.
+/// SIGTERM and SIGINT stop the daemon; SIGHUP reloads the model.
 pub(crate) struct Signals {
     stop: Arc<AtomicBool>,
     reload: Arc<AtomicBool>,
-    /// Gets a byte with each signal.
+    /// Receives one byte per signal.
     pub pipe: UnixStream,
 }
 
 impl Signals {
-    /// From here on these signals no longer end the process.
+    /// Installs the handlers. After that, these signals do not end the process.
     ///
     /// # Errors
-    /// When the system has no descriptors left.
+    /// Fails if the system has no file descriptors left.
     pub(crate) fn install() -> io::Result<Self> {
         let (reader, writer) = StdUnixStream::pair()?;
         reader.set_nonblocking(true)?;
         let (stop, reload) = (Arc::default(), Arc::default());
-        // The flag first: who is woken must find it.
+        // The flag is set first, so that it is visible when the poll wakes.
         for (signal, set) in [(SIGTERM, &stop), (SIGINT, &stop), (SIGHUP, &reload)] {
             flag::register(signal, Arc::clone(set))?;
             low_level::pipe::register(signal, writer.try_clone()?)?;
@@ -34,18 +34,18 @@ impl Signals {
         Ok(Self { stop, reload, pipe: UnixStream::from_std(reader) })
     }
 
-    /// Empties the pipe, so that the next signal wakes again.
+    /// Empties the pipe, so that the next signal wakes the poll again.
     pub(crate) fn drain(&mut self) {
         let mut bytes = [0; 64];
         while self.pipe.read(&mut bytes).is_ok_and(|read| read > 0) {}
     }
 
-    /// Whether a stop was asked for since the last call.
+    /// Returns whether a stop was requested since the last call.
     pub(crate) fn take_stop(&self) -> bool {
         self.stop.swap(false, Ordering::Relaxed)
     }
 
-    /// Whether a reload was asked for since the last call.
+    /// Returns whether a reload was requested since the last call.
     pub(crate) fn take_reload(&self) -> bool {
         self.reload.swap(false, Ordering::Relaxed)
     }

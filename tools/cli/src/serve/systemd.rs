@@ -1,4 +1,4 @@
-//! What the service manager is told: sd_notify(3), a datagram to the socket that NOTIFY_SOCKET names.
+//! Notifies the service manager: sd_notify(3), a datagram to the socket named by NOTIFY_SOCKET.
 
 use std::ffi::OsString;
 use std::io;
@@ -6,11 +6,12 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use super::log;
 
-/// The service manager, if there is one that listens.
+/// Connection to the service manager, if there is one.
 pub(crate) struct Systemd(Option<(UnixDatagram, SocketAddr)>);
 
 impl Systemd {
-    /// The one that the environment names. One that cannot be reached is logged and done without.
+    /// Connects to the service manager that the environment names. If that fails, the error is
+    /// logged and no notices are sent.
     pub(crate) fn from_environment() -> Self {
         let Some(name) = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else {
             return Self(None);
@@ -19,17 +20,17 @@ impl Systemd {
         Self(connection.map_err(|error| log(format_args!("NOTIFY_SOCKET {}: {error}", name.display()))).ok())
     }
 
-    /// The daemon takes requests; `status` is what `systemctl status` shows.
+    /// Reports that the daemon accepts requests. `systemctl status` shows `status`.
     pub(crate) fn ready(&self, status: &str) {
         self.send(&format!("READY=1\nSTATUS={status}"));
     }
 
-    /// The model is being replaced; ends with [`Systemd::ready`].
+    /// Reports that the model is being replaced. [`Systemd::ready`] ends this state.
     pub(crate) fn reloading(&self) {
         self.send("RELOADING=1\nSTATUS=reloading the model");
     }
 
-    /// The daemon answers what waits, then ends.
+    /// Reports that the daemon answers the waiting requests and then ends.
     pub(crate) fn stopping(&self) {
         self.send("STOPPING=1\nSTATUS=stopping");
     }

@@ -6,19 +6,19 @@ use std::process::{Command, Output, Stdio};
 
 pub const SENTENCE: &str = "ELECTRA is surprisingly fast and accurate.";
 
-/// The command without whatever the environment of the tests sets.
+/// Returns the command without the variables of the test environment.
 pub fn electra() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_electra"));
     command.env_remove("ELECTRA_MODEL").env_remove("ELECTRA_KERNELS");
     command
 }
 
-/// Runs to the end; standard input is empty.
+/// Runs the command to its end with empty standard input.
 pub fn run(args: &[&str]) -> Output {
     electra().args(args).stdin(Stdio::null()).output().expect("the command starts")
 }
 
-/// Runs to the end with `input` on standard input.
+/// Runs the command to its end with `input` on standard input.
 pub fn run_with(args: &[&str], input: &[u8]) -> Output {
     let mut child = electra()
         .args(args)
@@ -43,7 +43,7 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("standard error is UTF-8")
 }
 
-/// The exit code and, for messages, both outputs.
+/// Asserts the exit code. The message of a failure contains both outputs.
 #[track_caller]
 pub fn expect_code(output: &Output, code: i32) {
     assert_eq!(output.status.code(), Some(code), "stdout: {}\nstderr: {}", stdout(output), stderr(output));

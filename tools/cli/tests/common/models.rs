@@ -1,18 +1,18 @@
-//! Models from the fixtures with another last layer.
+//! Models made from the fixtures with a changed last layer.
 #![allow(dead_code, reason = "each file of tests uses a part of it")]
 
 use std::path::Path;
 
 use electra_pack::{hugging_face, model_file};
 
-/// The fixture `name` packed into `folder`, the weights and the bias of its last layer changed by
-/// `change`; the path.
+/// Packs the fixture `name` into `folder` after `change` has modified the weights and the bias of
+/// its last layer. Returns the path of the model.
 pub fn with_last_layer(folder: &Path, name: &str, change: impl Fn(&mut [f32], &mut [f32])) -> String {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name);
     let mut checkpoint = hugging_face::read(&fixture).expect("a fixture");
     let is_last = |name: &str| name.contains("out_proj.") || name.contains("dense_prediction.");
     let mut tensors = checkpoint.tensors.iter_mut().filter(|(name, _)| is_last(name));
-    // In the order of their names.
+    // The tensors are in the order of their names.
     let ((_, bias), (_, weight)) = (tensors.next().expect("a bias"), tensors.next().expect("weights"));
     change(&mut weight.data, &mut bias.data);
     let packed = model_file::pack(&checkpoint, &[("name", "test")]).expect("it fits");
@@ -21,7 +21,7 @@ pub fn with_last_layer(folder: &Path, name: &str, change: impl Fn(&mut [f32], &m
     path.to_str().expect("UTF-8").to_owned()
 }
 
-/// One whose logits overflow on every text.
+/// Packs a model whose logits overflow on every text.
 pub fn overflowing(folder: &Path, name: &str) -> String {
     with_last_layer(folder, name, |weight, bias| {
         weight.fill(3e38);
@@ -29,7 +29,8 @@ pub fn overflowing(folder: &Path, name: &str) -> String {
     })
 }
 
-/// One whose scores are equal on every text, but that of the first label, which is lower.
+/// Packs a model whose scores are equal on every text, except the score of the first label, which
+/// is lower.
 pub fn undecided(folder: &Path, name: &str) -> String {
     with_last_layer(folder, name, |weight, bias| {
         weight.fill(0.0);

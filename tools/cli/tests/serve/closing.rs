@@ -1,4 +1,4 @@
-//! The last line before the daemon closes reaches clients who are writing.
+//! Tests that the last line before the daemon closes a connection reaches clients that are writing.
 
 use std::io::{Read, Write};
 use std::thread::sleep;
@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use super::daemon::{Client, Daemon};
 use super::{SENTENCE, connect_tcp, free_port};
 
-/// Writes on and on, as a client does that has not read yet; then what it reads must be `expected`
-/// and the end.
+/// Writes several lines before reading. Then asserts that the client reads `expected` and the end.
 #[track_caller]
 fn expect_last_line<S: Read + Write>(client: &mut Client<S>, expected: &str) {
     for _ in 0..3 {
@@ -30,7 +29,8 @@ fn refused_clients_that_write_first_read_why() {
         expect_last_line(&mut connect_tcp(port), expected);
         expect_last_line(&mut daemon.connect(), expected);
     }
-    // More at a time than are kept half closed; those who only wait lose nothing.
+    // More clients at a time than half-closed connections are kept. Clients that only wait lose
+    // nothing.
     let mut crowd: Vec<_> = (0..300).map(|_| connect_tcp(port)).collect();
     for client in &mut crowd {
         assert_eq!(client.line().as_deref(), Some(expected));

@@ -1,4 +1,4 @@
-//! `electra serve` as a service manager runs it.
+//! Runs `electra serve` in the same way as a service manager.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::electra;
 
-/// Longer than anything takes on a busy machine.
+/// Time limit for each step, far above the time that it takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Daemon {
@@ -20,7 +20,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts with a socket of its own and waits until it is ready.
+    /// Starts a daemon with its own socket and waits until it is ready.
     pub fn start(args: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         Self::start_in(folder, args)
@@ -44,7 +44,7 @@ impl Daemon {
         daemon
     }
 
-    /// The next notice to the service manager, which must begin like this.
+    /// Receives the next notice to the service manager, which must begin with `start`.
     #[track_caller]
     pub fn expect_notice(&mut self, start: &str) -> String {
         let mut bytes = [0; 1024];
@@ -71,7 +71,7 @@ impl Daemon {
         Client(BufReader::new(stream))
     }
 
-    /// What `text` is answered with on a connection of its own.
+    /// Returns the answer to `text` on a new connection.
     pub fn ask(&self, text: &str) -> String {
         self.connect().ask(text)
     }
@@ -81,21 +81,21 @@ impl Daemon {
         assert!(Command::new("sh").args(["-c", &kill]).status().expect("sh starts").success());
     }
 
-    /// Resident memory in bytes.
+    /// Returns the resident memory in bytes.
     pub fn resident(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("read");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a figure");
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
     }
 
-    /// Waits for the end; the folder with its socket and whatever else was put there.
+    /// Waits for the end of the daemon and returns the folder with all its files.
     pub fn end_and_keep_folder(mut self) -> tempfile::TempDir {
         assert!(self.child.wait().expect("waited").success(), "{}", self.log());
         drop(fs::remove_file(self.folder.path().join("notify")));
         std::mem::replace(&mut self.folder, tempfile::tempdir().expect("a folder"))
     }
 
-    /// Waits for the end; the log.
+    /// Waits for the end of the daemon and returns its status and log.
     #[track_caller]
     pub fn end(mut self) -> (ExitStatus, String) {
         let start = Instant::now();
@@ -109,7 +109,7 @@ impl Daemon {
         panic!("the daemon did not end; {}", self.log());
     }
 
-    /// Stops it, which must go well; the log.
+    /// Stops the daemon, which must succeed, and returns its log.
     #[track_caller]
     pub fn stop(self) -> String {
         self.signal("TERM");
@@ -137,7 +137,7 @@ impl Drop for Daemon {
     }
 }
 
-/// A connection; lines out, lines in.
+/// A connection that sends and receives lines.
 pub struct Client<S: Read>(pub BufReader<S>);
 
 impl<S: Read + Write> Client<S> {
@@ -145,7 +145,7 @@ impl<S: Read + Write> Client<S> {
         self.0.get_mut().write_all(bytes).expect("sent");
     }
 
-    /// The next line without its end; `None` when there are no more.
+    /// Returns the next line without its line ending, or `None` at the end.
     pub fn line(&mut self) -> Option<String> {
         let mut line = String::new();
         match self.0.read_line(&mut line).expect("an answer") {
@@ -161,7 +161,7 @@ impl<S: Read + Write> Client<S> {
 }
 
 impl Client<UnixStream> {
-    /// Sends no more; reads what still comes.
+    /// Closes the sending direction. Answers can still be read.
     pub fn half_close(&mut self) {
         self.0.get_ref().shutdown(Shutdown::Write).expect("shut down");
     }

@@ -1,4 +1,5 @@
-//! `electra serve` under load: every request answered, and rightly, in memory that does not grow.
+//! Tests of `electra serve` under load: every request has the right answer, and the memory does not
+//! grow.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -8,7 +9,7 @@ use super::daemon::Daemon;
 
 const CLIENTS: usize = 50;
 const TEXTS: usize = 40;
-/// What the resident memory may change by, in bytes.
+/// Largest change of the resident memory, in bytes.
 const MOST_GROWTH: u64 = 1_000_000;
 
 #[test]
@@ -28,7 +29,7 @@ fn load(requests: usize, warm_up: usize) {
     let texts: Vec<_> = (0..TEXTS).map(text).collect();
     let expected: Vec<_> = texts.iter().map(|text| daemon.ask(text)).collect();
     assert!(expected.iter().all(|answer| answer.contains("\t0.")), "{expected:?}");
-    // They hold connections to the end, one of them in the middle of a line.
+    // These clients keep their connections until the end. One of them has sent half of a line.
     let mut hanging: Vec<_> = (0..8).map(|_| daemon.connect()).collect();
     hanging[0].send(b"half a li");
 
@@ -65,15 +66,15 @@ fn load(requests: usize, warm_up: usize) {
     println!("{}", running.stop());
 }
 
-/// From one word to some fifteen.
+/// Returns a text of one to about fifteen words.
 fn text(index: usize) -> String {
     let words = ["good", "dull", "an honest film", "not", "surprisingly", "mess", "with heart", "too long"];
     let chosen: Vec<_> = (0..=index % 8).map(|i| words[(index * 5 + i * 3) % words.len()]).collect();
     chosen.join(" ")
 }
 
-/// All clients at once, each on a connection of its own that asks for the next text when it has its answer. The time
-/// that each answer took; one that is missing or wrong ends the test.
+/// Runs all clients at once, each on its own connection. A client sends its next text after its
+/// answer. Returns the time of each answer. A missing or wrong answer fails the test.
 fn ask_all(daemon: &Daemon, texts: &[String], expected: &[String], requests: usize) -> Vec<Duration> {
     thread::scope(|scope| {
         let client = |number: usize| {
@@ -92,7 +93,7 @@ fn ask_all(daemon: &Daemon, texts: &[String], expected: &[String], requests: usi
     })
 }
 
-/// Sets the flag when dropped, in a panic too, so that nobody is waited for.
+/// Sets the flag when dropped, also in a panic, so that the other threads end.
 struct End<'a>(&'a AtomicBool);
 
 impl Drop for End<'_> {
@@ -109,7 +110,7 @@ fn until(over: &AtomicBool, count: &AtomicUsize, mut task: impl FnMut()) {
     }
 }
 
-/// Bytes that are no text, ended or not, and away without reading.
+/// Sends bytes that are not text, with and without line endings, and disconnects without reading.
 fn garbage(daemon: &Daemon, seed: u64) {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes: Vec<u8> = (0..20_000)
@@ -120,17 +121,17 @@ fn garbage(daemon: &Daemon, seed: u64) {
             (state >> 32) as u8
         })
         .collect();
-    // No line is text by chance.
+    // Every line starts with an invalid byte, so no line is text by chance.
     for pair in bytes.chunks_exact_mut(2) {
         pair[0] = 0xff;
         pair[1] = if pair[1] < 8 { b'\n' } else { pair[1] };
     }
     let mut client = daemon.connect();
-    // The daemon may have closed already.
+    // The daemon may have closed the connection already.
     drop(std::io::Write::write_all(client.0.get_mut(), &bytes));
 }
 
-/// A line without an end, and nothing more to send.
+/// Sends a line without a line ending and closes the sending direction.
 fn half_close(daemon: &Daemon, text: &str, expected: &str) {
     let mut client = daemon.connect();
     client.send(text.as_bytes());

@@ -1,4 +1,4 @@
-//! `electra serve` as its clients and its service manager see it.
+//! Tests of `electra serve` from the view of its clients and its service manager.
 #![cfg(target_os = "linux")]
 
 mod closing;
@@ -21,7 +21,7 @@ use std::time::Duration;
 use common::{SENTENCE, electra, expect_code, run, stderr, stdout};
 use daemon::{Client, Daemon, PATIENCE};
 
-/// A second of work or more, within the longest line.
+/// Returns a text that takes a second or more and is shorter than the longest line.
 fn long_text() -> String {
     "an honest film ".repeat(4000)
 }
@@ -40,7 +40,8 @@ fn model() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/electra-small-sentiment/model.electra")
 }
 
-/// The same model with PLEASANT for POSITIVE; docs/model-format.md says where the checksums lie.
+/// Returns the model with the label PLEASANT instead of POSITIVE. docs/model-format.md describes
+/// the places of the checksums.
 fn relabelled(mut file: Vec<u8>) -> Vec<u8> {
     const LABELS: usize = 64 + 32;
     let number = |file: &[u8], at: usize| {
@@ -67,7 +68,8 @@ fn answers_are_those_of_classify() {
         client.ask(SENTENCE).split_once('\t').map(|(l, s)| (l.to_owned(), s.to_owned())).expect("two");
     assert_eq!(classified, format!("[{label}] {SENTENCE} (Score: {score})\n"));
     assert_eq!((label.as_str(), score.len()), ("POSITIVE", 6));
-    // Empty, with a carriage return, with control characters: lines as any other.
+    // Lines that are empty or contain a carriage return or control characters are answered like
+    // others.
     assert!(client.ask("").contains("\t0."));
     assert_eq!(client.ask(&format!("{SENTENCE}\r")), format!("{label}\t{score}"));
     assert!(client.ask("a\0b\tc\x1b[2J").contains("\t0."));
@@ -88,7 +90,7 @@ fn lines_sent_together_are_answered_in_order() {
     let expected: Vec<_> = texts.iter().map(|text| daemon.ask(text)).collect();
     let mut client = daemon.connect();
     client.send(texts.join("\n").as_bytes());
-    // The last line has no end; half closed is end enough.
+    // The last line has no line ending. The half-closed connection ends it.
     client.half_close();
     let answers: Vec<_> = std::iter::from_fn(|| client.line()).collect();
     assert_eq!(answers, expected);
@@ -159,7 +161,7 @@ fn quiet_clients_are_sent_away() {
     let daemon = Daemon::start(&["--idle", "1"]);
     let (mut silent, mut half, mut endless) = (daemon.connect(), daemon.connect(), daemon.connect());
     half.send(b"half a line");
-    // Bytes without a line feed are no sign of life.
+    // Bytes without a line feed do not restart the idle time.
     let mut sender = endless.0.get_ref().try_clone().expect("cloned");
     let flood = std::thread::spawn(move || while sender.write_all(&[b'x'; 1000]).is_ok() {});
     for client in [&mut silent, &mut half] {
@@ -177,7 +179,7 @@ fn late_answers_are_said_and_never_turn_up() {
     let (mut first, mut second) = (daemon.connect(), daemon.connect());
     first.send(format!("{}\n", long_text()).as_bytes());
     assert_eq!(first.line().as_deref(), Some("error deadline: no answer within 0.2 s"));
-    // The worker is not done with that text, but soon will be.
+    // The worker is still busy with that text, but soon finishes it.
     let answer = loop {
         match second.ask("good film") {
             answer if answer.starts_with("error deadline") => {}
@@ -201,14 +203,14 @@ fn a_full_queue_and_full_house_are_said() {
     let daemon = Daemon::start(&args);
     let (mut first, mut second, mut third) = (daemon.connect(), daemon.connect(), daemon.connect());
     first.send(format!("{}\n", long_text().repeat(40)).as_bytes());
-    // Time for the worker to take it.
+    // Gives the worker time to take the request.
     std::thread::sleep(Duration::from_secs(1));
     second.send(b"good film\n");
     assert_eq!(third.ask("good film"), "error busy: 1 requests wait already, try again");
     let mut fourth = daemon.connect();
     assert_eq!(fourth.line().as_deref(), Some("error connections: 3 clients are connected already"));
     assert_eq!(fourth.line(), None);
-    // Who leaves makes room, with a request under way, too.
+    // A client that leaves makes room, even while its request is in progress.
     drop(second);
     let mut fifth = daemon.connect();
     fifth.send(b"\xff\n");
@@ -223,7 +225,7 @@ fn a_stop_answers_what_waits() {
     for client in &mut clients[1..] {
         client.send(b"good film\nsecond line\n");
     }
-    // An answer to who came last says that the others wait.
+    // The answer to the last client shows that the requests of the others wait.
     let mut witness = daemon.connect();
     witness.send(b"\xff\n");
     assert!(witness.line().is_some_and(|line| line.starts_with("error utf8")));
@@ -277,7 +279,7 @@ fn a_reload_takes_a_good_model_and_leaves_a_bad_one() {
         assert!(notice.contains("reload failed") && notice.contains("model.electra"), "{notice}");
         assert_eq!(client.ask(SENTENCE), answer);
     }
-    // What is no file, and would make a reload wait for ever.
+    // A pipe is not a file. Opening it would make the reload wait forever.
     let fifo = folder.path().join("fifo");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo starts").success());
     fs::rename(&fifo, &path).expect("renamed");
@@ -289,7 +291,7 @@ fn a_reload_takes_a_good_model_and_leaves_a_bad_one() {
         "{notice}"
     );
     assert_eq!(client.ask(SENTENCE), answer);
-    // Another label shows that another model answers.
+    // The changed label shows that the new model answers.
     put(&relabelled(good));
     daemon.signal("HUP");
     daemon.expect_notice("RELOADING=1");

@@ -1,4 +1,4 @@
-//! Requests in JSON, and the program in docs/serve.md that makes them.
+//! Tests of JSON requests and of the client program in docs/serve.md.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -12,8 +12,7 @@ use common::{run_with, stdout};
 
 const DOCUMENT: &str = include_str!("../../../../docs/serve.md");
 
-/// Texts that are hard on a protocol of lines, and paragraphs as people write them, with line
-/// breaks.
+/// Returns texts that are difficult for a line-based protocol, and paragraphs with line breaks.
 fn texts() -> Vec<String> {
     let odd = [
         "",
@@ -35,8 +34,8 @@ fn texts() -> Vec<String> {
     odd.into_iter().chain(paragraphs.take(40)).map(str::to_owned).chain(reviews()).collect()
 }
 
-/// Reviews of films, two and two with a line break between them; none where the reference data is
-/// not at hand.
+/// Returns pairs of film reviews with a line break between them, or nothing if the reference data
+/// are not available.
 fn reviews() -> Vec<String> {
     let Some(shared) = std::env::var_os("ELECTRA_SHARED") else {
         eprintln!("reviews: left out: ELECTRA_SHARED is not set");
@@ -109,7 +108,7 @@ fn refusals_have_the_id_of_their_request() {
     let mut client = daemon.connect();
     client.send(json!({ "id": "slow", "text": super::long_text().repeat(4) }).to_string().as_bytes());
     client.send(b"\n{\"id\":9,\"text\":\"a\"}\n");
-    // The daemon has taken the first line when another client is answered.
+    // The answer to another client shows that the daemon has taken the first line.
     let mut witness = daemon.connect();
     assert!(witness.ask("").contains("\"request\""));
     daemon.signal("TERM");
@@ -121,8 +120,8 @@ fn refusals_have_the_id_of_their_request() {
     assert_eq!(client.line(), None);
 }
 
-/// The program of the document, asked about texts one by one while the daemon closes its connection
-/// and is replaced.
+/// Runs the program of the document with single texts while the daemon closes its connection and is
+/// replaced.
 #[test]
 fn the_documents_program_gives_the_librarys_answers() {
     if !Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success()) {
@@ -188,7 +187,7 @@ for line in sys.stdin:
     daemon.stop();
 }
 
-/// Another daemon on the same socket.
+/// Stops the daemon and starts another one on the same socket.
 fn restarted(daemon: Daemon, args: &[&str]) -> Daemon {
     daemon.signal("TERM");
     let folder = daemon.end_and_keep_folder();

@@ -1,4 +1,5 @@
-//! Timers after a pause of the whole process: what has happened meanwhile comes first.
+//! Tests of time limits after a pause of the whole process: events during the pause are handled
+//! before time limits.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -8,10 +9,11 @@ use std::time::Duration;
 use super::daemon::{Client, Daemon};
 use super::{SENTENCE, connect_tcp, free_port, long_text};
 
-/// Time that tests have for a step on a busy machine: the timers of the daemons here.
+/// Time limit of the daemons in seconds. The tests have this time for a step on a busy machine.
 const TIMER: &str = "0.8";
 
-/// Stops the process, lets `meanwhile` happen and every timer run out, and goes on.
+/// Suspends the process, calls `meanwhile`, waits until every time limit has passed, and resumes
+/// the process.
 fn pause(daemon: &Daemon, meanwhile: impl FnOnce()) {
     daemon.signal("STOP");
     meanwhile();
@@ -19,7 +21,7 @@ fn pause(daemon: &Daemon, meanwhile: impl FnOnce()) {
     daemon.signal("CONT");
 }
 
-/// Lines that are answered at once and without the model.
+/// A line that is answered immediately and without the model.
 const NO_TEXT: &[u8] = b"\xff\n";
 
 fn is_answer_to_no_text(line: Option<String>) -> bool {
@@ -37,7 +39,7 @@ fn a_text_that_takes_longer_than_the_idle_time_is_answered() {
             _ => text,
         };
         assert!(client.ask(&request).contains(if args.is_empty() { "\t0." } else { "\"score\":" }));
-        // The time to read the answer began with the answer.
+        // The idle time started again with the answer.
         sleep(Duration::from_millis(100));
         assert!(!client.ask("").is_empty());
         assert!(client.line().is_some_and(|line| line.contains("no whole line within 0.6 s")));
@@ -52,13 +54,13 @@ fn lines_that_came_during_a_pause_are_answered() {
     let mut remote = connect_tcp(port);
     let mut asking = daemon.connect();
     let expected = asking.ask(SENTENCE);
-    // More than one poll tells of.
+    // More clients than one poll reports.
     let mut crowd: Vec<_> = (0..300).map(|_| daemon.connect()).collect();
     let mut half = daemon.connect();
     half.send(b"half of a line");
     let long = [&b"x".repeat(150_000)[..], NO_TEXT].concat();
     let mut whole = daemon.connect();
-    // An answer says that the daemon has taken all who came before.
+    // The answer shows that the daemon has accepted all clients that connected before.
     assert!(is_answer_to_no_text({
         whole.send(NO_TEXT);
         whole.line()
@@ -79,7 +81,7 @@ fn lines_that_came_during_a_pause_are_answered() {
     for client in &mut crowd {
         assert!(is_answer_to_no_text(client.line()));
     }
-    // The idle time still ends for all of them.
+    // The idle time still ends for all clients.
     for mut client in crowd.into_iter().chain([asking, half, whole]) {
         assert_eq!(client.line().as_deref(), Some("error idle: no whole line within 0.8 s"));
         assert_eq!(client.line(), None);
@@ -90,7 +92,7 @@ fn lines_that_came_during_a_pause_are_answered() {
 fn answers_that_were_read_during_a_pause_are_a_sign_of_life() {
     let daemon = Daemon::start(&["--idle", TIMER]);
     let mut client = daemon.connect();
-    // Answers enough to fill the socket, none of which is read yet.
+    // Enough answers to fill the socket. None of them is read yet.
     let lines = 20_000;
     let mut sender = client.0.get_ref().try_clone().expect("cloned");
     let writer = std::thread::spawn(move || sender.write_all(&NO_TEXT.repeat(lines)));
@@ -124,7 +126,8 @@ fn the_end_comes_after_what_happened_during_a_pause() {
     known.send(NO_TEXT);
     assert!(is_answer_to_no_text(known.line()));
     daemon.signal("STOP");
-    // Clients that connect before the signal are told, although the daemon has not seen them yet.
+    // Clients that connect before the signal are answered, although the daemon has not accepted
+    // them yet.
     let mut unknown: Vec<Client<TcpStream>> = (0..40).map(|_| connect_tcp(port)).collect();
     let mut locals: Vec<_> = (0..20).map(|_| daemon.connect()).collect();
     unknown.iter_mut().chain([&mut known]).for_each(|client| client.send(b"good film\n\xff\n"));
@@ -134,7 +137,7 @@ fn the_end_comes_after_what_happened_during_a_pause() {
     daemon.expect_notice("STOPPING=1");
     for lines in unknown.iter_mut().chain([&mut known]).map(told).chain(locals.iter_mut().map(told)) {
         assert_eq!(lines.len(), 2, "{lines:?}");
-        // The signal and the lines come at once.
+        // The signal and the lines arrive at the same time.
         let first = ["error stopping", "error deadline", "POSITIVE", "NEGATIVE"];
         assert!(first.iter().any(|first| lines[0].starts_with(first)), "{lines:?}");
         assert!(lines[1].starts_with("error utf8"), "{lines:?}");
@@ -147,7 +150,7 @@ fn a_pause_while_stopping_loses_no_line() {
     let mut daemon = Daemon::start(&["--deadline", "0.6"]);
     let mut client = daemon.connect();
     client.send(format!("{}\n", long_text()).as_bytes());
-    // The daemon has taken it when another client is answered.
+    // The answer to another client shows that the daemon has taken the text.
     let mut witness = daemon.connect();
     witness.send(NO_TEXT);
     assert!(is_answer_to_no_text(witness.line()));
@@ -155,7 +158,7 @@ fn a_pause_while_stopping_loses_no_line() {
     daemon.expect_notice("STOPPING=1");
     daemon.signal("STOP");
     client.send(b"good film\nbad film\n");
-    // The deadline and the second after it.
+    // Waits for the deadline and the second after it.
     sleep(Duration::from_millis(1800));
     daemon.signal("CONT");
     let lines = told(&mut client);
@@ -165,7 +168,7 @@ fn a_pause_while_stopping_loses_no_line() {
     assert!(daemon.end().0.success());
 }
 
-/// Everything that a client is told until the end, which must be a clean one.
+/// Returns all lines that a client receives until the connection ends without an error.
 fn told<S: std::io::Read + Write>(client: &mut Client<S>) -> Vec<String> {
     std::iter::from_fn(|| client.line()).collect()
 }

@@ -1,13 +1,14 @@
-//! A JSON object on a line.
+//! Rows of `.jsonl` files: one JSON object per line.
 
 use serde_json::Value;
 
 use super::{Field, Problem};
 use crate::json::kind;
 
-/// The values of `fields` in the object on `line`.
+/// Returns the values of `fields` in the object on `line`.
 ///
-/// `NaN` and `Infinity`, which Python writes and JSON does not have, count as `null`.
+/// `NaN`, `Infinity` and `-Infinity` count as `null`. Python writes them, but JSON does not allow
+/// them.
 pub(super) fn values(line: &str, fields: &[Field]) -> Result<Vec<String>, Problem> {
     let object = match parse(line)? {
         Value::Object(object) => object,
@@ -41,14 +42,15 @@ fn parse(line: &str) -> Result<Value, Problem> {
         let expected = "both halves, as \\ud83d\\ude00: a character was cut in two before it was written";
         return Err(Problem::new(found, expected));
     }
-    // The reason ends in a position in the one line that was parsed.
+    // The reason ends with a line and a column. The line is always 1, so only the column is kept.
     let reason = error.to_string();
     let reason = reason.split(" at line ").next().unwrap_or_default();
     let found = format!("no valid JSON ({reason} in column {})", error.column());
     Err(Problem::new(found, "a JSON object"))
 }
 
-/// `line` with `null` in place of `NaN`, `Infinity` and `-Infinity` outside strings; `None` if it has none.
+/// Replaces `NaN`, `Infinity` and `-Infinity` outside strings with `null`. Returns `None` if there
+/// are none.
 fn without_constants_of_python(line: &str) -> Option<String> {
     let mut result = String::with_capacity(line.len());
     let mut rest = line;
@@ -72,7 +74,8 @@ fn without_constants_of_python(line: &str) -> Option<String> {
     found.then_some(result)
 }
 
-/// Bytes of the string that begins `text`, with its quotes; all of them where it does not end.
+/// Returns the length in bytes of the string at the start of `text`, including its quotes. If the
+/// string does not end, this is the length of `text`.
 fn string_length(text: &str) -> usize {
     let mut escaped = false;
     for (index, byte) in text.bytes().enumerate().skip(1) {
@@ -86,7 +89,8 @@ fn string_length(text: &str) -> usize {
     text.len()
 }
 
-/// Column, in bytes from 1, of the first `\uD800` to `\uDFFF` without its other half.
+/// Returns the column, in bytes from 1, of the first escape from `\uD800` to `\uDFFF` that is not
+/// part of a surrogate pair.
 fn lone_surrogate(line: &str) -> Option<usize> {
     let unit = |at: usize| {
         let digits = line.get(at..at + 6)?.strip_prefix("\\u")?;

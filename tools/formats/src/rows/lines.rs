@@ -1,4 +1,4 @@
-//! Formats with a row per line.
+//! Formats with one row per line.
 
 use std::io::{BufRead, Read};
 use std::path::PathBuf;
@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use super::{MAX_LINE, Problem, Row, Rows, too_long, utf8};
 use crate::error::Error;
 
-/// Splits at line feeds; a carriage return before one is dropped. `parse` gives `None` for a line that
-/// is no row.
+/// Splits the input at line feeds and drops a carriage return before each. `parse` returns `None`
+/// for a line that is not a row.
 pub(super) fn rows(
     name: PathBuf,
     mut reader: impl BufRead + Send + 'static,

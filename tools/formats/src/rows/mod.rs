@@ -1,7 +1,7 @@
-//! Texts from files, one row at a time: `.txt` with a text per line, `.csv` and `.tsv` with a header,
-//! `.jsonl` with an object per line.
+//! Reads texts from files, one row at a time: `.txt` with one text per line, `.csv` and `.tsv` with
+//! a header, `.jsonl` with one object per line.
 //!
-//! A bad row is an item like any other, so the rows after it are still read. The reader does not
+//! A bad row is returned as an item, and the rows after it are still read. The reader does not
 //! guess: a quote that is never closed, or that is closed in the middle of a field, is an error of
 //! its row. A lenient parser would merge several rows into one without a message.
 
@@ -14,34 +14,36 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, quoted};
 
-/// The byte order mark that some editors put at the start of a UTF-8 file.
+/// Byte order mark that some editors put at the start of a UTF-8 file.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
-/// The same for UTF-16, in both orders.
+/// Byte order marks of UTF-16, little and big endian.
 const UTF_16: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
-/// Most bytes of one line; a device or a file without line breaks must not fill the memory.
+/// Largest number of bytes of one line. It bounds the memory for a device or a file without line
+/// breaks.
 const MAX_LINE: usize = 256 << 20;
-/// Most bytes of one row of a table. A quote that is never closed is found after so many at the latest.
+/// Number of bytes after which a row of a table with an open quote is an error.
 const MAX_RECORD: usize = 16 << 20;
 
 /// Formats of texts in files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// A text per line.
+    /// One text per line.
     Txt,
-    /// A header, then fields between commas, quoted as in RFC 4180.
+    /// A header, then fields separated by commas and quoted as in RFC 4180.
     Csv,
-    /// A header, then fields between tabs; quotes are plain characters.
+    /// A header, then fields separated by tabs. Quotes are ordinary characters.
     Tsv,
-    /// A JSON object per line.
+    /// One JSON object per line.
     Jsonl,
 }
 
 impl Format {
-    /// The format that the extension of `name` tells; `.txt` for a name without one.
+    /// Returns the format for the extension of `name`; [`Format::Txt`] for a name without an
+    /// extension.
     ///
     /// # Errors
     ///
-    /// Another extension, with the ones that are known.
+    /// Fails for any other extension. The message lists the known ones.
     pub fn of_name(name: &Path) -> Result<Self, Error> {
         let extension = name.extension().and_then(|extension| extension.to_str());
         match extension.map(str::to_ascii_lowercase).as_deref() {
@@ -59,26 +61,26 @@ impl Format {
         }
     }
 
-    /// Whether rows have named fields.
+    /// Returns whether rows have named fields.
     #[must_use]
     pub fn has_fields(self) -> bool {
         self != Self::Txt
     }
 }
 
-/// A field that is read of each row.
+/// A field to read from each row.
 #[derive(Clone, Debug)]
 pub struct Field {
-    /// Names that it may have, the first one found counts.
+    /// Accepted names of the field. The first one that exists is used.
     pub names: Vec<String>,
-    /// Advice for the message when none of them exists: `--column names another`.
+    /// Advice for the message if none of the names exists, for example `--column names another`.
     pub hint: String,
-    /// Whether a number or a boolean of JSON is a value, too.
+    /// Whether JSON numbers and booleans are accepted as values.
     pub numbers: bool,
 }
 
 impl Field {
-    /// Its name in messages.
+    /// Returns the name of the field in messages.
     fn name(&self) -> String {
         self.names.join(" or ")
     }
@@ -92,29 +94,30 @@ impl Field {
 /// Options for reading a file.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Its format.
+    /// Format of the file.
     pub format: Format,
-    /// Delimiter of [`Format::Csv`] and [`Format::Tsv`], if it is not a comma or a tab.
+    /// Delimiter of [`Format::Csv`] and [`Format::Tsv`]; `None` for a comma and a tab.
     pub delimiter: Option<u8>,
-    /// Advice for the message when the file seems to use another delimiter: `--delimiter names it`.
+    /// Advice for the message if the file seems to use another delimiter, for example
+    /// `--delimiter names it`.
     pub delimiter_hint: String,
-    /// The fields to read; a row of [`Format::Txt`] is the value of the first one.
+    /// Fields to read. Each row of [`Format::Txt`] has one value, whatever fields are given.
     pub fields: Vec<Field>,
 }
 
 /// One row of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Line where it begins, counted from 1.
+    /// Line on which the row begins, counted from 1.
     pub line: u64,
-    /// The values of the fields, in the order of [`Options::fields`], or what is wrong.
+    /// Values of the fields in the order of [`Options::fields`], or the problem with the row.
     pub values: Result<Vec<String>, Problem>,
 }
 
 /// A problem with a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The field at fault, where it is one.
+    /// The field at fault, if the problem concerns a single field.
     pub field: Option<String>,
     /// The value that was found.
     pub found: String,
@@ -131,7 +134,7 @@ impl Problem {
         Self { field: Some(quoted(field)), ..Self::new(found, expected) }
     }
 
-    /// The error for this row of `file`.
+    /// Returns the error for this problem in line `line` of `file`.
     #[must_use]
     pub fn in_file(&self, file: &Path, line: u64) -> Error {
         let field = match &self.field {
@@ -156,23 +159,24 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// Rows in the order of the file. An error ends them: the file itself could not be read on.
+/// Rows in the order of the file. An error means that the rest of the file cannot be read.
 pub type Rows = Box<dyn Iterator<Item = Result<Row, Error>> + Send>;
 
-/// A table with all of its columns.
+/// A table with all its columns.
 pub struct Table {
-    /// Their names.
+    /// Names of the columns.
     pub header: Vec<String>,
-    /// Rows with as many values.
+    /// Rows with one value per column.
     pub rows: Rows,
 }
 
-/// Reads the header, if there is one; `name` stands for the file in errors.
+/// Reads the header, if the format has one, and returns the rows. `name` stands for the file in
+/// errors.
 ///
 /// # Errors
 ///
-/// An empty file, one in UTF-16, a header without the fields or with a broken quote, and what the
-/// operating system answers.
+/// Fails for an empty file, a file in UTF-16, a header that lacks a field or has a broken quote,
+/// and a read error of the operating system.
 pub fn read(name: PathBuf, reader: impl BufRead + Send + 'static, options: Options) -> Result<Rows, Error> {
     let reader = begin(&name, reader)?;
     match options.format {
@@ -188,21 +192,22 @@ pub fn read(name: PathBuf, reader: impl BufRead + Send + 'static, options: Optio
     }
 }
 
-/// Reads texts, one per line; `name` stands for the file in errors.
+/// Reads texts, one per line. `name` stands for the file in errors.
 ///
 /// # Errors
 ///
-/// Those of [`read`].
+/// Returns the errors of [`read`].
 pub fn read_lines(name: PathBuf, reader: impl BufRead + Send + 'static) -> Result<Rows, Error> {
     let (delimiter, delimiter_hint, fields) = (None, String::new(), Vec::new());
     read(name, reader, Options { format: Format::Txt, delimiter, delimiter_hint, fields })
 }
 
-/// Reads the header of a `.csv` or a `.tsv`; `name` stands for the file in errors.
+/// Reads the header of a `.csv` or a `.tsv` file and returns the table. `name` stands for the file
+/// in errors.
 ///
 /// # Errors
 ///
-/// Those of [`read`].
+/// Returns the errors of [`read`].
 pub fn read_table(
     name: PathBuf,
     reader: impl BufRead + Send + 'static,
@@ -213,14 +218,15 @@ pub fn read_table(
     table::whole(name, reader, format, delimiter)
 }
 
-/// Looks at the first bytes, however few arrive at a time, and drops a byte order mark.
+/// Checks the first bytes, even if they arrive one at a time, and drops a byte order mark.
 fn begin<R: BufRead>(name: &Path, mut reader: R) -> Result<Chain<Cursor<Vec<u8>>, R>, Error> {
     let mut first = Vec::new();
     let mut more = |first: &mut Vec<u8>| {
         let read = reader.by_ref().take(1).read_to_end(first);
         read.map(|read| read > 0).map_err(|source| Error::read(name, source))
     };
-    // No byte more than needed: somebody may be typing, and wait for an answer to one short line.
+    // Reads no more bytes than needed: on a terminal, the user may wait for the answer to a short
+    // line.
     let marks = [BYTE_ORDER_MARK, &UTF_16[0], &UTF_16[1]];
     while marks.iter().any(|mark| mark.len() > first.len() && mark.starts_with(&first)) && more(&mut first)? {
     }
@@ -238,12 +244,12 @@ fn begin<R: BufRead>(name: &Path, mut reader: R) -> Result<Chain<Cursor<Vec<u8>>
     Ok(Cursor::new(first).chain(reader))
 }
 
-/// The error for a line that is too long.
+/// Returns the error for a line longer than [`MAX_LINE`] bytes.
 fn too_long(line: u64) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is longer than {MAX_LINE} bytes"))
 }
 
-/// The text in `bytes`.
+/// Decodes `bytes` as UTF-8.
 fn utf8(bytes: &[u8]) -> Result<String, Problem> {
     String::from_utf8(bytes.to_vec()).map_err(|error| {
         let at = error.utf8_error().valid_up_to();

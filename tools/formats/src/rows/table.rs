@@ -1,8 +1,9 @@
-//! Tables with a header: fields between commas, quoted as in RFC 4180, or between tabs without quoting.
+//! Tables with a header. Fields are separated by commas and quoted as in RFC 4180, or separated by
+//! tabs without quoting.
 //!
-//! The `csv` crate takes the fields of a row apart, but reads on over a quote that is never closed and
-//! over text behind a closing one. Rows are therefore cut here, by the few states of RFC 4180, and
-//! given to its parser, `csv-core`, one by one.
+//! The `csv` crate accepts a quote that is never closed and text after a closing quote. It then
+//! merges rows. This module therefore finds the end of each row itself, with the few states of RFC
+//! 4180, and passes one row at a time to `csv-core`, which splits it into fields.
 
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
@@ -13,10 +14,10 @@ use super::{Field, Format, MAX_LINE, MAX_RECORD, Options, Problem, Row, Rows, Ta
 use crate::error::{Error, quoted, quoted_list};
 use crate::file::{LFS_POINTER, lfs_pointer};
 
-/// Delimiters that tables have besides the comma, in the order in which they are suspected.
+/// Common delimiters besides the comma, in the order in which [`other_delimiter`] looks for them.
 const DELIMITERS: [(char, &str); 3] = [(';', "';'"), ('\t', "a tab"), ('|', "'|'")];
 
-/// Reads the header and finds the fields' columns.
+/// Reads the header, finds the columns of the fields, and returns the rows.
 pub(super) fn rows(
     name: PathBuf,
     reader: impl BufRead + Send + 'static,
@@ -36,7 +37,7 @@ pub(super) fn rows(
     Ok(select(name, header, records, columns))
 }
 
-/// Reads the header; the rows have the values of all columns.
+/// Reads the header and returns the rows with the values of all columns.
 pub(super) fn whole(
     name: PathBuf,
     reader: impl BufRead + Send + 'static,
@@ -72,7 +73,7 @@ fn open<R: BufRead>(
     }
 }
 
-/// The values of `columns` of each row.
+/// Returns the rows with the values of `columns` only.
 fn select(
     name: PathBuf,
     header: Vec<String>,
@@ -100,7 +101,7 @@ fn select(
     }))
 }
 
-/// The column of `field`, or what was found instead.
+/// Returns the index of the column of `field`. The error describes the columns that were found.
 fn column(header: &[String], field: &Field) -> Result<usize, String> {
     for wanted in &field.names {
         let is = |name: &String| name == wanted || name.trim() == wanted;
@@ -114,7 +115,7 @@ fn column(header: &[String], field: &Field) -> Result<usize, String> {
     Err(format!("the columns {}", quoted_list(header.iter().map(String::as_str))))
 }
 
-/// A hint where one column holds all names.
+/// Returns a hint if the header has only one column and its name contains another delimiter.
 fn other_delimiter(header: &[String], options: &Options) -> String {
     let [only] = header else { return String::new() };
     match DELIMITERS.iter().find(|(delimiter, _)| only.contains(*delimiter)) {
@@ -125,19 +126,20 @@ fn other_delimiter(header: &[String], options: &Options) -> String {
     }
 }
 
-/// Position of a byte within a row of quoted fields.
+/// Position of a byte within a row that may have quoted fields.
 #[derive(Clone, Copy)]
 enum State {
     FieldStart,
-    /// White space at the start of a field, before anything else.
+    /// Inside spaces at the start of a field.
     Space,
     Unquoted,
     Quoted,
-    /// After a quote in a quoted field: its end, or the first of two that stand for one.
+    /// After a quote in a quoted field. It is the end of the field, or the first of two quotes that
+    /// stand for one.
     QuoteInQuoted,
 }
 
-/// Cuts a table into rows, and rows into fields.
+/// Splits a table into rows, and rows into fields.
 struct Records<R> {
     lines: Lines<R>,
     delimiter: u8,
@@ -145,7 +147,7 @@ struct Records<R> {
     parser: csv_core::Reader,
 }
 
-/// The line where a row begins, counted from 1, and its fields.
+/// Line on which a row begins, counted from 1, and its fields.
 type Record = (u64, Result<Vec<Vec<u8>>, Problem>);
 
 impl<R: BufRead> Records<R> {
@@ -154,8 +156,8 @@ impl<R: BufRead> Records<R> {
         Self { lines: Lines::new(reader), delimiter, quoting, parser }
     }
 
-    /// The next row; lines with nothing on them are none. A row with a broken quote ends with its first
-    /// line: reading goes on at the second.
+    /// Returns the next row. Empty lines are skipped. If a quote in a row is broken, only the first
+    /// line of the row is consumed: the next row starts at its second line.
     fn next(&mut self) -> Option<io::Result<Record>> {
         let mut bytes = Vec::new();
         let line = loop {
@@ -179,7 +181,7 @@ impl<R: BufRead> Records<R> {
         Some(Ok((line, record)))
     }
 
-    /// Appends the lines over which the row that begins in `bytes` goes on.
+    /// Appends the further lines of the row that begins in `bytes`.
     fn whole(&mut self, bytes: &mut Vec<u8>) -> io::Result<Result<(), Problem>> {
         if !self.quoting {
             return Ok(Ok(()));
@@ -224,10 +226,11 @@ impl<R: BufRead> Records<R> {
         }
     }
 
-    /// Takes a row apart.
+    /// Splits a row into its fields.
     fn fields(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         self.parser.reset();
-        // No field is longer than the row, and each but the last ends at a byte of it.
+        // The fields together are no longer than the row, and each field but the last ends at a
+        // byte of the row.
         let mut text = vec![0; bytes.len() + 1];
         let mut ends = vec![0; bytes.len() + 1];
         let (mut read, mut written, mut fields) = (0, 0, 0);
@@ -237,7 +240,8 @@ impl<R: BufRead> Records<R> {
             read += input;
             written += output;
             fields += more;
-            // The end of the row, or the empty input that stands for the end of a file.
+            // `Record` is the end of the row. `End` follows when the input is used up, as at the
+            // end of a file.
             if matches!(result, ReadRecordResult::Record | ReadRecordResult::End) {
                 break;
             }
@@ -247,12 +251,13 @@ impl<R: BufRead> Records<R> {
     }
 }
 
-/// Lines, which end at a line feed, a carriage return or both.
+/// Splits the input into lines. A line ends with a line feed, a carriage return, or both.
 struct Lines<R> {
     reader: R,
-    /// Number of the line that comes next, from 1.
+    /// Number of the next line, counted from 1.
     line: u64,
-    /// Bytes that are read again, from index `replayed`, before the reader continues.
+    /// Bytes that [`Lines::give_back`] returned. Those from index `replayed` on are read before the
+    /// reader continues.
     again: Vec<u8>,
     replayed: usize,
 }
@@ -262,7 +267,8 @@ impl<R: BufRead> Lines<R> {
         Self { reader, line: 1, again: Vec::new(), replayed: 0 }
     }
 
-    /// Appends the next line and its end; `false` where there is none.
+    /// Appends the next line with its line ending to `into`. Returns `false` at the end of the
+    /// input.
     fn read(&mut self, into: &mut Vec<u8>) -> io::Result<bool> {
         let before = into.len();
         loop {
@@ -290,7 +296,7 @@ impl<R: BufRead> Lines<R> {
         Ok(any)
     }
 
-    /// Makes `bytes` what is read next; they begin with line `line`.
+    /// Returns `bytes` to the input. They are read next and begin with line `line`.
     fn give_back(&mut self, bytes: &[u8], line: u64) {
         let rest = self.again.split_off(self.replayed);
         self.again = [bytes, &rest].concat();
@@ -304,7 +310,7 @@ impl<R: BufRead> Lines<R> {
         }
         loop {
             match self.reader.fill_buf() {
-                // As `read_until` of the standard library does.
+                // `read_until` of the standard library retries in the same way.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
                 Ok(_) => break,

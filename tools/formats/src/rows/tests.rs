@@ -19,7 +19,7 @@ fn rows_of(bytes: impl AsRef<[u8]>, options: Options) -> Result<Vec<Row>, String
     rows.collect::<Result<_, _>>().map_err(|error| error.to_string())
 }
 
-/// `line: value|value` of good rows and `line! message` of bad ones.
+/// Formats good rows as `line: value|value` and bad ones as `line! message`.
 fn shown(bytes: impl AsRef<[u8]>, format: Format, fields: &[&str]) -> Vec<String> {
     let show = |row: Row| match row.values {
         Ok(values) => format!("{}: {}", row.line, values.join("|")),
@@ -61,7 +61,7 @@ fn a_broken_quote_costs_its_line_and_no_other() {
     );
 }
 
-/// Read as it stands, a comma between the quotes would end the field.
+/// RFC 4180 would read the field as unquoted, so a comma between the quotes would end it.
 #[test]
 fn white_space_in_front_of_a_quote_is_an_error() {
     let text = "label,text,more\n1, \"Great film, really\"\n0,  said \"no\",a\n1, ,b\n";
@@ -131,7 +131,7 @@ fn bytes_that_are_no_utf_8_are_a_problem_of_their_row() {
     assert_eq!(shown(&latin[11..16], Format::Txt, &["text"]), [format!("1! {message},1").replace(",1", "")]);
 }
 
-/// As of `/dev/zero`.
+/// `/dev/zero`, for example, is one endless line.
 #[test]
 fn an_endless_line_ends_the_reading() {
     for format in [Format::Txt, Format::Csv, Format::Jsonl] {
@@ -159,7 +159,7 @@ fn the_extension_tells_the_format() {
     assert!(of("a.xlsx").unwrap_err().contains("expected .txt, .csv, .tsv or .jsonl"));
 }
 
-/// A table as a writer of RFC 4180 makes it.
+/// Writes the rows as a table in the format of RFC 4180.
 fn written(rows: &[Vec<String>]) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
@@ -180,8 +180,8 @@ proptest! {
         prop_assert_eq!(values, rows);
     }
 
-    /// The strict reader of another implementation decides which tables are well-formed; where this one
-    /// finds no broken quote, the lenient one of the `csv` crate gives the same rows.
+    /// Compares with another implementation. If this reader finds no broken quote, the lenient
+    /// reader of the `csv` crate returns the same rows.
     #[test]
     fn rows_without_a_problem_are_those_of_the_csv_crate(table in "[a,\"\n\r]{0,40}") {
         let table = format!("h\n{table}");

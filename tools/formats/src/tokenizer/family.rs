@@ -1,26 +1,28 @@
-//! Families of models that cut texts into the same pieces and frame them with other special tokens.
+//! Families of models. All families split a text into the same pieces, but they have different
+//! special tokens.
 
-/// The special tokens of a family, and how its tokenizer's files name things.
+/// Special tokens of a family and the names that its tokenizer files use.
 #[derive(Debug)]
 pub struct Family {
-    /// Fills short rows of a batch.
+    /// Pads short rows of a batch.
     pub pad: &'static str,
-    /// Stands for a word that has no pieces.
+    /// Replaces a word that cannot be split into pieces.
     pub unk: &'static str,
-    /// Begins a text.
+    /// First token of a text.
     pub cls: &'static str,
-    /// Ends a text.
+    /// Last token of a text.
     pub sep: &'static str,
-    /// Stands where a token is to be guessed.
+    /// Marks a position whose token is to be predicted.
     pub mask: &'static str,
     /// Tokens that `tokenizers` finds in raw text, as plain substrings.
     pub(super) added: &'static [&'static str],
-    /// Whether those may swallow white space or be normalised first.
+    /// Whether the entries of `added` may set flags that strip white space around them or normalise
+    /// them.
     pub(super) added_flags: bool,
-    /// Tokenizer classes of `transformers` that stand for this family, or leave everything to
-    /// `tokenizer.json`.
+    /// Tokenizer classes of `transformers` that belong to this family, and the generic ones that
+    /// take all settings from `tokenizer.json`.
     pub(super) classes: &'static [&'static str],
-    /// Post-processors of `tokenizers` with the fields `cls` and `sep`.
+    /// Post-processors of `tokenizers` with the fields `cls` and `sep` that are accepted.
     pub(super) post_processors: &'static [&'static str],
 }
 
@@ -46,7 +48,7 @@ pub const BERT: Family = Family {
     post_processors: &["BertProcessing"],
 };
 
-/// MPNet, whose pieces are those of BERT.
+/// MPNet, which has the same pieces as BERT.
 pub const MPNET: Family = Family {
     pad: "<pad>",
     unk: "[UNK]",
@@ -60,7 +62,7 @@ pub const MPNET: Family = Family {
 };
 
 impl Family {
-    /// The five tokens that have a meaning of their own.
+    /// Returns the five special tokens, in the order of the fields.
     pub(super) fn special(&self) -> [&'static str; 5] {
         [self.pad, self.unk, self.cls, self.sep, self.mask]
     }

@@ -6,7 +6,7 @@ use super::{Family, UNCASED, check_tokens, ids};
 use crate::error::Error;
 use crate::json::{Document, Object};
 
-/// The tokens in the order of their ids.
+/// Checks the settings and returns the tokens in the order of their ids.
 pub(super) fn parse(document: &Document, family: &Family) -> Result<Vec<String>, Error> {
     let root = document.root();
 
@@ -32,8 +32,9 @@ pub(super) fn parse(document: &Document, family: &Family) -> Result<Vec<String>,
     Ok(tokens)
 }
 
-/// The template for one text has to be `[CLS] text [SEP]`, or what these are called in the family, with
-/// the ids that the vocabulary gives them; there is a shorter form of it with the fields `cls` and `sep`.
+/// Checks that the template for one text is `[CLS] text [SEP]`, with the family's names of these
+/// tokens and the ids of the vocabulary. A shorter form of the template has only the fields `cls`
+/// and `sep`.
 fn check_post_processor(
     post_processor: &Object<'_>,
     family: &Family,
@@ -70,7 +71,8 @@ fn check_post_processor(
     Ok(())
 }
 
-/// Besides special tokens, nothing may be found in raw text before it is cut into words.
+/// Checks that special tokens are the only added tokens. `tokenizers` finds added tokens in raw
+/// text before it splits the text into words.
 fn check_added_tokens(document: &Document, family: &Family, tokens: &[String]) -> Result<(), Error> {
     let added = document.root().array("added_tokens")?;
     for (index, token) in added.iter().enumerate() {
@@ -105,7 +107,7 @@ fn check_added_tokens(document: &Document, family: &Family, tokens: &[String]) -
     Ok(())
 }
 
-/// Inverts the map from token to id, whose ids have to be 0, 1, 2, ... without gaps.
+/// Inverts the map from token to id. The ids must be 0, 1, 2, ... without gaps.
 fn tokens_by_id(document: &Document, vocab: &Object<'_>) -> Result<Vec<String>, Error> {
     let count = vocab.entries().len();
     let mut tokens = vec![None; count];
@@ -119,7 +121,7 @@ fn tokens_by_id(document: &Document, vocab: &Object<'_>) -> Result<Vec<String>, 
             }
         }
     }
-    // Every slot was filled: there are as many tokens as slots and none was written twice.
+    // Every slot is filled: there are as many tokens as slots, and no slot was written twice.
     tokens
         .into_iter()
         .collect::<Option<Vec<_>>>()

@@ -1,15 +1,15 @@
-//! `vocab.txt`: one token per line, the number of the line is the id.
+//! `vocab.txt`: one token per line. The id of a token is the number of its line, counted from 0.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-/// The tokens in the text of a `vocab.txt`, without the empty lines at its end.
+/// Returns the tokens in the text of a `vocab.txt`, without the empty lines at its end.
 ///
-/// White space at the end of a line is no part of the token (`WordPiece::read_file` of `tokenizers`).
-/// A line of nothing but white space is a token of its own, as for `transformers`: the published
-/// Chinese vocabularies have such lines, U+2028 for instance. No text ever contains that token, since
-/// white space ends words.
+/// White space at the end of a line does not belong to the token (`WordPiece::read_file` of
+/// `tokenizers`). A line that holds only white space is a token, as for `transformers`: the
+/// published Chinese vocabularies have such lines, for example U+2028. No text contains that token,
+/// because white space ends words.
 #[must_use]
 pub fn tokens_of_text(text: &str) -> Vec<String> {
     let mut tokens: Vec<String> = text.split('\n').map(token_of_line).collect();
@@ -28,8 +28,8 @@ fn token_of_line(line: &str) -> String {
 ///
 /// # Errors
 ///
-/// An error of the operating system, or [`io::ErrorKind::InvalidData`] for a token with a line break
-/// or with white space at its end: a reader of lines would read another token.
+/// Returns an error of the operating system, or [`io::ErrorKind::InvalidData`] for a token with a
+/// line break or with white space at its end, because a reader would get a different token.
 pub fn write(file: &Path, vocabulary: &[String]) -> io::Result<()> {
     let mut text = vocabulary.join("\n");
     text.push('\n');

@@ -1,8 +1,9 @@
-//! The WordPiece vocabulary of a Hugging Face folder, and the settings that go with it.
+//! The WordPiece vocabulary of a Hugging Face folder, and the tokenizer settings beside it.
 //!
-//! There is one tokenizer: BERT's uncased one with the defaults of `BertNormalizer` of the
-//! `tokenizers` crate, its special tokens named as by the [`Family`]. Every file that can ask for another one is looked at, and settings under which
-//! a text would be split in another way are refused instead of being ignored.
+//! Only one tokenizer is supported: the uncased BERT tokenizer with the defaults of
+//! `BertNormalizer` of the `tokenizers` crate. A [`Family`] gives the names of its special tokens.
+//! Every file that can change the tokenizer is checked. Settings that would split a text
+//! differently are refused instead of being ignored.
 
 mod family;
 mod json;
@@ -25,17 +26,19 @@ const UNCASED: &str = "true: only uncased tokenizers work";
 const VOCABULARY: &str = "vocab.txt";
 const TOKENIZER: &str = "tokenizer.json";
 
-/// Reads the vocabulary of a Hugging Face folder: the tokens in the order of their ids.
+/// Reads the vocabulary of a Hugging Face folder. Returns the tokens in the order of their ids.
 ///
-/// If `vocab.txt` and `tokenizer.json` both exist, they must agree. The files beside them are checked:
-/// `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`.
+/// If `vocab.txt` and `tokenizer.json` both exist, they must agree. The files
+/// `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` beside them are
+/// checked.
 ///
-/// A token may stand there twice, as in some published vocabularies; the later id is the one that a
-/// text gets, as in `transformers`.
+/// A token may occur twice, as in some published vocabularies. A text then gets the later id, as in
+/// `transformers`.
 ///
 /// # Errors
 ///
-/// A folder without a vocabulary, one that is damaged, and settings of another tokenizer.
+/// Fails if the folder has no vocabulary, if a file is damaged, or if the settings describe another
+/// tokenizer.
 pub fn read_folder(folder: &Path, family: &Family) -> Result<Vec<String>, Error> {
     let json_file = folder.join(TOKENIZER);
     let text_file = folder.join(VOCABULARY);
@@ -56,33 +59,33 @@ pub fn read_folder(folder: &Path, family: &Family) -> Result<Vec<String>, Error>
     Ok(vocabulary)
 }
 
-/// Whether `folder` holds a vocabulary.
+/// Returns whether `folder` contains a vocabulary.
 pub fn has_vocabulary(folder: &Path) -> bool {
     [VOCABULARY, TOKENIZER].iter().any(|name| folder.join(name).exists())
 }
 
-/// Checks the settings of a tokenizer that lie in `folder`, against a vocabulary that came from elsewhere.
+/// Checks the tokenizer settings in `folder` against a vocabulary from elsewhere.
 ///
 /// # Errors
 ///
-/// Settings of another tokenizer.
+/// Fails if the settings describe another tokenizer.
 pub fn check_settings(folder: &Path, family: &Family, vocabulary: &[String]) -> Result<(), Error> {
     let tokenizer = folder.join(TOKENIZER);
     if tokenizer.exists() {
-        // What it says of the tokenizer counts, not its vocabulary.
+        // Checks the settings in the file. Its vocabulary is not used.
         json::parse(&Document::read(tokenizer)?, family)?;
     }
     settings::check_beside(folder, family, vocabulary)
 }
 
-/// Reads one vocabulary, in the format of `tokenizers` if the name ends in `.json`, one token per line
-/// otherwise, and checks the settings that lie beside it.
+/// Reads one vocabulary and checks the settings in its folder. A file whose name ends in `.json`
+/// has the format of `tokenizers`; any other file has one token per line.
 ///
-/// A file with one of the two usual names stands for its folder, see [`read_folder`].
+/// A file named `vocab.txt` or `tokenizer.json` stands for its folder, see [`read_folder`].
 ///
 /// # Errors
 ///
-/// A file that is damaged, and settings of another tokenizer.
+/// Fails if the file is damaged or the settings describe another tokenizer.
 pub fn read_file(file: &Path, family: &Family) -> Result<Vec<String>, Error> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let usual = [VOCABULARY, TOKENIZER].iter().any(|name| file.file_name().is_some_and(|it| it == *name));
@@ -94,16 +97,17 @@ pub fn read_file(file: &Path, family: &Family) -> Result<Vec<String>, Error> {
     Ok(vocabulary)
 }
 
-/// The vocabulary in the text of a `tokenizer.json`; `file` is its name in errors.
+/// Parses the text of a `tokenizer.json` and returns its tokens in the order of their ids. `file`
+/// is the name in errors.
 ///
 /// # Errors
 ///
-/// Text that is damaged or that describes another tokenizer.
+/// Fails if the text is damaged or describes another tokenizer.
 pub fn parse_json(file: &Path, text: &str, family: &Family) -> Result<Vec<String>, Error> {
     json::parse(&Document::parse(file.to_path_buf(), text)?, family)
 }
 
-/// Ids by token; of equal tokens the last one counts.
+/// Returns the ids by token. Of equal tokens, the last id is returned.
 pub fn ids(vocabulary: &[String]) -> HashMap<&str, usize> {
     vocabulary.iter().enumerate().map(|(id, token)| (token.as_str(), id)).collect()
 }
@@ -137,7 +141,7 @@ fn check_tokens(file: &Path, family: &Family, vocabulary: &[String]) -> Result<(
     Ok(())
 }
 
-/// Refuses a `vocab.txt`, at `file`, whose tokens are not those of `tokenizer.json`.
+/// Checks that the tokens of the `vocab.txt` at `file` are those of `tokenizer.json`.
 fn check_same(file: &Path, lines: &[String], json: &[String]) -> Result<(), Error> {
     if let Some(id) = (0..lines.len().max(json.len())).find(|&id| lines.get(id) != json.get(id)) {
         let token =

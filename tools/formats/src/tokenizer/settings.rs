@@ -1,4 +1,4 @@
-//! The small files beside a vocabulary that say how a text is split.
+//! Checks of the small files beside a vocabulary that contain tokenizer settings.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::{Family, UNCASED, ids};
 use crate::error::Error;
 use crate::json::{Document, Object};
 
-/// Checks the files of `folder` that exist.
+/// Checks those of the files in `folder` that exist.
 pub(super) fn check_beside(folder: &Path, family: &Family, vocabulary: &[String]) -> Result<(), Error> {
     let read = |name: &str| {
         let file = folder.join(name);
@@ -36,7 +36,7 @@ pub(super) fn check_beside(folder: &Path, family: &Family, vocabulary: &[String]
     Ok(())
 }
 
-/// `tokenizer_config.json`, whose absent fields have the defaults of `ElectraTokenizer`.
+/// Checks `tokenizer_config.json`. Absent fields have the defaults of `ElectraTokenizer`.
 fn check_config(settings: &Object<'_>, family: &Family, vocabulary: &[String]) -> Result<(), Error> {
     let classes: Vec<Value> = family.classes.iter().map(|class| json!(class)).collect();
     settings.allow("tokenizer_class", &classes)?;
@@ -66,7 +66,7 @@ fn check_config(settings: &Object<'_>, family: &Family, vocabulary: &[String]) -
     Ok(())
 }
 
-/// The fields that `special_tokens_map.json` and `tokenizer_config.json` share.
+/// Checks the fields that `special_tokens_map.json` and `tokenizer_config.json` share.
 fn check_roles(settings: &Object<'_>, family: &Family) -> Result<(), Error> {
     let roles = ["pad_token", "unk_token", "cls_token", "sep_token", "mask_token"];
     for (field, expected) in roles.into_iter().zip(family.special()) {

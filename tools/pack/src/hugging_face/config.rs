@@ -1,4 +1,4 @@
-//! `config.json`, as written by `ElectraConfig.save_pretrained`.
+//! Reads `config.json` as `ElectraConfig.save_pretrained` writes it.
 
 use std::path::Path;
 
@@ -11,17 +11,17 @@ use crate::error::Error;
 const CLASSIFICATION: &str = "ElectraForSequenceClassification";
 const REPLACED_TOKEN_DETECTION: &str = "ElectraForPreTraining";
 
-/// Reads and checks `file`. A field that is absent has the default of Hugging Face's `ElectraConfig`, which is how
-/// `transformers` reads the file.
+/// Reads and checks `file`. An absent field has the default of Hugging Face's `ElectraConfig`, as
+/// in `transformers`.
 pub(crate) fn read(file: &Path) -> Result<Config, Error> {
     parse(&Document::read(file.to_path_buf())?)
 }
 
-/// Reads and checks a `config.json` that was read before; see [`super::read`].
+/// Checks a `config.json` that was already parsed; see [`super::read`].
 ///
 /// # Errors
 ///
-/// Sizes and settings that the runtime does not compute, by field.
+/// Returns an error that names the field if the runtime does not support a size or a setting.
 pub fn parse(document: &Document) -> Result<Config, Error> {
     let fields = document.root();
     fields.require("model_type", &json!("electra"))?;
@@ -32,7 +32,8 @@ pub fn parse(document: &Document) -> Result<Config, Error> {
     fields.allow("add_cross_attention", &[json!(false)])?;
 
     let head = if classification {
-        // Other kinds would need sigmoids, or none, where the runtime takes the softmax of the logits.
+        // The runtime takes the softmax of the logits. Other problem types need sigmoids or no
+        // activation.
         fields.allow("problem_type", &[json!("single_label_classification")])?;
         Head::Classification { labels: labels(&fields)? }
     } else {
@@ -67,13 +68,14 @@ fn is_classification(fields: &Object) -> Result<bool, Error> {
     }
 }
 
-/// Label names in the order of their ids.
+/// Returns the names of the labels in the order of their ids.
 fn labels(fields: &Object) -> Result<Vec<String>, Error> {
     let count = fields.unsigned("num_labels")?;
     let Some(by_id) = fields.object("id2label")? else {
-        // `save_pretrained` leaves id2label out where it equals the default of two labels.
+        // `save_pretrained` omits id2label if it equals the default of two labels.
         let count = count.unwrap_or(2);
-        // The limit on labels is checked later; capping here keeps the names of absurdly many from being made first.
+        // The limit on labels is checked later. The cap here prevents the creation of billions of
+        // names before that check.
         return Ok((0..count.min(1 << 16)).map(|id| format!("LABEL_{id}")).collect());
     };
     let total = by_id.entries().len();

@@ -1,5 +1,5 @@
-//! Checkpoints in the layout of the Hugging Face hub: a folder with `config.json`, `model.safetensors` and a
-//! vocabulary.
+//! Reads checkpoints in the layout of the Hugging Face hub: a folder with `config.json`,
+//! `model.safetensors` and a vocabulary.
 
 pub mod config;
 pub(crate) mod weights;
@@ -11,16 +11,21 @@ use electra_formats::tokenizer;
 use crate::checkpoint::{Checkpoint, check_vocabulary_fits};
 use crate::error::Error;
 
-/// Reads a folder as written by `save_pretrained` of `transformers`.
+/// Reads a folder as `save_pretrained` of `transformers` writes it.
 ///
-/// Needed are `config.json` (`ElectraForSequenceClassification` or `ElectraForPreTraining`), `model.safetensors` (or
-/// its shards and their index; f32, f16 and bf16 in any mix) and `vocab.txt` or `tokenizer.json`;
-/// `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` are checked where they exist. Parts that a file leaves out have
-/// the defaults of `transformers`.
+/// The folder must contain:
+///
+/// - `config.json` of an `ElectraForSequenceClassification` or `ElectraForPreTraining`;
+/// - `model.safetensors`, or its shards and their index, with any mix of f32, f16 and bf16;
+/// - `vocab.txt` or `tokenizer.json`.
+///
+/// If `tokenizer_config.json`, `special_tokens_map.json` or `added_tokens.json` exists, it is
+/// checked. Settings that a file omits have the defaults of `transformers`.
 ///
 /// # Errors
 ///
-/// Anything missing, damaged, contradictory or beyond what the runtime computes; see [`Error`].
+/// Fails if something is missing, damaged, contradictory or not supported by the runtime; see
+/// [`Error`].
 pub fn read(folder: &Path) -> Result<Checkpoint, Error> {
     let metadata = std::fs::metadata(folder).map_err(|source| Error::read(folder, source))?;
     if !metadata.is_dir() {

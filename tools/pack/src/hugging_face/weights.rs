@@ -1,4 +1,4 @@
-//! `model.safetensors`, whole or in shards.
+//! Reads `model.safetensors`, in one file or in shards.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -14,13 +14,13 @@ use crate::error::Error;
 
 const WHOLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
-/// Says in messages where expected shapes come from.
+/// Source of expected shapes, for messages.
 pub(crate) const SIZES: &str = "by config.json";
-/// Index buffers that older versions of `transformers` saved along with the weights.
+/// Index buffers that older versions of `transformers` save with the weights. They are skipped.
 const BUFFERS: [&str; 2] = ["electra.embeddings.position_ids", "electra.embeddings.token_type_ids"];
 
-/// Reads the tensors that `config` calls for and checks their shapes and values. A tensor that it does not call for
-/// is an error: the model would not compute what its file describes.
+/// Reads the tensors that `config` requires and checks their shapes and values. Any other tensor is
+/// an error, because the model would not compute what its file describes.
 pub(crate) fn read(folder: &Path, config: &Config) -> Result<BTreeMap<String, Tensor>, Error> {
     let mut tensors = BTreeMap::new();
     let mut expected: BTreeMap<String, Vec<usize>> = config.tensor_shapes().into_iter().collect();
@@ -53,7 +53,8 @@ pub(crate) fn read(folder: &Path, config: &Config) -> Result<BTreeMap<String, Te
     Ok(tensors)
 }
 
-/// What the expected shape of tensor `name` rests on, for messages: `sizes`, or the labels.
+/// Describes the source of the expected shape of tensor `name`, for messages: `sizes`, or the
+/// labels.
 pub(crate) fn note(config: &Config, name: &str, sizes: &str) -> String {
     match &config.head {
         Head::Classification { labels } if name.starts_with("classifier.out_proj") => {
@@ -63,7 +64,8 @@ pub(crate) fn note(config: &Config, name: &str, sizes: &str) -> String {
     }
 }
 
-/// The files that hold the tensors: one, or those that an index names.
+/// Returns the files that contain the tensors: `model.safetensors`, or the shards that the index
+/// names.
 fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let (whole, index) = (folder.join(WHOLE), folder.join(INDEX));
     if whole.exists() {
@@ -90,7 +92,8 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(shards.into_values().collect())
 }
 
-/// Checkpoints converted from TensorFlow years ago call the LayerNorm parameters gamma and beta.
+/// Replaces the LayerNorm parameter names gamma and beta, which old checkpoints converted from
+/// TensorFlow have, with weight and bias.
 fn current_name(name: &str) -> String {
     if let Some(stem) = name.strip_suffix("LayerNorm.gamma") {
         return format!("{stem}LayerNorm.weight");

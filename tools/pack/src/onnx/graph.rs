@@ -1,4 +1,4 @@
-//! An ONNX graph indexed by the names of its values, and the constants in it.
+//! Indexes an ONNX graph by the names of its values and reads its constants.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,8 +10,8 @@ use super::tensor::{Constant, Values, decode};
 use crate::checkpoint::Tensor;
 use crate::error::Error;
 
-/// How many nodes that only convert a value are looked through in a row. More than exporters make, and a bound for
-/// graphs with cycles.
+/// Largest number of consecutive nodes that only convert a value and are skipped. Exporters write
+/// fewer. The limit also ends the search in graphs with cycles.
 const MAX_CHAIN: usize = 8;
 
 pub(super) struct Graph<'m> {
@@ -23,8 +23,8 @@ pub(super) struct Graph<'m> {
 }
 
 impl<'m> Graph<'m> {
-    /// Indexes `graph`, refusing operators outside the ONNX standard: they are how optimizers mark fused nodes,
-    /// whose weights are no longer those of the model.
+    /// Indexes `graph` and refuses operators outside the ONNX standard. Optimizers use these
+    /// operators for fused nodes, which do not have the original weights of the model.
     pub(super) fn new(file: &'m Path, graph: &'m GraphProto) -> Result<Self, Error> {
         if let Some(node) = graph.node.iter().find(|node| !matches!(node.domain.as_str(), "" | "ai.onnx")) {
             let found = format!("operator {}.{}", node.domain, node.op_type);
@@ -51,7 +51,7 @@ impl<'m> Graph<'m> {
         Ok(Self { file, nodes: &graph.node, constants, producers, consumers })
     }
 
-    /// Names of initializers and constant nodes, in alphabetical order.
+    /// Returns the initializers and constant nodes with their names, in alphabetical order.
     pub(super) fn constants(&self) -> impl Iterator<Item = (&'m str, &'m TensorProto)> + '_ {
         self.constants.iter().map(|(name, tensor)| (*name, *tensor))
     }
@@ -60,23 +60,23 @@ impl<'m> Graph<'m> {
         self.constants.contains_key(name)
     }
 
-    /// The node that computes value `name`.
+    /// Returns the node that computes value `name`.
     pub(super) fn producer(&self, name: &str) -> Option<&'m NodeProto> {
         self.producers.get(name).copied()
     }
 
-    /// Whether numbers of the graph were rounded to f16 or bf16.
+    /// Returns whether the graph has constants in f16 or bf16.
     pub(super) fn has_half_precision(&self) -> bool {
         let half = [DataType::Float16 as i32, DataType::Bfloat16 as i32];
         self.constants.values().any(|tensor| half.contains(&tensor.data_type))
     }
 
-    /// The nodes that read value `name`.
+    /// Returns the nodes that read value `name`.
     pub(super) fn consumers(&self, name: &str) -> &[&'m NodeProto] {
         self.consumers.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// The nodes that read value `name`, looking through conversions.
+    /// Returns the nodes that read value `name` directly or through conversions.
     pub(super) fn effective_consumers(&self, name: &str) -> Vec<&'m NodeProto> {
         let mut names = BTreeSet::from([name]);
         let mut found = Vec::new();
@@ -98,7 +98,8 @@ impl<'m> Graph<'m> {
         found
     }
 
-    /// The node that computes value `name`, looking through conversions.
+    /// Returns the node that computes value `name`. Conversions between that node and the value are
+    /// skipped.
     pub(super) fn effective_producer(&self, name: &str) -> Option<&'m NodeProto> {
         let mut node = *self.producers.get(name)?;
         for _ in 0..MAX_CHAIN {
@@ -110,8 +111,9 @@ impl<'m> Graph<'m> {
         None
     }
 
-    /// The floating-point constant under `name`, looking through casts, transpositions and dequantization; `None` if
-    /// the value depends on the input, does not exist or is no weight.
+    /// Returns the floating-point constant `name`. It may be the result of casts, transpositions or
+    /// a dequantization of a constant. Returns `None` if the value depends on the input, does not
+    /// exist or is not a weight.
     pub(super) fn floats(&self, name: &str) -> Result<Option<Tensor>, Error> {
         self.floats_within(name, MAX_CHAIN)
     }
@@ -148,7 +150,7 @@ impl<'m> Graph<'m> {
         }
     }
 
-    /// `quantized` with scale and zero point of the `DequantizeLinear` node `node`.
+    /// Dequantizes `quantized` with the scale and zero point of `node`, a `DequantizeLinear` node.
     pub(super) fn dequantized(
         &self,
         node: &NodeProto,
@@ -161,8 +163,9 @@ impl<'m> Graph<'m> {
         self.scaled(node, quantized, scale, zero_point.first().map(String::as_str), axis)
     }
 
-    /// `(quantized - zero_point) * scale`, where scale and zero point are constants, either single values or one for
-    /// each index along `axis` (ONNX operators `DequantizeLinear` and `MatMulInteger`). `None` if they are not.
+    /// Computes `(quantized - zero_point) * scale` (ONNX operators `DequantizeLinear` and
+    /// `MatMulInteger`). Scale and zero point must be constants with a single value or one value
+    /// per index along `axis`. Returns `None` if they are not constants.
     pub(super) fn scaled(
         &self,
         node: &NodeProto,
@@ -189,7 +192,7 @@ impl<'m> Graph<'m> {
             if axis < 0 { rank.checked_sub(axis.unsigned_abs() as usize) } else { Some(axis as usize) };
         let along =
             axis.and_then(|axis| Some((*quantized.shape.get(axis)?, quantized.shape.get(axis + 1..)?)));
-        // Where scale and zero point are single values, the axis may be one that the array does not have.
+        // If scale and zero point are single values, `axis` may exceed the rank of the array.
         let (channels, inner) = along.unwrap_or((1, &[]));
         for (what, count) in [("scale", scales.len()), ("zero point", zero_points.len())] {
             if count != 1 && count != channels {
@@ -202,24 +205,26 @@ impl<'m> Graph<'m> {
                 ));
             }
         }
-        // Sizes beside a dimension of 0 are not bounded by the data; the 1 keeps the division defined.
+        // If a dimension is 0, the number of bytes does not bound the other sizes. The minimum of 1
+        // prevents a division by zero.
         let inner = inner.iter().fold(1usize, |inner, &size| inner.saturating_mul(size)).max(1);
         let at = |index: usize| index / inner % channels.max(1);
         let data = bytes.iter().enumerate().map(|(index, &byte)| {
             let scale = scales.get(at(index)).or(scales.first());
             let zero_point = zero_points.get(at(index)).or(zero_points.first());
-            // Both have one value or one for each channel, as checked above.
+            // Both have one value or one per channel, as checked above.
             f32::from(byte - zero_point.copied().unwrap_or(0)) * scale.copied().unwrap_or(f32::NAN)
         });
         Ok(Some(Tensor { shape: quantized.shape.clone(), data: data.collect() }))
     }
 
-    /// The constant directly under `name`.
+    /// Returns the constant `name` if the graph stores it directly.
     pub(super) fn decoded(&self, name: &str) -> Result<Option<Constant>, Error> {
         self.constants.get(name).map(|proto| decode(self.file, proto)).transpose()
     }
 
-    /// The elements of the one-dimensional integer value `name`, `None` for those that depend on the input.
+    /// Returns the elements of the one-dimensional integer value `name`. Elements that depend on
+    /// the input are `None`.
     pub(super) fn integers(&self, name: &str) -> Result<Vec<Option<i64>>, Error> {
         if let Some(Constant { values: Values::Integer(values), .. }) = self.decoded(name)? {
             return Ok(values.into_iter().map(Some).collect());
@@ -243,7 +248,7 @@ impl<'m> Graph<'m> {
     }
 }
 
-/// How messages refer to a node.
+/// Returns the name of a node in messages.
 pub(super) fn label(node: &NodeProto) -> String {
     let name = [Some(&node.name), node.output.first()].into_iter().flatten().find(|name| !name.is_empty());
     format!("node {}", name.map_or("without a name", String::as_str))
@@ -253,18 +258,18 @@ pub(super) fn attribute<'n>(node: &'n NodeProto, name: &str) -> Option<&'n Attri
     node.attribute.iter().find(|attribute| attribute.name == name)
 }
 
-/// Whether the node hands its first input on with at most another type.
+/// Returns whether the node passes its first input on unchanged or with another type.
 fn is_conversion(node: &NodeProto) -> bool {
     matches!(node.op_type.as_str(), "Cast" | "Identity")
 }
 
-/// The transposed matrix; `None` for other ranks.
+/// Returns the transposed matrix, or `None` for tensors of another rank.
 pub(super) fn transposed(tensor: &Tensor) -> Option<Tensor> {
     let &[rows, columns] = tensor.shape.as_slice() else {
         return None;
     };
     let mut data = Vec::with_capacity(tensor.data.len());
-    // Without rows the number of columns is not bounded by the data.
+    // If the matrix has no rows, the number of values does not bound the number of columns.
     for column in 0..columns.min(tensor.data.len()) {
         data.extend(tensor.data.iter().skip(column).step_by(columns));
     }

@@ -1,4 +1,4 @@
-//! Sizes and constants of the model as far as the graph tells them.
+//! Infers sizes and constants of the model from its graph.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::weights::Weights;
 use crate::checkpoint::{Config, Head};
 use crate::error::Error;
 
-/// The configuration of a graph without a `config.json`.
+/// Infers the configuration of a graph that has no `config.json`.
 pub(super) fn infer(weights: &Weights) -> Result<Config, Error> {
     let file = weights.graph.file;
     let matrix = |name: &str| {
@@ -75,7 +75,7 @@ pub(super) fn infer(weights: &Weights) -> Result<Config, Error> {
     Ok(config)
 }
 
-/// Refuses a `config.json` that contradicts the graph in what shapes do not show.
+/// Refuses a `config.json` that contradicts the graph in settings that shapes do not show.
 pub(super) fn check(weights: &Weights, config: &Config, config_file: &Path) -> Result<(), Error> {
     if let Some(found) = heads(weights, config.hidden_size)?
         && found != config.num_attention_heads
@@ -88,7 +88,8 @@ pub(super) fn check(weights: &Weights, config: &Config, config_file: &Path) -> R
             expected,
         ));
     }
-    // Converters to f16 raise the usual 1e-12 to what that type can hold, so only f32 says what the model has.
+    // Converters to f16 raise the usual 1e-12 to a value that f16 can represent. Only an epsilon in
+    // f32 is therefore that of the model.
     if let Some(Epsilon { value, exact: true }) = epsilon(weights)?
         && value != config.layer_norm_eps
     {
@@ -103,7 +104,7 @@ pub(super) fn check(weights: &Weights, config: &Config, config_file: &Path) -> R
     check_activations(weights, config)
 }
 
-/// Refuses graphs whose activation is not the exact GELU, of which there is one in each layer and one in the head.
+/// Refuses graphs that do not use the exact GELU once per layer and once in the head.
 fn check_activations(weights: &Weights, config: &Config) -> Result<(), Error> {
     let file = weights.graph.file;
     let approximate = |attribute: &[u8]| !matches!(attribute, b"" | b"none");
@@ -123,8 +124,9 @@ fn check_activations(weights: &Weights, config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// The number of attention heads, from the shape to which the queries of the first layer are brought:
-/// `[batch, length, heads, width of a head]`, one of the last two possibly -1.
+/// Returns the number of attention heads. It is read from the shape into which the queries of the
+/// first layer are reshaped: `[batch, length, heads, width of a head]`. One of the last two sizes
+/// may be -1.
 fn heads(weights: &Weights, hidden_size: usize) -> Result<Option<usize>, Error> {
     let Some(query) = weights.linear("electra.encoder.layer.0.attention.self.query")? else {
         return Ok(None);
@@ -147,15 +149,15 @@ fn heads(weights: &Weights, hidden_size: usize) -> Result<Option<usize>, Error> 
     })
 }
 
-/// The LayerNorm epsilon of a graph.
+/// LayerNorm epsilon of a graph.
 struct Epsilon {
     value: f32,
-    /// Whether it is stored in f32.
+    /// Whether the value is stored in f32.
     exact: bool,
 }
 
-/// The epsilon, from `LayerNormalization` or from what older operator sets write instead of it:
-/// `Sqrt(Add(variance, epsilon))`.
+/// Returns the epsilon of `LayerNormalization`, or of the form that older operator sets use
+/// instead: `Sqrt(Add(variance, epsilon))`.
 fn epsilon(weights: &Weights) -> Result<Option<Epsilon>, Error> {
     let graph = weights.graph;
     let mut found: Option<Epsilon> = None;

@@ -1,8 +1,10 @@
-//! Checkpoints as ONNX files, as exporters of PyTorch and ONNX Runtime's dynamic quantizer leave them.
+//! Reads checkpoints from ONNX files, as exporters of PyTorch and the dynamic quantizer of ONNX
+//! Runtime write them.
 //!
-//! An ONNX file is a graph, not a list of named weights: exporters transpose the matrices of linear layers and give
-//! them numbers for names. What they keep are the names of biases, LayerNorm parameters and embeddings, so each
-//! matrix is found by following the graph back from the addition of its bias.
+//! An ONNX file is a graph, not a list of named weights. Exporters transpose the matrices of linear
+//! layers and rename them to numbers. They keep the names of biases, LayerNorm parameters and
+//! embeddings. The reader therefore finds each matrix by following the graph back from the addition
+//! of its bias.
 
 mod graph;
 mod infer;
@@ -24,26 +26,29 @@ use crate::hugging_face::weights::{SIZES, note};
 use graph::Graph;
 use weights::Weights;
 
-/// What an ONNX file does not say itself.
+/// Inputs that an ONNX file does not contain.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The vocabulary, as `vocab.txt` or `tokenizer.json`. Without it the file has to be beside the model.
+    /// Path of a `vocab.txt` or `tokenizer.json`. If it is `None`, one of these files must be
+    /// beside the model.
     pub vocabulary: Option<PathBuf>,
 }
 
 /// Reads an ONNX file of an `ElectraForSequenceClassification` or `ElectraForPreTraining`.
 ///
-/// Supported are the graphs of `torch.onnx.export` (with and without `dynamo`; `optimum` uses the latter) with
-/// weights in f32, f16, bf16 or f64, inside the file or external, and those graphs after `quantize_dynamic` of ONNX
-/// Runtime, whose 8-bit weights are turned back into f32. Graphs whose operators an optimizer has fused are refused.
+/// The reader supports graphs of `torch.onnx.export`, with `dynamo` and without it (as `optimum`
+/// exports them). Weights may be f32, f16, bf16 or f64, inside the file or external. The reader
+/// also supports these graphs after `quantize_dynamic` of ONNX Runtime and converts their 8-bit
+/// weights back to f32. Graphs with operators that an optimizer fused are refused.
 ///
-/// A `config.json` beside the model (or above it, in the `onnx` folder layout) is used and compared with the graph.
-/// Without one, sizes come from the shapes, the number of heads and the LayerNorm epsilon from the graph, and labels
-/// are called `LABEL_0`, `LABEL_1`, ...
+/// A `config.json` beside the model, or above it in the `onnx` folder layout, is used and compared
+/// with the graph. Without one, the sizes are taken from the shapes, and the number of heads and
+/// the LayerNorm epsilon from the graph. The labels are then named `LABEL_0`, `LABEL_1`, ...
 ///
 /// # Errors
 ///
-/// Anything missing, damaged, contradictory or beyond what the runtime computes; see [`Error`].
+/// Fails if something is missing, damaged, contradictory or not supported by the runtime; see
+/// [`Error`].
 pub fn read(path: &Path, options: &Options) -> Result<Checkpoint, Error> {
     let model = tract_onnx::Onnx::default()
         .proto_model_for_read(&mut open(path, MAX_WEIGHT_FILE)?)
@@ -97,10 +102,11 @@ fn missing(path: &Path, config: &Config, name: &str, shape: &[usize], sizes: &st
     Error::field(path, name, "nothing", expected)
 }
 
-/// The folders in which files that belong to the model may lie: its own, and the one above for models in a folder `onnx`
-/// of a Hugging Face repository.
+/// Returns the folders that may contain files of the model: its own folder, and the folder above if
+/// the model is in a folder `onnx` of a Hugging Face repository.
 ///
-/// The path is made absolute by its words, not by following links: in a cache of the hub, files are links to elsewhere.
+/// The path is made absolute without resolving links. In a cache of the hub, the files are links to
+/// other folders.
 fn companions(path: &Path) -> Result<Vec<PathBuf>, Error> {
     let absolute = std::path::absolute(path).map_err(|source| Error::read(path, source))?;
     let folder = absolute.parent().unwrap_or(Path::new("/"));

@@ -1,6 +1,7 @@
-//! Values of an ONNX `TensorProto` (`onnx.proto3` of the ONNX specification).
+//! Decodes the values of an ONNX `TensorProto` (`onnx.proto3` of the ONNX specification).
 //!
-//! tract has a reader too, but it stops the process at types it does not know and has no bf16.
+//! The reader in tract is not used: it aborts the process for unknown types and does not support
+//! bf16.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -20,9 +21,9 @@ pub(super) struct Constant {
     pub(super) single_precision: bool,
 }
 
-/// Values by what the reader does with them, in row-major order.
+/// Values in row-major order, grouped by their use.
 pub(super) enum Values {
-    /// Weights, of any floating-point type.
+    /// Weights of any floating-point type.
     Float(Vec<f32>),
     /// Quantized weights and their zero points, signed or unsigned.
     Byte(Vec<i16>),
@@ -30,13 +31,14 @@ pub(super) enum Values {
     Integer(Vec<i64>),
 }
 
-/// Whether values of this type are weights, quantized or not.
+/// Returns whether the tensor has a type that weights use, quantized or not.
 pub(super) fn is_weight(proto: &TensorProto) -> bool {
     use DataType::{Bfloat16, Double, Float, Float16, Int8, Uint8};
     matches!(DataType::try_from(proto.data_type), Ok(Float | Float16 | Bfloat16 | Double | Int8 | Uint8))
 }
 
-/// Decodes `proto`, a tensor of the ONNX file `file`; external data is looked for in its folder.
+/// Decodes `proto`, a tensor of the ONNX file `file`. External data is read from the folder of that
+/// file.
 pub(super) fn decode(file: &Path, proto: &TensorProto) -> Result<Constant, Error> {
     let refuse = |found: String, expected: &str| Error::field(file, tensor_name(proto), found, expected);
     let shape = proto.dims.iter().map(|&size| usize::try_from(size).ok()).collect::<Option<Vec<_>>>();
@@ -84,7 +86,7 @@ pub(super) fn decode(file: &Path, proto: &TensorProto) -> Result<Constant, Error
     Ok(Constant { shape, values, single_precision: data_type == DataType::Float })
 }
 
-/// Bytes of one element, for the types that are read.
+/// Returns the size of one element in bytes, or `None` for types that are not supported.
 fn width(data_type: DataType) -> Option<usize> {
     match data_type {
         DataType::Int8 | DataType::Uint8 | DataType::Bool => Some(1),
@@ -115,7 +117,8 @@ fn from_bytes(data_type: DataType, bytes: &[u8]) -> Values {
     }
 }
 
-/// Values in the typed fields; those narrower than 32 bits lie in the low bits of `int32_data`.
+/// Reads values from the typed fields. Types narrower than 32 bits are stored in the low bits of
+/// `int32_data`.
 fn from_fields(data_type: DataType, proto: &TensorProto) -> Values {
     let narrow = proto.int32_data.iter();
     match data_type {
@@ -135,7 +138,8 @@ fn from_fields(data_type: DataType, proto: &TensorProto) -> Values {
     }
 }
 
-/// Reads `length` bytes as the `external_data` entries say (`docs/ExternalData.md` of ONNX).
+/// Reads `length` bytes from the file and offset that the `external_data` entries give
+/// (`docs/ExternalData.md` of ONNX).
 fn read_external(file: &Path, proto: &TensorProto, length: usize) -> Result<Vec<u8>, Error> {
     let entry = |key: &str| {
         proto.external_data.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str())

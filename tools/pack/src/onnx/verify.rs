@@ -1,8 +1,8 @@
 //! Checks that a graph computes ELECTRA with the weights that were recovered from it.
 //!
-//! The readers find weights at known places of a graph and do not look at the rest. A sigmoid behind the
-//! head, or a factor in the middle, would be lost. So the graph is run on a few tokens, and its hidden
-//! states and logits are compared with those of the checkpoint.
+//! The readers find weights at known places of a graph and ignore the other nodes. A sigmoid after
+//! the head, or a factor inside a layer, would be lost. The graph is therefore run on a few tokens,
+//! and its hidden states and logits are compared with those of the checkpoint.
 
 use std::collections::BTreeMap;
 
@@ -16,24 +16,26 @@ use crate::checkpoint::{Checkpoint, Head};
 use crate::error::Error;
 use crate::float::Float;
 
-/// Tokens of the texts that are tried, where the graph takes any number.
+/// Lengths of the test texts in tokens, for graphs that accept any length.
 const LENGTHS: [usize; 2] = [3, 11];
-/// Share of the greatest number by which the graph may differ: both sum up in f32, in another order.
+/// Largest allowed [`difference`]. Both sides sum in f32, but in different orders.
 const TOLERANCE: f32 = 1e-4;
-/// The same for graphs with constants in f16, whose factors and epsilon were rounded.
+/// Largest allowed [`difference`] for graphs with constants in f16 or bf16, which have rounded
+/// factors and a rounded epsilon.
 const TOLERANCE_F16: f32 = 2e-2;
 
-/// The operation behind the head. The runtime applies the same one to the logits, so nothing is lost.
+/// Operation after the head. The runtime applies the same operation to the logits, so nothing is
+/// lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Final {
     Logits,
-    /// Of a classifier.
+    /// For a classifier.
     Softmax,
-    /// Of a detector.
+    /// For a detector.
     Sigmoid,
 }
 
-/// Refuses a graph that computes something else than `checkpoint`, which was recovered from it.
+/// Refuses a graph that does not compute the same as `checkpoint`, which was recovered from it.
 pub(super) fn verify(
     weights: &Weights<'_>,
     proto: &GraphProto,
@@ -54,7 +56,7 @@ pub(super) fn verify(
         let expected = format!("at most the {positions} of max_position_embeddings");
         return Err(Error::field(graph.file, name, format!("a length of {length}"), expected));
     }
-    // A model has room for three tokens at least, so one length is always tried.
+    // A model has at least three positions, so at least one length is tested.
     let lengths = fixed.map_or(LENGTHS.to_vec(), |(_, length)| vec![length]);
     for length in lengths.into_iter().filter(|length| *length <= positions) {
         compare(weights, &inputs, output, end, &float, checkpoint, length)?;
@@ -62,7 +64,8 @@ pub(super) fn verify(
     Ok(())
 }
 
-/// The output that holds the logits, or what is made of them, and what that is.
+/// Returns the output of the graph that contains the logits or the result of a final operation on
+/// them, and that operation.
 fn output<'m>(weights: &Weights<'m>, proto: &'m GraphProto, head: &Head) -> Result<(&'m str, Final), Error> {
     let graph = weights.graph;
     let module = match head {
@@ -106,7 +109,7 @@ struct Input<'m> {
     name: &'m str,
     role: Role,
     floats: bool,
-    /// Sizes of its dimensions where the graph fixes them.
+    /// Sizes of the dimensions; `None` for sizes that the graph does not fix.
     sizes: Vec<Option<usize>>,
 }
 
@@ -145,9 +148,9 @@ impl<'m> Input<'m> {
         self.sizes.get(1).copied().flatten().filter(|&length| length > 0)
     }
 
-    /// Its value for a text of `ids`, the same for each text of the batch.
+    /// Returns the value of the input for a text of `ids`. All texts of the batch are equal.
     fn value(&self, ids: &[u16]) -> Value {
-        // Exports of one size have one text as a rule; some have a few.
+        // Exports with a fixed batch size usually have one text; some have a few.
         const MOST_TEXTS: usize = 64;
         let texts = self.sizes.first().copied().flatten().unwrap_or(1).clamp(1, MOST_TEXTS);
         let one = (0..ids.len()).map(|at| match self.role {
@@ -176,7 +179,7 @@ fn compare(
     length: usize,
 ) -> Result<(), Error> {
     let graph = weights.graph;
-    // Some ids or other, all different: the numbers are those of a linear congruence.
+    // Arbitrary ids from a linear congruence. They are all different.
     let vocabulary = checkpoint.config.vocab_size;
     let ids: Vec<u16> = (0..length).map(|at| ((at * 7919 + 5) % vocabulary) as u16).collect();
     let mut stages = Vec::new();
@@ -190,7 +193,7 @@ fn compare(
         Final::Sigmoid => expected.iter_mut().for_each(|logit| *logit = 1.0 / (1.0 + (-*logit).exp())),
     }
     let tolerance = if graph.has_half_precision() { TOLERANCE_F16 } else { TOLERANCE };
-    // How many of the hidden states were seen, and the node that made the last of them.
+    // Number of hidden states that were found, and the node that computed the last of them.
     let (mut seen, mut last): (usize, Option<&NodeProto>) = (0, None);
     let values = inputs.iter().map(|input| (input.name, input.value(&ids))).collect::<BTreeMap<_, _>>();
     let found = interpret::run(graph, values, output, |node, value| {
@@ -216,8 +219,9 @@ fn compare(
     Err(Error::field(graph.file, field, found, "nothing but ELECTRA; export the model alone"))
 }
 
-/// Greatest difference, as a share of one more than the greatest number; infinite where there are fewer numbers or one is
-/// none. Further texts of a batch are repetitions.
+/// Returns the largest absolute difference divided by one plus the largest absolute value in
+/// `expected`. The result is infinite if `found` has fewer numbers or a number is NaN. Numbers
+/// after those of `expected` are ignored: they belong to the other, equal texts of a batch.
 fn difference(found: &[f32], expected: &[f32]) -> f32 {
     if found.len() < expected.len() {
         return f32::INFINITY;

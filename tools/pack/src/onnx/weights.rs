@@ -1,9 +1,11 @@
-//! From nodes of a graph to tensors with Hugging Face names.
+//! Maps the nodes of a graph to tensors with Hugging Face names.
 //!
-//! A linear layer is a `Gemm`, or the addition of a bias to a `MatMul` or to what `quantize_dynamic` of ONNX Runtime
-//! puts in its place: `Mul(Cast(MatMulInteger(x, w)), Mul(scale of x, scale of w))`. Which layer it is, the name of
-//! the bias says. Where an exporter has merged equal parameters under one name, the name of the node says it, which
-//! the TorchScript exporter makes from the path of the module: `/electra/encoder/layer.0/output/dense/Add`.
+//! A linear layer is a `Gemm`, or the addition of a bias to a product. The product is a `MatMul`,
+//! or the form by which `quantize_dynamic` of ONNX Runtime replaces it:
+//! `Mul(Cast(MatMulInteger(x, w)), Mul(scale of x, scale of w))`. The name of the bias identifies
+//! the layer. If an exporter has merged equal parameters under one name, the name of the node
+//! identifies the layer. The TorchScript exporter derives it from the path of the module:
+//! `/electra/encoder/layer.0/output/dense/Add`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,12 +20,13 @@ const ANCHOR: &str = "electra.embeddings.word_embeddings.weight";
 
 pub(super) struct Weights<'m> {
     pub(super) graph: &'m Graph<'m>,
-    /// What stands before the Hugging Face names in this file: the path of a module that wraps the model.
+    /// Prefix of the Hugging Face names in this file: the path of a module that wraps the model.
     prefix: &'m str,
 }
 
 impl<'m> Weights<'m> {
-    /// Finds the word embeddings, without which the graph is no ELECTRA.
+    /// Finds the word embeddings. Fails if there are none, because the graph is then not an ELECTRA
+    /// model.
     pub(super) fn new(graph: &'m Graph<'m>) -> Result<Self, Error> {
         let prefix = graph
             .constants()
@@ -45,7 +48,8 @@ impl<'m> Weights<'m> {
         }
     }
 
-    /// All tensors of `config` that can be found, by their Hugging Face names. Shapes are not compared.
+    /// Returns all tensors of `config` that the graph contains, by their Hugging Face names. Shapes
+    /// are not checked.
     pub(super) fn recover(&self, config: &Config) -> Result<BTreeMap<String, Tensor>, Error> {
         let mut tensors = BTreeMap::new();
         for (name, _) in config.tensor_shapes() {
@@ -72,7 +76,7 @@ impl<'m> Weights<'m> {
         Ok(tensors)
     }
 
-    /// Refuses weights that carry a name of this model but are not among those of `config`.
+    /// Refuses weights that have a name of this model but are not among those of `config`.
     pub(super) fn check_names(&self, config: &Config) -> Result<(), Error> {
         let expected: BTreeSet<String> = config.tensor_shapes().into_iter().map(|(name, _)| name).collect();
         for (full_name, tensor) in self.graph.constants() {
@@ -92,7 +96,7 @@ impl<'m> Weights<'m> {
         Ok(())
     }
 
-    /// An embedding matrix, `[rows, width]`.
+    /// Returns an embedding matrix, `[rows, width]`.
     pub(super) fn embedding(&self, name: &str) -> Result<Option<Tensor>, Error> {
         let full_name = format!("{}{name}", self.prefix);
         if let Some(tensor) = self.graph.floats(&full_name)? {
@@ -113,8 +117,8 @@ impl<'m> Weights<'m> {
         Ok(None)
     }
 
-    /// Which of the three embeddings the graph's input `name` looks up: `word_embeddings`, `position_embeddings` or
-    /// `token_type_embeddings`.
+    /// Returns the name of the embeddings that the input `name` of the graph indexes:
+    /// `word_embeddings`, `position_embeddings` or `token_type_embeddings`.
     pub(super) fn looked_up_by(&self, name: &str) -> Option<&'static str> {
         let lookups = self.graph.effective_consumers(name);
         let tables = lookups.iter().filter(|node| node.op_type == "Gather" && node.input.len() == 2);
@@ -128,7 +132,7 @@ impl<'m> Weights<'m> {
         })
     }
 
-    /// A LayerNorm parameter, `[width]`.
+    /// Returns a LayerNorm parameter, `[width]`.
     pub(super) fn layer_norm(&self, module: &str, parameter: &str) -> Result<Option<Tensor>, Error> {
         if let Some(tensor) = self.graph.floats(&format!("{}{module}.{parameter}", self.prefix))? {
             return Ok(Some(tensor));
@@ -147,7 +151,7 @@ impl<'m> Weights<'m> {
         Ok(None)
     }
 
-    /// Weight, bias and last node of the linear layer `module`.
+    /// Returns the weight, bias and last node of the linear layer `module`.
     pub(super) fn linear(&self, module: &str) -> Result<Option<Linear<'m>>, Error> {
         let is_end = |node: &&NodeProto| matches!(node.op_type.as_str(), "Gemm" | "Add");
         let bias = format!("{}{module}.bias", self.prefix);
@@ -155,7 +159,7 @@ impl<'m> Weights<'m> {
         let node = if let [node] = named.as_slice() {
             *node
         } else {
-            // No such name, or one that several layers share.
+            // The name does not exist, or several layers share it.
             let scoped: Vec<_> = self.in_scope(module).filter(is_end).collect();
             let [node] = scoped.as_slice() else {
                 return Ok(None);
@@ -176,7 +180,7 @@ impl<'m> Weights<'m> {
         Ok(Some(Linear { weight, bias, node }))
     }
 
-    /// Nodes that the TorchScript exporter named after `module`.
+    /// Returns the nodes that the TorchScript exporter named after `module`.
     fn in_scope(&self, module: &str) -> impl Iterator<Item = &'m NodeProto> {
         let scope = format!("{}{module}", self.prefix);
         self.graph.nodes.iter().filter(move |node| {
@@ -219,8 +223,8 @@ impl<'m> Weights<'m> {
         Ok(weight.and_then(|weight| transposed(&weight)).zip(Some(bias)))
     }
 
-    /// The weight in `Mul(product, scales)`, where `product` is an integer product and `scales` the scale of the
-    /// weight times that of the other operand.
+    /// Returns the weight in `Mul(product, scales)`. `product` is an integer product, and `scales`
+    /// is the scale of the weight times the scale of the other operand.
     fn dequantized_product(&self, product: &str, scales: &str) -> Result<Option<Tensor>, Error> {
         let Some(product) = self.graph.effective_producer(product) else {
             return Ok(None);
@@ -242,7 +246,8 @@ impl<'m> Weights<'m> {
         self.graph.scaled(product, &weight, scale, zero_points.get(1).map(String::as_str), 1)
     }
 
-    /// The operand of a binary node that is a constant vector, and the name of the other operand.
+    /// Returns the operand of a binary node that is a constant vector, and the name of the other
+    /// operand.
     fn vector_operand<'n>(&self, node: &'n NodeProto) -> Result<Option<(Tensor, &'n str)>, Error> {
         let [left, right] = node.input.as_slice() else {
             return Ok(None);
@@ -262,6 +267,6 @@ pub(super) struct Linear<'m> {
     pub(super) weight: Tensor,
     /// `[outputs]`.
     pub(super) bias: Tensor,
-    /// The node whose first output is that of the layer.
+    /// The node that computes the output of the layer.
     pub(super) node: &'m NodeProto,
 }

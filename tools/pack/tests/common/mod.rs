@@ -1,5 +1,5 @@
-//! Fixtures and copies of them with one thing broken.
-#![allow(dead_code)] // Each test binary uses its own part.
+//! Fixtures, and copies of them in which a test breaks one thing.
+#![allow(dead_code)] // Each test binary uses a different part.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name)
 }
 
-/// The sizes that `make_fixtures.py` chose.
+/// Returns the sizes that `make_fixtures.py` uses.
 pub fn config(head: Head) -> Config {
     Config {
         vocab_size: 98,
@@ -34,7 +34,7 @@ pub fn classification() -> Head {
     Head::Classification { labels: ["negative", "neutral", "positive"].map(str::to_owned).to_vec() }
 }
 
-/// A copy of the named files of a fixture folder that a test may break.
+/// A copy of some files of a fixture folder. A test may break it.
 pub struct Broken(TempDir);
 
 impl Broken {
@@ -58,7 +58,8 @@ impl Broken {
         fs::write(self.file(name), content).unwrap();
     }
 
-    /// Sets the value at a JSON pointer whose parent exists; `Value::Null` at a new place does nothing.
+    /// Sets the value at a JSON pointer. The parent must exist. If the field is new, `Value::Null`
+    /// has no effect on the reader.
     pub fn set(&self, name: &str, pointer: &str, value: Value) {
         let mut json: Value = serde_json::from_slice(&fs::read(self.file(name)).unwrap()).unwrap();
         let (parent, key) = pointer.rsplit_once('/').unwrap();
@@ -70,7 +71,7 @@ impl Broken {
         self.write(name, json.to_string());
     }
 
-    /// Replaces every occurrence of `from` in a binary file by `to`, of the same length.
+    /// Replaces every occurrence of `from` in a binary file with `to`, which has the same length.
     pub fn substitute(&self, name: &str, from: &str, to: &str) {
         assert_eq!(from.len(), to.len());
         let mut bytes = fs::read(self.file(name)).unwrap();
@@ -86,7 +87,7 @@ impl Broken {
     }
 }
 
-/// Asserts that `result` is an error whose one-line message holds all of `parts`.
+/// Asserts that `result` is an error with a one-line message that contains all `parts`.
 #[track_caller]
 pub fn assert_refused(result: Result<Checkpoint, Error>, parts: &[&str]) {
     let Err(error) = result else { panic!("should have been refused: {parts:?}") };
@@ -97,7 +98,7 @@ pub fn assert_refused(result: Result<Checkpoint, Error>, parts: &[&str]) {
     }
 }
 
-/// What PyTorch says about each tensor: shape, first value, last value, sum.
+/// Values of each tensor in PyTorch: shape, first value, last value, sum.
 pub type Expected = BTreeMap<String, (Vec<usize>, f64, f64, f64)>;
 
 pub fn expected(folder: &str) -> Expected {

@@ -1,4 +1,4 @@
-//! Clients who come and clients who go.
+//! Accepts clients and closes their connections.
 
 use std::io::{ErrorKind, Write};
 use std::time::{Duration, Instant};
@@ -12,18 +12,18 @@ use crate::serve::log;
 use crate::serve::pool::Ticket;
 use crate::serve::protocol::{Id, Refusal};
 
-/// Clients taken in one round.
+/// Largest number of clients accepted per round.
 const CLIENTS_A_ROUND: usize = 64;
-/// Time until clients are taken again after the system had no descriptor for one.
+/// Pause before clients are accepted again after the system had no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
-/// Time that a client has to notice that its connection is closed.
+/// Time in which a client can notice that its connection is closed.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 impl Server {
-    /// Takes clients who wait; whether there were any.
+    /// Accepts clients that wait. Returns whether there were any.
     pub(super) fn accept(&mut self, now: Instant) -> bool {
         let mut any = false;
-        // Somebody may have left whom the poll has not told of.
+        // The client is held until a poll has reported all clients that left before.
         if (self.all_seen || self.end.is_some())
             && let Some(stream) = self.held.take()
         {
@@ -50,8 +50,8 @@ impl Server {
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => self.waiting[index] = false,
                     ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
-                    // There may be no descriptor left: those of clients who were told everything
-                    // come first.
+                    // The system may have no file descriptor left. Half-closed connections are
+                    // closed first.
                     _ if self.farewells.close_oldest() => {}
                     _ => {
                         log(format_args!("{}: {error}", self.listeners[index].name()));
@@ -80,7 +80,7 @@ impl Server {
                 self.counts.refusals += 1;
                 let refusal = Refusal::Connections { most: self.limits.connections };
                 let line = self.protocol.refuse(&Id::Null, &refusal);
-                // A new socket has room for a line.
+                // The buffer of a new socket has room for a line.
                 drop(stream.write(format!("{line}\n").as_bytes()));
                 self.bid_farewell(stream, now);
                 return;
@@ -93,7 +93,7 @@ impl Server {
         }
     }
 
-    /// Ends a connection so that its client gets everything that was written.
+    /// Ends a connection. Its client still receives everything that was written.
     pub(super) fn part(&mut self, index: usize, now: Instant) {
         let connection = self.close(index).filter(|connection| !connection.has_ended());
         if let Some(connection) = connection {
@@ -106,13 +106,13 @@ impl Server {
         self.farewells.add(self.poll.registry(), FIRST_FAREWELL, stream, now + time);
     }
 
-    /// Takes a connection out; its client is gone when it is dropped.
+    /// Removes a connection and returns it. Dropping it closes the socket.
     pub(super) fn close(&mut self, index: usize) -> Option<Connection> {
         let mut connection = self.connections.get_mut(index)?.take()?;
         if let Some(Pending { serial, .. }) = connection.pending {
             self.pool.withdraw(Ticket { connection: index, serial });
         }
-        // Only a descriptor that was closed cannot be deregistered.
+        // Deregistering fails only for a closed file descriptor.
         drop(self.poll.registry().deregister(connection.stream()));
         Some(connection)
     }

@@ -1,4 +1,4 @@
-//! Operators that work on each element or each row by itself.
+//! Operators that process each element or each row separately.
 
 use super::value::{Data, Value, broadcast_indices, broadcast_shape};
 use super::{Call, Problem};
@@ -6,7 +6,7 @@ use crate::float::gelu;
 use crate::onnx::graph::attribute;
 
 impl Call<'_> {
-    /// Operators of several values that are repeated to a common shape.
+    /// Computes an operator with several inputs, which are broadcast to a common shape.
     pub(super) fn broadcast(&self) -> Result<Value, Problem> {
         if self.inputs.len() > 3 {
             return Err(format!("{} inputs", self.inputs.len()));
@@ -52,7 +52,7 @@ impl Call<'_> {
         Ok(Value { shape: value.shape.clone(), data })
     }
 
-    /// Along one axis, which is the last one in every ELECTRA.
+    /// Computes the softmax along the last axis. ELECTRA graphs use no other axis.
     pub(super) fn softmax(&self) -> Result<Value, Problem> {
         let value = self.input(0)?;
         let axis = Self::axis(self.number("axis", -1), value.shape.len())?;
@@ -69,7 +69,7 @@ impl Call<'_> {
         Ok(Value { shape: value.shape.clone(), data: Data::Float(floats) })
     }
 
-    /// The mean along the last axis.
+    /// Computes the mean along the last axis.
     pub(super) fn reduce_mean(&self) -> Result<Value, Problem> {
         let value = self.input(0)?;
         let last = value.shape.len().wrapping_sub(1);
@@ -91,7 +91,7 @@ impl Call<'_> {
         Ok(Value { shape, data: Data::Float(means.collect()) })
     }
 
-    /// Along the last axis.
+    /// Computes LayerNorm along the last axis.
     pub(super) fn layer_normalization(&self) -> Result<Value, Problem> {
         let value = self.input(0)?;
         let axis = Self::axis(self.number("axis", -1), value.shape.len())?;

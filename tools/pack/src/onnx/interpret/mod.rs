@@ -1,10 +1,12 @@
-//! Runs an ONNX graph on one short input, in f32, to see what it computes.
+//! Runs an ONNX graph on one short input in f32, so that its results can be compared with those of
+//! ELECTRA.
 //!
-//! Only the operators that exporters of ELECTRA write are here; another one is an error that names its
-//! node. `DynamicQuantizeLinear` hands its input on unrounded, so that a quantized graph computes what
-//! its weights say and no more. Sizes are bounded: a hostile graph gets an error.
+//! Only the operators that exporters of ELECTRA write are implemented. Any other operator is an
+//! error that names its node. `DynamicQuantizeLinear` returns its input without rounding, so a
+//! quantized graph has the result of its weights without the error of quantized activations. Sizes
+//! are bounded, so a hostile graph causes an error.
 //!
-//! Meanings of operators: <https://onnx.ai/onnx/operators/>.
+//! The operators are defined at <https://onnx.ai/onnx/operators/>.
 
 mod elementwise;
 mod products;
@@ -22,16 +24,17 @@ use super::graph::{Graph, attribute, label};
 use super::tensor::{Constant, Values};
 use crate::error::Error;
 
-/// Most elements that all nodes together may make, those of weights that are reordered included:
-/// three times the parameters of ELECTRA-Large.
+/// Largest number of elements that all nodes together may create, including reordered weights. It
+/// is three times the number of parameters of ELECTRA-Large.
 const MOST_ELEMENTS: usize = 1 << 30;
-/// Most elements of one value: more than its word embeddings have.
+/// Largest number of elements of one value. It exceeds the word embeddings of ELECTRA-Large.
 const MOST_OF_A_VALUE: usize = 1 << 26;
 
-/// Why a node cannot be run.
+/// Reason why a node cannot be run.
 type Problem = String;
 
-/// Runs the nodes that `output` needs, and returns its value. `seen` is told of each node's first output.
+/// Runs the nodes on which `output` depends and returns the value of `output`. `seen` receives each
+/// node and its first output.
 pub(super) fn run(
     graph: &Graph<'_>,
     inputs: BTreeMap<&str, Value>,
@@ -84,7 +87,8 @@ pub(super) fn run(
     })
 }
 
-/// The nodes on which `output` depends, in the order of the file, which is one of evaluation.
+/// Returns the nodes on which `output` depends, in the order of the file, which is a valid order of
+/// evaluation.
 fn needed<'m>(graph: &Graph<'m>, output: &str) -> Vec<&'m NodeProto> {
     let mut wanted = BTreeSet::from([output]);
     let mut needed = Vec::new();
@@ -114,7 +118,7 @@ fn constant(graph: &Graph<'_>, name: &str) -> Result<Option<Value>, Error> {
 struct Call<'c> {
     node: &'c NodeProto,
     inputs: &'c [Option<Value>],
-    /// Elements that may still be made.
+    /// Number of elements that may still be created.
     budget: usize,
 }
 
@@ -158,7 +162,7 @@ impl Call<'_> {
         }
     }
 
-    /// Input `index`, which has to be there.
+    /// Returns input `index`. Fails if it is absent.
     fn input(&self, index: usize) -> Result<&Value, Problem> {
         self.optional(index).ok_or_else(|| format!("no input {index}"))
     }
@@ -181,7 +185,8 @@ impl Call<'_> {
         }
     }
 
-    /// Whole numbers that older operator sets have as an attribute and newer ones as input `index`.
+    /// Returns integers that older operator sets store in an attribute and newer ones in input
+    /// `index`.
     fn listed(&self, name: &str, index: usize) -> Result<Option<Vec<i64>>, Problem> {
         match attribute(self.node, name) {
             Some(attribute) => Ok(Some(attribute.ints.clone())),
@@ -198,7 +203,8 @@ impl Call<'_> {
         attribute(self.node, name).map_or(default, |attribute| attribute.f)
     }
 
-    /// `axis` of `rank` dimensions, counted from the end where it is negative.
+    /// Returns the index of `axis` among `rank` dimensions. A negative `axis` is counted from the
+    /// end.
     fn axis(axis: i64, rank: usize) -> Result<usize, Problem> {
         let from_start = if axis < 0 { axis.checked_add(rank as i64) } else { Some(axis) };
         from_start
@@ -207,7 +213,7 @@ impl Call<'_> {
             .ok_or_else(|| format!("axis {axis} of {rank} dimensions"))
     }
 
-    /// A value of `shape`, which must not be too large.
+    /// Returns the number of elements of a value of `shape`. Fails if the value is too large.
     fn room(&self, shape: &[usize]) -> Result<usize, Problem> {
         let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
         count
@@ -223,7 +229,7 @@ impl Call<'_> {
             (Float | Float16 | Bfloat16 | Double, Data::Integer(values)) => {
                 Data::Float(values.into_iter().map(|value| value as f32).collect())
             }
-            // Everything is computed in f32, whatever the graph rounds to.
+            // All values are computed in f32, whatever type the graph rounds to.
             (Float | Float16 | Bfloat16 | Double, floats) => floats,
             (Bool, Data::Integer(values)) => {
                 Data::Integer(values.into_iter().map(|value| i64::from(value != 0)).collect())

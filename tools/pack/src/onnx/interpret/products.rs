@@ -1,4 +1,4 @@
-//! Products of matrices, and what turns quantized values back into floats.
+//! Matrix products and the dequantization of values.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use crate::onnx::graph::Graph;
 use crate::onnx::tensor::{Constant, Values};
 
 impl Call<'_> {
-    /// `MatMul`, and `MatMulInteger` with its zero points.
+    /// Computes `MatMul`, or `MatMulInteger` with its zero points.
     pub(super) fn product(&self) -> Result<Value, Problem> {
         let (left, right) = (self.input(0)?, self.input(1)?);
         let (a, b) = (self.without_zero_point(0, 2)?, self.without_zero_point(1, 3)?);
@@ -34,7 +34,7 @@ impl Call<'_> {
         Ok(Value { shape, data: Data::Float(result) })
     }
 
-    /// Input `index` as floats, less the zero point in input `zero_point`.
+    /// Returns input `index` as floats minus the zero point in input `zero_point`.
     fn without_zero_point(&self, index: usize, zero_point: usize) -> Result<Cow<'_, [f32]>, Problem> {
         let zero = match self.optional(zero_point).map(|value| &value.data) {
             None => &[0][..],
@@ -82,7 +82,8 @@ impl Call<'_> {
         Ok(Value { shape: vec![*rows, columns], data: Data::Float(result) })
     }
 
-    /// `(x - zero point) * scale`, both single numbers or one for each index along `axis`.
+    /// Computes `(x - zero point) * scale`. Both are single numbers or have one number per index
+    /// along `axis`.
     pub(super) fn dequantize(&self, graph: &Graph<'_>) -> Result<Value, Problem> {
         let Value { shape, data } = self.input(0)?.clone();
         let Data::Integer(values) = data else {
@@ -98,7 +99,8 @@ impl Call<'_> {
     }
 }
 
-/// Adds the product of `a`, rows of `inner`, and `b`, rows of `columns`, to `result`.
+/// Adds the product of `a` (`[rows, inner]`) and `b` (`[inner, columns]`) to `result`
+/// (`[rows, columns]`).
 fn multiply(a: &[f32], b: &[f32], result: &mut [f32], inner: usize, columns: usize) {
     if inner == 0 || columns == 0 {
         return;

@@ -38,7 +38,7 @@ impl Call<'_> {
         value.pick(shape, elements).ok_or_else(|| "an index outside".to_owned())
     }
 
-    /// Without batch dimensions.
+    /// Computes `GatherND` without batch dimensions.
     pub(super) fn gather_nd(&self) -> Result<Value, Problem> {
         let (value, indices) = (self.input(0)?, self.input(1)?);
         let [outer @ .., depth] = indices.shape.as_slice() else {
@@ -64,7 +64,8 @@ impl Call<'_> {
         value.pick(shape, elements).ok_or_else(|| "an index outside".to_owned())
     }
 
-    /// `index` of `size` elements, counted from the end where it is negative.
+    /// Returns the position of `index` among `size` elements. A negative `index` is counted from
+    /// the end.
     fn index(index: i64, size: usize) -> Result<usize, Problem> {
         let from_start = if index < 0 { index.checked_add(size as i64) } else { Some(index) };
         from_start
@@ -234,7 +235,7 @@ impl Call<'_> {
         value.pick(shape, indices.into_iter()).ok_or_else(|| "no element".to_owned())
     }
 
-    /// Of integers.
+    /// Computes `Range` for integers with step 1.
     pub(super) fn range(&self) -> Result<Value, Problem> {
         let one = |index| match self.integers(index)? {
             [number] => Ok(*number),

@@ -1,13 +1,13 @@
-//! Dense arrays of numbers.
+//! Dense arrays of numbers and their index arithmetic.
 
-/// A dense array in row-major order; no dimensions make a single number.
+/// A dense array in row-major order. An array without dimensions is a single number.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::onnx) struct Value {
     pub(in crate::onnx) shape: Vec<usize>,
     pub(in crate::onnx) data: Data,
 }
 
-/// Numbers; booleans are the integers 0 and 1.
+/// Elements of an array. Booleans are the integers 0 and 1.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::onnx) enum Data {
     Float(Vec<f32>),
@@ -29,7 +29,8 @@ impl Value {
         }
     }
 
-    /// The elements at `indices`, in the shape `shape`; `None` where an index lies outside.
+    /// Returns the elements at `indices` in the shape `shape`. Returns `None` if an index is out of
+    /// range or the number of indices does not match the shape.
     pub(super) fn pick(&self, shape: Vec<usize>, indices: impl Iterator<Item = usize>) -> Option<Self> {
         let data = match &self.data {
             Data::Float(values) => {
@@ -43,14 +44,14 @@ impl Value {
         (value.shape.iter().product::<usize>() == value.len()).then_some(value)
     }
 
-    /// The same elements in another shape; `None` where their number differs.
+    /// Returns the same elements in another shape, or `None` if the number of elements differs.
     pub(super) fn reshaped(&self, shape: Vec<usize>) -> Option<Self> {
         let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size))?;
         (count == self.len()).then(|| Self { shape, data: self.data.clone() })
     }
 }
 
-/// Distance in elements between neighbours along each dimension.
+/// Returns the distance in elements between neighbours along each dimension.
 pub(super) fn strides(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1_usize; shape.len()];
     for axis in (1..shape.len()).rev() {
@@ -59,8 +60,8 @@ pub(super) fn strides(shape: &[usize]) -> Vec<usize> {
     strides
 }
 
-/// The shape to which values of all `shapes` are repeated (ONNX, "Broadcasting"); `None` where they do
-/// not fit.
+/// Returns the shape to which values of all `shapes` are broadcast (ONNX, "Broadcasting"), or
+/// `None` if the shapes are not compatible.
 pub(super) fn broadcast_shape(shapes: &[&[usize]]) -> Option<Vec<usize>> {
     let rank = shapes.iter().map(|shape| shape.len()).max().unwrap_or(0);
     let mut result = vec![1; rank];
@@ -77,7 +78,8 @@ pub(super) fn broadcast_shape(shapes: &[&[usize]]) -> Option<Vec<usize>> {
     Some(result)
 }
 
-/// For each element of `to`, the index of the element of `from` that is repeated there.
+/// Returns, for each element of shape `to`, the index of the element of shape `from` that is
+/// repeated there.
 pub(super) fn broadcast_indices(from: &[usize], to: &[usize]) -> Vec<usize> {
     let offset = to.len() - from.len();
     let own = strides(from);
@@ -90,7 +92,8 @@ pub(super) fn broadcast_indices(from: &[usize], to: &[usize]) -> Vec<usize> {
     walk(to, &steps)
 }
 
-/// The sums of `steps` times position, for each position of `shape` in row-major order.
+/// Returns the sum of position times step over the dimensions, for each position in `shape` in
+/// row-major order.
 pub(super) fn walk(shape: &[usize], steps: &[usize]) -> Vec<usize> {
     let mut indices = vec![0];
     for (&size, &step) in shape.iter().zip(steps) {
