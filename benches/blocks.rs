@@ -1,4 +1,5 @@
-//! Each block of the model by itself, on one thread, with the fastest kernels of this machine.
+//! Benchmarks each block of the model separately, on one thread, with the fastest kernels of this
+//! machine.
 #![allow(missing_docs, reason = "criterion's macro makes an undocumented function")]
 
 use std::error::Error;

@@ -1,4 +1,5 @@
-//! Whole runs of both engines, ids to logits, and a sentence from text to label.
+//! Benchmarks whole runs of both engines, from ids to logits, and the classification of one
+//! sentence, from text to label.
 #![allow(missing_docs, reason = "criterion's macro makes an undocumented function")]
 
 use std::error::Error;

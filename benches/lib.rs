@@ -1,4 +1,4 @@
-//! What the benchmarks share.
+//! Code that the benchmarks share.
 #![forbid(unsafe_code)]
 
 use electra::ModelFile;
@@ -6,15 +6,15 @@ use electra::ModelFile;
 /// Sequence lengths at which runs are measured.
 pub const LENGTHS: [usize; 4] = [8, 32, 128, 512];
 
-/// The model in the repository.
+/// Opens the model in the repository.
 ///
 /// # Errors
-/// When it is missing or damaged.
+/// When the model is missing or damaged.
 pub fn default_model() -> Result<ModelFile, electra::Error> {
     ModelFile::open_default()
 }
 
-/// `[CLS]`, ordinary words, `[SEP]`: `len` ids.
+/// Returns `len` ids: `[CLS]`, ids of ordinary words, `[SEP]`. `len` must be at least 2.
 #[must_use]
 pub fn ids(file: &ModelFile, len: usize) -> Vec<u16> {
     let special = file.model().vocabulary().special();

@@ -1,4 +1,5 @@
-//! Tokenizing: bytes a second on plain English, and on text with accents and other scripts.
+//! Benchmarks tokenization in bytes per second, on plain English and on text with accents and other
+//! scripts.
 #![allow(missing_docs, reason = "criterion's macro makes an undocumented function")]
 
 use std::error::Error;

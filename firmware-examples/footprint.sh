@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# Part of test.sh: sizes, instruction counts, and the table of them.
+# Part of test.sh: measures sizes and instruction counts, and writes the tables of them.
 # shellcheck disable=SC2154 # what is not assigned here is in test.sh
 
 flash_limit=$((96 * 1024)) ram_limit=$((24 * 1024)) arena_limit=$((160 * 1024))
-# Instructions a MAC.
+# Instructions per MAC.
 m7_gemm_limit=1.4 m55_gemm_limit=0.15
 tolerance_percent=2
 
-# Notes a figure of the board for the table.
+# Records a figure of the board for the table.
 note() { # EXAMPLE NAME VALUE
   echo "$1|$2|$board|$3" >>"$scratch/notes"
 }
@@ -60,7 +60,8 @@ code_and_memory() { # EXAMPLE MODEL
   fi
 }
 
-# The last run's counts, from $scratch/answers and $scratch/expected. A tick is so many instructions as nanoseconds.
+# Records the figures of the last run, from $scratch/answers and $scratch/expected. A tick has as
+# many instructions as nanoseconds.
 figures() { # EXAMPLE
   local clock most
   clock=$(sed -n 's/.* \([0-9]*\) ticks a second.*/\1/p' "$scratch/$1.greeting")
@@ -87,7 +88,8 @@ figures() { # EXAMPLE
   done
 }
 
-# What benches/instructions counted for this board's core, and guards.
+# Prints the instructions per MAC of the GEMMs that benches/instructions counts for this board's
+# core and kernels.
 gemm_alone() {
   awk -v core="$processor $(greeted kernels)" '$1 " " $2 == core { macs += $3 * $4 * $5; instructions += $6 }
     END { if (macs) printf "%.3f\n", instructions / macs; else print "-" }' ../benches/instructions/expected

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Follows README.md's way to a new board in a copy of the checkout: a copy of a board's folder under
-# another name. Each step that was left out must be named by file and line, and the complete board
-# must pass test.sh.
+# Adds a new board in a copy of the checkout, in the steps of README.md: copies a board's folder
+# under another name and adapts it. test.sh must report each missing step with its file and line,
+# and must pass with the complete board.
 set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")"

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Builds the firmware for every board, checks its sizes and symbols, runs it in QEMU, and compares every answer with the
-# host's and every figure with FOOTPRINT.md: more than 2 % above it fails.
+# Builds the firmware for every board, checks its sizes and symbols, and runs it in QEMU. Every
+# answer must equal the host's. Every figure may be at most 2 % above that in FOOTPRINT.md.
 #
-# `test.sh` tests all boards, `test.sh BOARD ...` some; `test.sh --update` also writes the figures of all to FOOTPRINT.md.
-# MODEL and RTD_MODEL name other model files. Needs qemu-system-arm, qemu-system-misc and binutils; with defmt-print the
-# log is read, too.
+# `test.sh` tests all boards, `test.sh BOARD ...` some. `test.sh --update` also writes the figures
+# of all boards to FOOTPRINT.md. MODEL and RTD_MODEL name other model files. Needs qemu-system-arm,
+# qemu-system-misc and binutils. With defmt-print, the log is checked as well.
 set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")"
 
-# What an incremental build makes has other bytes.
+# Incremental builds have different sizes.
 export CARGO_INCREMENTAL=0
 
 # A board is a folder with a memory map.
@@ -87,7 +87,8 @@ needed_programs() {
   done
 }
 
-# Says what a board's folder lacks. What only the compiler would miss, boards/build.rs says.
+# Reports missing files and lines of a board. boards/build.rs reports further missing lines, which
+# the compiler would not name.
 complete() { # BOARD
   local file line
   [ -d "boards/$1" ] || {
@@ -114,17 +115,17 @@ has_line() { # BOARD FILE PATTERN LINE
   }
 }
 
-# What a line of the board's cargo.toml says.
+# Prints the value that SCRIPT extracts from the board's cargo.toml.
 of_board() { # SCRIPT FOR SED
   sed -n "$1" "boards/$board/cargo.toml" | sed 1q
 }
 
 has_log_uart() { grep -q 'fn log_uart' "boards/$board/board.rs"; }
 
-# QEMU traces what is written to them.
+# Whether QEMU can trace the writes to the LEDs.
 has_traced_leds() { grep -q '^use crate::devices::fpgaio;' "boards/$board/board.rs"; }
 
-# Adds the Rust library of a target, unless it is there.
+# Installs the Rust library of a target unless it is installed.
 add_target() { # TARGET
   local said
   [ ! -d "$(rustc --print sysroot)/lib/rustlib/$1/lib" ] || return 0
@@ -142,13 +143,13 @@ build_host() {
   done
 }
 
-# Builds the images of a board: sentiment-uart and typing-detector, and the first with some features.
+# Builds the images of a board: sentiment-uart, also with some features, and typing-detector.
 build() { # BOARD
   add_target "$target"
   image() { # EXAMPLE NAME OPTIONS
     local example=$1 name=$2
     shift 2
-    # What the compiler says of -mve.fp is known.
+    # The compiler's warning about -mve.fp is expected.
     (cd "$example" && cargo build --quiet --release --locked -j 2 --config "../boards/$board/cargo.toml" "$@") 2>&1 |
       sed '/unstable feature specified/,/^$/d' >&2
     cp "$target_dir/$target/release/$example" "$scratch/$name"
@@ -162,7 +163,7 @@ build() { # BOARD
 
 no_allocator() {
   local pattern='__rust_alloc|__rg_alloc|__rdl_alloc|__rust_realloc| (malloc|calloc|realloc|free|_sbrk)$' example
-  # The pattern finds what the host's program has.
+  # The pattern must find the allocator of the host's program.
   nm "$host" | grep -E "$pattern" >/dev/null || fail "the pattern for allocators finds none on the host either"
   for example in sentiment-uart typing-detector; do
     nm "$scratch/$example" | grep ' main$' >/dev/null || fail "$example: the image has no symbols to look at"
@@ -170,7 +171,8 @@ no_allocator() {
   done
 }
 
-# Every line of a file, under a counter that makes an instruction a nanosecond; the answers are left in $scratch/answers.
+# Runs every line of a file, with one virtual nanosecond per instruction, and compares the answers
+# with the host's. The answers are left in $scratch/answers.
 compare_lines() { # EXAMPLE MODEL LINES
   local status=0
   "$host" "$2" <"$3" >"$scratch/expected" 2>/dev/null
@@ -189,7 +191,7 @@ compare_lines() { # EXAMPLE MODEL LINES
   figures "$1"
 }
 
-# The sentences, and one of the most bytes that a line can have.
+# Tests the sentences and a line of the largest length in bytes.
 sentences() {
   { cat sentiment-uart/sentences.txt; printf '?%0511d\n' 7; } >"$scratch/lines"
   compare_lines sentiment-uart "$model" "$scratch/lines"
@@ -203,25 +205,27 @@ sentences() {
 
 log() { defmt-print -e "$scratch/${1:-sentiment-uart}" <"$scratch/${2:-log}"; }
 
-# A word of sentiment-uart's greeting.
+# Prints the value after a word in the greeting of sentiment-uart.
 greeted() { sed -n "s/.*[ ,]$1 \([^ ,]*\).*/\1/p" "$scratch/sentiment-uart.greeting"; }
 
 typing() {
   cp typing-detector/lines.txt "$scratch/lines"
   compare_lines typing-detector "$rtd_model" "$scratch/lines"
-  # Whether there are both marked and unmarked words is known of one model.
+  # Only the default model is known to mark some words of a line and not others.
   [ -n "${RTD_MODEL:-}" ] || grep -q '\[.*\] [^[]* logits' "$scratch/expected" || fail "no line has words of both kinds"
-  # Each takes its own kind of model only.
+  # Each program accepts only its own kind of model.
   stops "a classifier where a detector is expected" "stopped: model: no head for replaced-token detection" 2 \
     typing-detector "$model" </dev/null
   stops "a detector where a classifier is expected" \
     "stopped: model: no classification head with two labels or more" 2 sentiment-uart "$rtd_model" </dev/null
 }
 
-# What the last run answered: without its greeting, and without the line and column of a panic.
+# Prints the answers of the last run, without its greeting and without the line and column of a
+# panic.
 answers() { sed -E '/^ready: /d; s/^(stopped: panicked at .*\.rs:)[0-9:]*$/\1/' "$scratch/out"; }
 
-# Runs an image with standard input and leaves out, trace and status.
+# Runs an image with standard input. Leaves its output in $scratch/out, the trace in $scratch/trace
+# and the exit status in $status.
 emulate() { # IMAGE [MODEL]
   local trace=()
   status=0
@@ -268,7 +272,8 @@ bad_models() {
   head -c $((size / 2)) "$model" >"$copy"
   refused "half a model" "section encoder: checksum mismatch, damaged"
   head -c $((size - 1)) "$model" >"$copy"
-  # Memory behind the file reads as zeros, as the last byte may have: one more is cut until a byte that counts goes.
+  # Memory after the file reads as zeros, and the last bytes of the file may be zeros. Bytes are cut
+  # off until one that is not zero is gone.
   while [ "$(tail -c +$(($(stat -c %s "$copy") + 1)) "$model" | tr -d '\0' | wc -c)" = 0 ]; do
     truncate -s -1 "$copy"
   done
@@ -279,9 +284,9 @@ bad_models() {
 
 provoked() {
   local address fault overflow
-  # By the architecture, and the address that the board names.
+  # The codes depend on the architecture, and the address on the board.
   case $target in
-    # In the guard below the stack.
+    # UNREADABLE is in the guard below the stack.
     thumbv7em-*) fault="fault status 0x00000082" overflow="fault status 0x00000092" ;;
     thumbv8m.main-*) fault="fault status 0x00008200" overflow="fault status 0x00100000" ;;
     riscv32*) fault="cause 0x00000005" overflow="cause 0x00000007" ;;
@@ -298,7 +303,7 @@ provoked() {
   expect "stack overflow" "$(answers | sed 's/, address .*//')" "stopped: stack overflow, $overflow"
   expect "stack overflow: exit status" "$status" 102
   expect_leds "stack overflow: LEDs, stopped" 0x2
-  # An instruction takes 0.256 virtual microseconds: two minutes pass sooner.
+  # An instruction takes 0.256 virtual microseconds, so that two minutes pass sooner.
   QEMU_ARGS="-icount shift=8" stops "watchdog" "stopped: watchdog: not fed for 120 s" 103 provoke "$model" <<<'!hang'
   status=0
   SECONDS_LIMIT=3 boards/run-in-qemu "$board" "$scratch/sentiment-uart" </dev/null >/dev/null 2>&1 || status=$?
@@ -310,7 +315,8 @@ small_arena() {
     3 small-arena "$model" </dev/null
 }
 
-# For a board without a debugger: the log comes out of the second UART, and the end waits for a reset.
+# Tests the image for a board without a debugger: the log goes to the second UART, and the program
+# waits for a reset at its end.
 standalone() {
   local good
   good=$(echo 'A good line.' | "$host" "$model" 2>/dev/null)
@@ -324,7 +330,8 @@ $end"
   fi
 }
 
-# The kernels of the board's processor against plain loops, where the host's tests cannot run.
+# Compares the kernels of the board's processor with plain loops, because the host's tests cannot
+# run there.
 kernels() { # MACHINE EXPECTED
   local found program=$target_dir/$target/release/instruction-counts
   add_target "$target"

@@ -1,10 +1,12 @@
 # shellcheck shell=bash
-# What test.sh and packaging/test-install share: packages of Debian for arm64, its kernel, a machine in QEMU that is watched over
-# its serial line. Nothing is installed, and no architecture added to this machine.
+# Functions of test.sh and packaging/test-install: they download Debian packages for arm64 and
+# Debian's kernel, and run a machine in QEMU and watch its serial line. Nothing is installed, and no
+# architecture is added to this machine.
 #
-# Sourced. Expects the variable cache: a folder that is kept between runs.
+# To be sourced. Expects the variable cache: a folder that is kept between runs.
 
-# Downloads packages of this machine's Debian release for arm64 and unpacks each into a folder of its own below $cache.
+# Downloads packages of this machine's Debian release for arm64, and unpacks each into a separate
+# folder below $cache.
 debian_arm64() { # PACKAGE ...
   local package
   export APT_CONFIG=$cache/apt/apt.conf
@@ -20,7 +22,7 @@ debian_arm64() { # PACKAGE ...
   unset APT_CONFIG
 }
 
-# The package lists for arm64, of the sources that this machine has, in a folder of our own.
+# Downloads the package lists for arm64 from the sources of this machine, into a separate folder.
 update_lists() {
   mkdir -p "$cache/apt/lists/partial" "$cache/apt/archives/partial"
   cat >"$APT_CONFIG" <<CONF
@@ -35,7 +37,7 @@ CONF
   lists_updated=yes
 }
 
-# Sets kernel, the folder of Debian's arm64 kernel unpacked, and release, its version.
+# Sets kernel, the folder of Debian's unpacked arm64 kernel, and release, its version.
 debian_kernel() {
   local package
   kernel=$(echo "$cache"/linux-image-[0-9]*-arm64)
@@ -48,14 +50,15 @@ debian_kernel() {
   release=${kernel##*/linux-image-}
 }
 
-# Copies modules and what they need into a folder, and prints their names in the order in which they must be loaded.
+# Copies modules and their dependencies into a folder. Prints their names in the order in which they
+# must be loaded.
 modules() { # FOLDER MODULE ...
   local folder=$1 module file needed
   shift
   mkdir -p "$folder"
   for module in "$@"; do
     file=$(find "$kernel/lib/modules" -name "$module.ko" -o -name "${module//_/-}.ko" | head -1)
-    # What is no module is part of the kernel.
+    # A name without a module file is part of the kernel.
     [ -n "$file" ] && [ ! -e "$folder/$module.ko" ] || continue
     needed=$(tr '\0' '\n' <"$file" | sed -n 's/^depends=//p' | tr , ' ')
     # shellcheck disable=SC2086
@@ -65,8 +68,9 @@ modules() { # FOLDER MODULE ...
   done
 }
 
-# Runs a machine until its serial line, copied to a file, says something that matches; a machine that says nothing of the kind
-# within the limit is a failure. A raspi3b does not end by itself.
+# Runs a machine until the output of its serial line, which is copied to LOG, matches PATTERN. Fails
+# if there is no match within the time limit. Then kills the machine, because a raspi3b does not end
+# by itself.
 watch_machine() { # LOG PATTERN SECONDS QEMU-ARGUMENTS...
   local log=$1 pattern=$2 limit=$3 machine status=0
   shift 3

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Runs button-leds and the command `electra` in a booted raspi3b: Debian's arm64 kernel in QEMU, model and programs on its SD card.
-# A button is pressed and LEDs are read through the registers of its GPIO; a cgroup shows how little memory suffices.
+# Runs button-leds and the command `electra` in a booted raspi3b: Debian's arm64 kernel in QEMU,
+# with model and programs on its SD card. Buttons are pressed and LEDs are read through the
+# registers of its GPIO. A cgroup limits the memory, to measure how much is needed.
 #
-#     raspberry-pi-examples/test.sh              with the 40 MB that are promised
-#     raspberry-pi-examples/test.sh --search     and with less and less, down to what does not work: takes many minutes
+#     raspberry-pi-examples/test.sh              with the promised 40 MB
+#     raspberry-pi-examples/test.sh --search     also finds the smallest limit; takes many minutes
 #
-# Needs a Debian machine with qemu-system-arm, qemu-user-static, gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, e2fsprogs and
-# cpio. LIMIT is the time limit for the machine in seconds, MODEL another model file. Root is not needed.
+# Needs a Debian machine with qemu-system-arm, qemu-user-static, gcc-aarch64-linux-gnu,
+# libc6-dev-arm64-cross, e2fsprogs and cpio. LIMIT is the time limit for the machine in seconds.
+# MODEL names another model file. Root is not needed.
 set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")"
@@ -47,8 +49,8 @@ build() {
     -p electra-cli --no-default-features
 }
 
-# The SD card: programs, the libraries that they need, model, texts, and the answers that are expected. These come from emulation
-# of another processor, whose kernels are others.
+# Makes the SD card with programs, their libraries, model, texts and the expected answers. The
+# answers are computed on another emulated processor, which uses other kernels.
 card() {
   local card=$scratch/card
   mkdir -p "$card/bin" "$card/lib"
@@ -70,7 +72,7 @@ initramfs() {
   mkdir -p "$root"/{bin,modules,checks,dev,proc,sys,card,tmp}
   cp "$cache/busybox-static/bin/busybox" "$root/bin"
   ln -s busybox "$root/bin/sh"
-  # The driver of the card, the file system on it, and what both need.
+  # The driver of the card, its file system, and the modules that both need.
   modules "$root/modules" bcm2835 crc32c_generic ext4 >"$root/modules/order"
   cp guest/{common,gpio,memory} "$root/checks"
   cp guest/init "$root"
@@ -81,7 +83,7 @@ initramfs() {
 boot() {
   local log=$scratch/log status=0
   echo "booting $release"
-  # iomem=relaxed lets /dev/mem reach registers that a driver has.
+  # iomem=relaxed lets /dev/mem access registers that belong to a driver.
   watch_machine "$log" 'guest: [0-9]+ checks failed|Kernel panic' "$limit" -M raspi3b \
     -kernel "$kernel/boot/vmlinuz-$release" -dtb "$kernel/usr/lib/linux-image-$release/broadcom/bcm2837-rpi-3-b.dtb" \
     -initrd "$scratch/initramfs" -drive "if=sd,format=raw,file=$scratch/card.img" \

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# What the README promises of a release executable: resident memory and time to the first label.
+# Checks the README's promises for a release executable: resident memory and time to the first
+# label.
 #
 #     tools/promises.sh EXECUTABLE MEGABYTES
 set -euo pipefail
 electra=$1 megabytes=$2
 
-# The kernel's own figure for a finished process, the largest of several: VmHWM as its last moment had it.
+# The largest of several runs. The kernel reports this figure for a finished process: VmHWM at its
+# end.
 peak=$(python3 - "$electra" <<'PYTHON'
 import os, sys
 command = [sys.argv[1], "classify", "ELECTRA is surprisingly fast and accurate."]

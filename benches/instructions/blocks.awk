@@ -1,8 +1,10 @@
-# Sums the instructions of every block that QEMU executed, from its log of `-d exec,nochain,in_asm`: a block is listed
-# when it is translated ("IN:", then lines of an address and code) and named by its address each time it runs ("Trace").
+# Sums the instructions of all blocks that QEMU executed. The input is QEMU's log of
+# `-d exec,nochain,in_asm`. QEMU lists a block when it translates the block: "IN:", then lines with
+# an address and code. Each time the block runs, QEMU prints "Trace" with its address.
 #
-# Thumb code is listed by halfwords, and wrongly split where the disassembler knows no better (MVE): so lengths are read
-# from the code itself. A first halfword of 0xe800 and above has a second.
+# Thumb code is listed in halfwords. The disassembler splits instructions that it does not know
+# (MVE) wrongly, so the lengths are read from the code itself: a first halfword of 0xe800 or above
+# is followed by a second one.
 /^IN:/ { start = ""; second = 0; next }
 /^0x/ {
   if (start == "") {

@@ -1,4 +1,5 @@
-//! Chooses the board that `BOARD` names (each board's `cargo.toml` sets it), and shows the linker its memory map.
+//! Selects the board that `BOARD` names (the `cargo.toml` of each board sets it) and passes its
+//! memory map to the linker.
 
 use std::path::Path;
 use std::{env, fs};
@@ -28,7 +29,7 @@ fn choose() -> Result<(), String> {
     let target = env::var("TARGET").map_err(|error| error.to_string())?;
     complete(folder, &board, &target)?;
     println!("cargo:rustc-cfg=board={board:?}");
-    // Stable Rust has no name for the architecture's version.
+    // Stable Rust has no `cfg` for the version of the architecture.
     println!("cargo:rustc-check-cfg=cfg(armv8m)");
     if target.starts_with("thumbv8m") {
         println!("cargo:rustc-cfg=armv8m");
@@ -39,8 +40,8 @@ fn choose() -> Result<(), String> {
     Ok(())
 }
 
-/// Looks for the lines that a new board needs and whose absence the compiler would report as
-/// something else.
+/// Checks that the lines that a new board needs exist. If one were missing, the compiler would
+/// report a different problem.
 fn complete(folder: &Path, board: &str, target: &str) -> Result<(), String> {
     let module = format!("#[cfg_attr(board = {board:?}, path = \"../{board}/board.rs\")]");
     has_line(&folder.join("src/lib.rs"), &module, "above `mod board;`")?;
@@ -53,7 +54,8 @@ fn complete(folder: &Path, board: &str, target: &str) -> Result<(), String> {
         .or_else(|problem| has_line(&manifest, &dependencies[1], "").map_err(|_| problem))
 }
 
-/// `purpose` says what the line is for, or where it stands.
+/// Checks that `file` contains `line`. `purpose` describes the line or its position in the error
+/// message.
 fn has_line(file: &Path, line: &str, purpose: &str) -> Result<(), String> {
     println!("cargo:rerun-if-changed={}", file.display());
     let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
@@ -63,7 +65,7 @@ fn has_line(file: &Path, line: &str, purpose: &str) -> Result<(), String> {
     Err(format!("{}: a line is missing, expected: {line} ({purpose})", file.display()))
 }
 
-/// A board is a folder with a memory map.
+/// Returns the sorted names of the boards: folders with a memory map, `board.x`.
 fn boards(folder: &Path) -> Result<Vec<String>, String> {
     println!("cargo:rerun-if-changed={}", folder.display());
     let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;

@@ -1,4 +1,5 @@
-//! Hands the linker the memory map of the board that belongs to the target, and cortex-m-rt's script.
+//! Passes the memory map of the target's board, and the linker script of cortex-m-rt, to the
+//! linker.
 
 use std::path::PathBuf;
 use std::{env, fs, io};

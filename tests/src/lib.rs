@@ -1,4 +1,4 @@
-//! What the tests share: models from nothing but a seed, opened in memory or as files.
+//! Code that the tests share: models that are made from a seed only, opened in memory or as files.
 #![forbid(unsafe_code)]
 
 mod firmware;
@@ -16,8 +16,8 @@ pub use memory::Aligned;
 pub use random::{Random, Sizes, letters, published_vocabulary};
 pub use seeds::fuzz_seeds;
 
-/// The folder of reference material that is not part of the repository, from `ELECTRA_SHARED`; without it, says
-/// that `test` is left out.
+/// Returns the folder of reference data outside the repository, from `ELECTRA_SHARED`. If it is not
+/// set, reports that `test` is left out and returns `None`.
 #[must_use]
 pub fn shared(test: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("ELECTRA_SHARED").map(PathBuf::from);
@@ -27,7 +27,7 @@ pub fn shared(test: &str) -> Option<PathBuf> {
     folder
 }
 
-/// The model file of a checkpoint in memory.
+/// Packs a checkpoint and returns the bytes of the model file.
 ///
 /// # Panics
 /// When it cannot be packed.
@@ -37,7 +37,7 @@ pub fn pack(checkpoint: &Checkpoint) -> Vec<u8> {
     packed.unwrap_or_else(|error| panic!("{error}")).bytes
 }
 
-/// The model file of a Hugging Face folder.
+/// Packs a Hugging Face folder and returns the bytes of the model file.
 ///
 /// # Panics
 /// When it cannot be read or packed.
@@ -46,7 +46,7 @@ pub fn pack_folder(folder: &Path) -> Vec<u8> {
     pack(&read_folder(folder))
 }
 
-/// The checkpoint in a Hugging Face folder.
+/// Reads the checkpoint in a Hugging Face folder.
 ///
 /// # Panics
 /// When it cannot be read.
@@ -55,17 +55,18 @@ pub fn read_folder(folder: &Path) -> Checkpoint {
     electra_pack::hugging_face::read(folder).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A model file's bytes as the std library opens them: from a file, which is gone afterwards.
+/// Opens the bytes of a model file with the library `electra`, from a temporary file that is
+/// deleted afterwards.
 ///
 /// # Panics
-/// When the file cannot be written or is no model.
+/// When the file cannot be written or is not a model file.
 #[must_use]
 pub fn model_file(bytes: &[u8]) -> ModelFile {
     let path = temporary(bytes);
     ModelFile::open(&path).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A temporary file with these bytes; deleted when dropped.
+/// Writes `bytes` to a temporary file, which is deleted when the path is dropped.
 ///
 /// # Panics
 /// When it cannot be written.

@@ -1,4 +1,4 @@
-//! Bytes at an address that model files and arenas may have.
+//! Bytes at an address with the alignment of model files and arenas.
 
 /// A block that begins at a multiple of 64 bytes.
 pub struct Aligned {
@@ -10,7 +10,7 @@ pub struct Aligned {
 impl Aligned {
     const ALIGNMENT: usize = 64;
 
-    /// `len` zeros.
+    /// Returns `len` zeros.
     #[must_use]
     pub fn zeroed(len: usize) -> Self {
         let block = vec![0; len + Self::ALIGNMENT];
@@ -19,7 +19,7 @@ impl Aligned {
         Self { block, start, len }
     }
 
-    /// A copy of `bytes`.
+    /// Returns a copy of `bytes`.
     #[must_use]
     pub fn copy_of(bytes: &[u8]) -> Self {
         let mut aligned = Self::zeroed(bytes.len());
@@ -27,13 +27,13 @@ impl Aligned {
         aligned
     }
 
-    /// The block.
+    /// Returns the block.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.block[self.start..self.start + self.len]
     }
 
-    /// The block, to be written.
+    /// Returns the block for writing.
     #[must_use]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.block[self.start..self.start + self.len]

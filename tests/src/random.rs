@@ -1,20 +1,20 @@
-//! Checkpoints of any size, made from a seed.
+//! Makes checkpoints of any size from a seed.
 
 use std::collections::BTreeMap;
 
 use electra_pack::checkpoint::{Checkpoint, Config, Head, SPECIAL_TOKENS, Tensor};
 
-/// SplitMix64: the same numbers on every machine.
+/// The generator SplitMix64, which returns the same numbers on every machine.
 pub struct Random(u64);
 
 impl Random {
-    /// Numbers that depend on `seed` alone.
+    /// Returns a generator whose numbers depend only on `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// All 64 bits.
+    /// Returns a number of 64 random bits.
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -23,18 +23,19 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// From 0 to below `end`, which is not 0.
+    /// Returns a number from 0 to `end` - 1. `end` must not be 0.
     pub fn below(&mut self, end: usize) -> usize {
         (self.next_u64() % end as u64) as usize
     }
 
-    /// About normal with mean 0 and deviation 1, from -6 to 6: twelve uniform numbers added up.
+    /// Returns a number from -6 to 6 that is approximately normal with mean 0 and deviation 1: the
+    /// sum of twelve uniform numbers, minus 6.
     pub fn normal(&mut self) -> f32 {
         let sum: f32 = (0..12).map(|_| (self.next_u64() >> 40) as f32 / (1u64 << 24) as f32).sum();
         sum - 6.0
     }
 
-    /// A sequence of `len` ids below `vocab_size`.
+    /// Returns `len` ids below `vocab_size`.
     pub fn ids(&mut self, len: usize, vocab_size: usize) -> Vec<u16> {
         (0..len).map(|_| self.below(vocab_size) as u16).collect()
     }
@@ -49,15 +50,15 @@ pub struct Sizes {
     pub embedding: usize,
     /// Width of the encoder.
     pub hidden: usize,
-    /// Encoder layers.
+    /// Number of encoder layers.
     pub layers: usize,
-    /// Attention heads of a layer.
+    /// Attention heads per layer.
     pub heads: usize,
     /// Width of the feed-forward blocks.
     pub intermediate: usize,
-    /// Longest sequence.
+    /// Longest sequence in tokens.
     pub positions: usize,
-    /// Labels of a classifier, or `None` for replaced-token detection.
+    /// Number of labels of a classifier, or `None` for replaced-token detection.
     pub labels: Option<usize>,
 }
 
@@ -86,13 +87,14 @@ impl Sizes {
         labels: Some(3),
     };
 
-    /// A checkpoint with random weights and [`letters`] as its vocabulary.
+    /// Returns a checkpoint with random weights and [`letters`] as its vocabulary.
     #[must_use]
     pub fn checkpoint(&self, seed: u64) -> Checkpoint {
         self.with_vocabulary(seed, letters())
     }
 
-    /// A checkpoint with random weights. They are as large as lets attention choose and logits spread.
+    /// Returns a checkpoint with random weights. They are large enough that attention prefers some
+    /// tokens and logits differ.
     #[must_use]
     pub fn with_vocabulary(&self, seed: u64, vocabulary: Vec<String>) -> Checkpoint {
         let head = match self.labels {
@@ -140,7 +142,8 @@ fn values(name: &str, shape: &[usize], random: &mut Random) -> Vec<f32> {
     (0..len).map(|_| mean + deviation * random.normal()).collect()
 }
 
-/// A vocabulary of under a hundred tokens that spells every text of small letters, digits and some signs.
+/// Returns a vocabulary of under a hundred tokens that can spell every text of small letters,
+/// digits and some punctuation marks.
 #[must_use]
 pub fn letters() -> Vec<String> {
     let mut tokens: Vec<String> = SPECIAL_TOKENS.iter().map(|&token| token.to_owned()).collect();
@@ -154,10 +157,10 @@ pub fn letters() -> Vec<String> {
     tokens
 }
 
-/// The published vocabulary of the uncased models, 30,522 tokens.
+/// Returns the published vocabulary of the uncased models, 30,522 tokens.
 ///
 /// # Panics
-/// When the repository lacks it.
+/// When the repository does not contain it.
 #[must_use]
 pub fn published_vocabulary() -> Vec<String> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/electra-small-sentiment/vocab.txt");

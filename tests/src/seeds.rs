@@ -1,4 +1,4 @@
-//! Where fuzzing starts from.
+//! Seeds of the fuzz targets.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ const TEXTS: [&str; 6] = [
     "unaffable a.b.c 12,345 thethethegoodbad",
 ];
 
-/// Files of texts, each with the byte that chooses its format.
+/// Files of texts, each with the byte that selects its format.
 const FILES: [(u8, &str); 8] = [
     (0, "\u{feff}good\r\n\nbad"),
     (1, "t,l\r\n\"two\r\nlines, \"\"quoted\"\"\",1\r\n\r\nb,0"),
@@ -28,14 +28,15 @@ const FILES: [(u8, &str); 8] = [
     (3, "[1]\nnull\n{\"t\""),
 ];
 
-/// Fixtures, and which of their files has the vocabulary.
+/// Fixtures, each with the name of its file that contains the vocabulary.
 const DOCUMENTS: [(&str, &str); 2] = [("detector", "tokenizer.json"), ("classifier-f16", "tokenizer.json")];
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
 
-/// Paths below `tests/fuzz/seeds` and what the files there hold; the models' last byte is none of theirs.
+/// Returns the paths below `tests/fuzz/seeds` and the contents of the files. The last byte of a
+/// model seed is not part of the model.
 ///
 /// # Panics
-/// When a model or a vocabulary cannot be packed, which no input causes.
+/// When a model or a vocabulary cannot be packed, or a fixture cannot be read.
 #[must_use]
 pub fn fuzz_seeds() -> Vec<(String, Vec<u8>)> {
     let vocabulary = vocabulary();

@@ -1,4 +1,4 @@
-//! What is allocated, counted by the allocator: nothing in a run, next to nothing when a model is opened.
+//! Counts allocations. A run must allocate nothing, and opening a model almost nothing.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -7,8 +7,9 @@ use electra::{Engine, EngineKind, EngineOptions, ModelFile};
 use electra_tests::{Random, Sizes, model_file, pack, temporary};
 
 thread_local! {
-    /// Calls and bytes of this thread: tests of one process run at the same time, engines in one thread each.
-    /// A thread that an engine started would be seen by what starting it allocates here.
+    /// Calls and bytes of this thread. Tests of one process run at the same time, so each test
+    /// counts only its own thread. If a run started a thread, the allocations for starting it would
+    /// be counted here.
     static ALLOCATED: Cell<Allocated> = const { Cell::new(Allocated { calls: 0, bytes: 0 }) };
 }
 
@@ -22,7 +23,7 @@ struct Counting;
 
 impl Counting {
     fn count(bytes: usize) {
-        // While a thread ends its variables are gone; nothing is measured then.
+        // At the end of a thread its variables are already gone. Nothing is measured then.
         let _ = ALLOCATED.try_with(|allocated| {
             let Allocated { calls, bytes: before } = allocated.get();
             allocated.set(Allocated { calls: calls + 1, bytes: before + bytes });
@@ -30,7 +31,8 @@ impl Counting {
     }
 }
 
-// SAFETY: every call goes to the system's allocator unchanged; counting neither allocates nor unwinds.
+// SAFETY: every call is passed to the system's allocator unchanged. Counting neither allocates nor
+// unwinds.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         Self::count(layout.size());
@@ -59,7 +61,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// What `work` allocates in this thread.
+/// Runs `work`. Returns its allocations in this thread and its result.
 fn allocated_by<T>(work: impl FnOnce() -> T) -> (Allocated, T) {
     let before = ALLOCATED.get();
     let result = work();
@@ -155,7 +157,7 @@ fn an_engine_allocates_its_arena_and_little_else() {
         let engine = engine.unwrap_or_else(|error| panic!("{error}"));
         let besides = allocated.bytes - engine.arena_bytes();
         println!("{}: {besides} bytes besides the arena of {}", kind.name(), engine.arena_bytes());
-        // Planning a graph needs memory in passing; executing in order needs a word a logit.
+        // Planning a graph needs memory temporarily. The direct engine needs one word per logit.
         let most = if *kind == EngineKind::Direct { 1 << 10 } else { 1 << 20 };
         assert!(besides <= most);
     }

@@ -1,5 +1,5 @@
-//! A second implementation of `docs/numerics.md`, in plain loops over the checkpoint's tensors; the engine's
-//! logits must be its logits, to the bit.
+//! A second implementation of `docs/numerics.md`, with plain loops over the tensors of the
+//! checkpoint. The logits of the engine must have the same bits.
 #![forbid(unsafe_code)]
 
 use electra_core::{Engine, Kernels, Model, arena_bytes};
@@ -25,7 +25,7 @@ struct Int8Row {
     scale: f32,
 }
 
-/// `W[n][k]` as int8 with one scale a row.
+/// `W[n][k]` as int8 with one scale per row.
 struct Int8Matrix(Vec<Int8Row>);
 
 struct Linear {
@@ -168,7 +168,7 @@ impl Layer {
     }
 }
 
-/// One head: the context of each token.
+/// Computes one head. Returns the context of each token.
 fn attention(queries: &Rows, keys: &Rows, values: &Rows) -> Rows {
     let width = queries[0].len();
     let keys: Vec<Int8Row> = keys.iter().map(|row| quantize(row)).collect();
@@ -275,7 +275,7 @@ fn exp(x: f32) -> f32 {
     b * b
 }
 
-/// Horner's scheme; `coefficients[0]` is the constant.
+/// Evaluates a polynomial with Horner's scheme. `coefficients[0]` is the constant.
 fn polynomial(coefficients: &[f32], x: f32) -> f32 {
     coefficients.iter().rev().copied().reduce(|sum, coefficient| sum * x + coefficient).unwrap_or(0.0)
 }
@@ -284,7 +284,8 @@ fn data(checkpoint: &Checkpoint, name: &str) -> Vec<f32> {
     checkpoint.tensors[name].data.clone()
 }
 
-/// Compares on sequences; returns the logits compared. The message shows how far apart logits are that differ.
+/// Compares both implementations on `sequences`. Returns the number of compared logits. If logits
+/// differ, the message shows both values.
 fn compare(name: &str, checkpoint: &Checkpoint, sequences: &[Vec<u16>]) -> usize {
     let emulation = Emulation::new(checkpoint);
     let bytes = Aligned::copy_of(&pack(checkpoint));
@@ -365,7 +366,7 @@ fn rows_of_zeros_have_scale_zero() {
         let tensor = tensor.unwrap_or_else(|| panic!("{name} is missing"));
         tensor.data[..tensor.shape[1] * 3].fill(0.0);
     }
-    // Keys of zeros: scores that are all equal.
+    // Keys of zeros make all scores equal.
     for part in ["weight", "bias"] {
         let name = format!("electra.encoder.layer.1.attention.self.key.{part}");
         let tensor = checkpoint.tensors.get_mut(&name);

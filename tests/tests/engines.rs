@@ -1,5 +1,5 @@
-//! Both engines on every kernel set: equal logits to the bit, the operators they execute, the arena they live in
-//! and the errors they give.
+//! Tests both engines with every kernel set: bit-equal logits, the operators that they execute, the
+//! size of their arena, and their errors.
 #![forbid(unsafe_code)]
 
 use electra::{EngineKind, EngineOptions, Error, ModelFile, OPERATORS};
@@ -26,7 +26,7 @@ fn run(engine: &mut electra::Engine, ids: &[u16]) -> Vec<u32> {
     bits(engine.run(ids).unwrap_or_else(|error| panic!("{} tokens: {error}", ids.len())))
 }
 
-/// Both engines with each kernel set.
+/// Returns both engines, each with every kernel set.
 fn all_engines(file: &ModelFile, max_tokens: usize) -> Vec<electra::Engine> {
     let kinds = EngineKind::ALL.iter();
     kinds.flat_map(|kind| Kernels::all().map(|kernels| engine(file, *kind, kernels, max_tokens))).collect()
@@ -278,7 +278,8 @@ fn more_tokens_than_positions_need_no_more() {
     }
 }
 
-/// Bytes that an arena may hold before a run: as numbers zeros, NaN, large numbers and anything.
+/// Returns generators of bytes that an arena may contain before a run. As floats they are zeros,
+/// NaN, large numbers, small numbers, and random.
 fn poisons() -> [Box<dyn FnMut() -> u8>; 5] {
     let mut random = Random::new(30);
     [
@@ -322,7 +323,7 @@ fn the_gemms_that_are_timed_are_those_of_a_run() {
         let file = model_file(&pack(&Sizes { labels, ..Sizes::TINY }.checkpoint(33)));
         let Sizes { hidden, intermediate, layers, .. } = Sizes::TINY;
         for tokens in [1, 17, 40] {
-            // A classifier's last layer computes the row of [CLS] alone.
+            // The last layer of a classifier computes only the row of [CLS].
             let rows = if labels.is_some() { (layers - 1) * tokens + 1 } else { layers * tokens };
             for mut engine in all_engines(&file, 40) {
                 let (_, macs) = engine.time_gemms(tokens).unwrap_or_else(|error| panic!("{error}"));

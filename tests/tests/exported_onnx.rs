@@ -1,5 +1,6 @@
-//! The files that `electra-train export-onnx` writes, run by tract as it is published. That they are what it writes, a test
-//! of `tools/train` says; that ONNX Runtime gives the same, `.ci/run onnx_runtime`.
+//! Runs files that `electra-train export-onnx` wrote, in the published version of tract. A test of
+//! `tools/train` checks that the command writes these files, and `.ci/run onnx_runtime` runs them
+//! in ONNX Runtime.
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use electra_pack::float::Float;
 use electra_tests::read_folder;
 use tract_onnx::prelude::*;
 
-/// Lengths of the texts; the models have 32 positions.
+/// Lengths of the texts in tokens. The models have 32 positions.
 const LENGTHS: [usize; 4] = [2, 3, 17, 32];
 
 #[test]
@@ -16,7 +17,8 @@ fn f32_files_give_the_checkpoints_logits_in_tract() {
     compare("electra-train.onnx", 2e-5);
 }
 
-/// Rounded matrices and activations, so not equal; an order of magnitude above what was found, 0.007.
+/// The matrices and activations are rounded, so the logits are not equal. The largest difference
+/// found was 0.007.
 #[test]
 fn int8_files_are_near_in_tract() {
     compare("electra-train-int8.onnx", 0.05);

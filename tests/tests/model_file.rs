@@ -1,5 +1,5 @@
-//! Model files that are cut, damaged or not what they should be: refused for the right reason, and harmless where
-//! checksums are not looked at.
+//! Tests model files that are truncated, damaged or of another format. They must be refused with
+//! the right error. With the checksums ignored, they must be harmless.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
@@ -14,7 +14,7 @@ use electra_tests::{
     Aligned, FIRMWARE_MODEL, Random, Sizes, firmware_model, fuzz_seeds, pack, published_vocabulary, temporary,
 };
 
-/// A model of about 12 KB: every byte can be tried.
+/// A model of about 12 KB, so that every byte can be tested.
 const SMALLEST: Sizes = Sizes {
     vocab: 130,
     embedding: 16,
@@ -26,7 +26,7 @@ const SMALLEST: Sizes = Sizes {
     labels: Some(2),
 };
 
-/// The same with the other head and a projection less.
+/// The same model with the other head and without a projection.
 const SMALLEST_RTD: Sizes = Sizes { embedding: 32, labels: None, ..SMALLEST };
 
 fn smallest() -> Aligned {
@@ -56,7 +56,7 @@ fn a_cut_file_is_never_opened() {
     }
 }
 
-/// A file whose header claims no more than there is must still be noticed to be cut.
+/// A cut file must be refused even if its header has the shortened length.
 #[test]
 fn a_cut_file_with_a_fitting_length_is_never_opened() {
     let whole = smallest();
@@ -157,7 +157,7 @@ fn each_section_has_its_entry_and_its_checksum() {
             assert_eq!(Model::open(whole.bytes()).err(), Some(ModelError::SectionTable(kind)), "byte {at}");
             whole.bytes_mut()[at] ^= 0x40;
         }
-        // In these sections any byte is as good as another, for the checksum alone to notice.
+        // In these sections every byte value is valid, so only the checksum reveals a change.
         let unstructured =
             [SectionKind::Metadata, SectionKind::Embeddings, SectionKind::Encoder, SectionKind::Head];
         if unstructured.contains(&kind) {
@@ -174,7 +174,7 @@ fn each_section_has_its_entry_and_its_checksum() {
     }
 }
 
-/// The checksums as a program that knows only the format would compute them.
+/// Computes the checksums a second time, from the definition of the format only.
 #[test]
 fn checksums_are_crc_32_of_sections_and_of_the_file() {
     assert_eq!(crc32(b"123456789"), 0xcbf4_3926, "the check value of CRC-32/ISO-HDLC");
@@ -207,7 +207,7 @@ fn equal_checkpoints_make_equal_files() {
     }
 }
 
-/// Values that break arithmetic more often than random ones do.
+/// Values that cause errors in arithmetic more often than random values.
 const SPITEFUL: [u32; 14] = [
     0,
     1,
@@ -225,7 +225,8 @@ const SPITEFUL: [u32; 14] = [
     0x0000_ffff,
 ];
 
-/// Damages up to eight places; some of them in the first kilobyte, where the structure is.
+/// Damages up to eight places. Some of them are in the first kilobyte, which contains the structure
+/// of the file.
 fn damage(bytes: &mut [u8], random: &mut Random) {
     for _ in 0..1 + random.below(8) {
         let len = if random.below(4) == 0 { bytes.len().min(1024) } else { bytes.len() };
@@ -280,7 +281,7 @@ fn damaged_bytes_that_parse_can_be_run() {
     assert!(parsed > 1_000 && refused > 1_000);
 }
 
-/// A flipped bit anywhere, without regard to checksums.
+/// Flips one bit of every byte and ignores the checksums.
 #[test]
 fn every_flipped_bit_is_refused_or_can_be_run() {
     let mut aligned = smallest();
@@ -310,11 +311,11 @@ fn opening_is_fast() {
     };
     let fastest = (0..5).map(|_| open().0).min().unwrap_or(Duration::MAX);
     println!("opening {} bytes takes {fastest:?}", bytes.len());
-    // Ten milliseconds on a machine of one's own; shared ones are slower.
+    // The aim is ten milliseconds on an idle machine. Shared machines are slower.
     assert!(fastest < Duration::from_millis(40), "{fastest:?}");
 }
 
-/// Seeds of an earlier format would only be refused.
+/// Seeds of an earlier format would only be refused, so they would test little.
 #[test]
 fn fuzz_seeds_are_those_of_this_format() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");

@@ -1,5 +1,6 @@
-//! Threads that share a run, and sequences that share one: the same bits as one thread and one sequence at a time, in
-//! exactly the memory that was promised.
+//! Tests threads that share a run, and sequences that share a run. The logits must have the same
+//! bits as with one thread and one sequence at a time, and the arena must have exactly the promised
+//! size.
 #![forbid(unsafe_code)]
 
 use electra::{Classifier, ClassifierOptions, Engine, EngineKind, EngineOptions, Error, ModelFile};
@@ -105,7 +106,7 @@ fn exactly_the_promised_bytes() {
                 let ids = vec![1u16; 70 / sequences];
                 let all: Vec<&[u16]> = (0..sequences).map(|_| &ids[..]).collect();
                 engine.run_packed(&all).unwrap();
-                // The worst padding: one token in all sequences but the last.
+                // The worst case of padding: all sequences but the last have one token.
                 let mut worst = vec![&ids[..1]; sequences];
                 let long = vec![1u16; 70 + 1 - sequences];
                 worst[sequences - 1] = &long;

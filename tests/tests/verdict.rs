@@ -1,5 +1,5 @@
-//! From logits to an answer: what is not finite is an error of its text alone, and of equal labels
-//! the first wins.
+//! Tests the step from logits to an answer. A logit that is not finite is an error of its own text
+//! only. Of labels with equal scores, the first wins.
 #![forbid(unsafe_code)]
 
 use electra::{
@@ -24,7 +24,8 @@ const TEXTS: [&str; 12] = [
     "so, so good!",
 ];
 
-/// The values of these layers of the head, weights and biases, times 2^`exponent`.
+/// Multiplies the weights and biases of one layer of the head by 2^`exponent`. `layers` has the
+/// prefix of the layer's name for each kind of head.
 fn scale(checkpoint: &mut Checkpoint, layers: [&str; 2], exponent: i32) {
     let tensors = checkpoint.tensors.iter_mut();
     let scaled = tensors.filter(|(name, _)| layers.iter().any(|layer| name.starts_with(layer)));
@@ -45,11 +46,12 @@ fn ids(file: &ModelFile, text: &str) -> Vec<u16> {
     ids[..encoding.len].to_vec()
 }
 
-/// A model of which some texts overflow, and of each text the index of the first logit that does.
+/// Returns a model for which some of [`TEXTS`] overflow. For each text, also returns the index of
+/// the first logit that overflows.
 fn overflowing(labels: Option<usize>) -> (ModelFile, Vec<Option<usize>>) {
     let mut checkpoint = Sizes { labels, ..Sizes::TINY }.checkpoint(71);
-    // Large rows before the last layer: no product within it is larger than the logit that it
-    // becomes.
+    // The rows before the last layer are large. No product within the last layer is then larger
+    // than the logit that it becomes.
     scale(&mut checkpoint, FIRST_LAYER, 12);
     let sane = model_file(&pack(&checkpoint));
     let options = EngineOptions { engine: EngineKind::Direct, ..EngineOptions::default() };
@@ -60,7 +62,7 @@ fn overflowing(labels: Option<usize>) -> (ModelFile, Vec<Option<usize>>) {
         let first = |logits: &Vec<f32>| logits.iter().position(|logit| f64::from(logit.abs()) > most);
         let expected: Vec<_> = logits.iter().map(first).collect();
         if expected.iter().any(Option::is_some) && expected.iter().any(Option::is_none) {
-            // Exactly so much larger are the logits then.
+            // The logits become larger by exactly this factor.
             scale(&mut checkpoint, LAST_LAYER, exponent);
             return (model_file(&pack(&checkpoint)), expected);
         }
@@ -105,7 +107,7 @@ fn a_window_that_overflows_is_an_error_of_the_whole_text() {
     let engine = EngineOptions { max_tokens: Some(3), ..EngineOptions::default() };
     let options = ClassifierOptions { engine, truncate: false, ..ClassifierOptions::default() };
     let mut classifier = Classifier::new(&file, &options).unwrap_or_else(|error| panic!("{error}"));
-    // Windows of one token: letters that overflow alone are found first.
+    // Each window has one token, so the letters that overflow alone are found first.
     let letters: Vec<String> = ('a'..='z').map(String::from).collect();
     let (bad, good): (Vec<&str>, Vec<&str>) =
         letters.iter().map(String::as_str).partition(|letter| classifier.classify(letter).is_err());
@@ -146,7 +148,7 @@ fn a_detector_and_the_engines_refuse_them_too() {
 fn equal_scores_have_one_order() {
     for labels in [2, 3, 7] {
         let mut checkpoint = Sizes { labels: Some(labels), ..Sizes::TINY }.checkpoint(72);
-        // The first label loses, all others are equal.
+        // The first label has the lowest score. All others are equal.
         for (name, tensor) in &mut checkpoint.tensors {
             if name.ends_with("out_proj.weight") {
                 tensor.data.fill(0.0);

@@ -1,4 +1,5 @@
-//! Long texts: which windows they are cut into, and how the windows' answers become one.
+//! Tests long texts: how they are divided into windows, and how the answers of the windows are
+//! combined.
 #![forbid(unsafe_code)]
 
 use std::ops::Range;
@@ -35,7 +36,8 @@ fn tokens(file: &ModelFile, text: &str) -> Vec<Token> {
     file.tokenizer().pieces(text).unwrap_or_else(|error| panic!("{error}")).collect()
 }
 
-/// Windows over `tokens` tokens: all but the last are full, and each begins with the last quarter of the one before.
+/// Returns the windows over `tokens` tokens. All but the last are full. Each begins with the last
+/// quarter of the previous one.
 fn windows(tokens: usize, max_tokens: usize) -> Vec<Range<usize>> {
     let full = max_tokens - 2;
     let next = |last: &Range<usize>| {
@@ -65,7 +67,7 @@ fn softmax(logits: &[f64]) -> Vec<f64> {
     logits.iter().map(|logit| logit.exp() / total).collect()
 }
 
-/// A text of `words` words and signs, some of them of other scripts.
+/// Returns a text of `words` words and punctuation marks, some of them in other scripts.
 fn text(words: usize, seed: u64) -> String {
     const WORDS: [&str; 14] = [
         "the",
@@ -181,7 +183,7 @@ fn windows_are_weighted_by_the_tokens_they_add() {
     }
 }
 
-/// Token counts around the boundaries at which a window more is needed.
+/// Tests the token counts around the boundaries at which another window is needed.
 #[test]
 fn a_window_more_begins_with_the_first_token_that_does_not_fit() {
     let file = file(Some(3));
@@ -214,7 +216,7 @@ fn a_megabyte_is_classified() {
         assert_eq!((found.tokens, found.windows), (count, windows(count, 512).len()));
         assert!((found.scores.iter().map(|label| label.score).sum::<f32>() - 1.0).abs() < 1e-5);
     }
-    // One word of a megabyte has one token.
+    // One word of a megabyte is one token.
     let found = classify(&mut classifier(&file, 512, false), &"a".repeat(1 << 20));
     assert_eq!((found.tokens, found.windows), (1, 1));
 }
@@ -259,7 +261,8 @@ fn every_token_is_judged_once_where_it_has_most_context() {
     }
 }
 
-/// The window in which a token is furthest from where the text is cut; the later one of equals.
+/// Returns the index of the window in which the token is furthest from a cut; the later one of
+/// equals.
 fn most_context(token: usize, tokens: usize, windows: &[Range<usize>]) -> usize {
     let context = |window: &Range<usize>| {
         let left = if window.start == 0 { usize::MAX } else { token - window.start };

@@ -1,4 +1,4 @@
-//! Labels that are left out, against the softmax of the other logits.
+//! Tests labels that are left out. The other scores must be the softmax of the other logits.
 #![forbid(unsafe_code)]
 
 use electra::{Classifier, ClassifierOptions, Engine, EngineKind, EngineOptions, Error, ModelFile};
@@ -46,7 +46,7 @@ fn scores_are_the_softmax_of_the_other_logits() {
             }
             assert_eq!((answer.score, answer.scores.len()), (answer.ranked()[0].score, 3));
         }
-        // In windows, too, they add up to one.
+        // The scores also add up to one over several windows.
         let long = classifier.classify(&"a b c ".repeat(40)).unwrap();
         assert!(long.windows > 1 && (long.scores.iter().map(|it| it.score).sum::<f32>() - 1.0).abs() < 1e-5);
     }
@@ -62,7 +62,7 @@ fn two_labels_stay_and_others_are_refused() {
     };
     assert_eq!(refused(&["MIXED"]), ("MIXED".to_owned(), 4));
     assert_eq!(refused(&names[1..]), (names[3].to_owned(), 4));
-    // Twice is once.
+    // A label that is named twice counts once.
     let two = classifier(&file, EngineKind::Direct, &[names[0], names[0], names[1]]).unwrap();
     assert_eq!(two.labels().len(), 2);
 }

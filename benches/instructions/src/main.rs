@@ -1,6 +1,7 @@
-//! `instruction-counts [KERNELS ROWS DEPTH COLUMNS TIMES]`: an int8 GEMM so many times, and nothing else that
-//! depends on TIMES. The difference of two runs under a counter is the kernel's. Without arguments: the names of
-//! this processor's kernel sets.
+//! `instruction-counts [KERNELS ROWS DEPTH COLUMNS TIMES]` runs one int8 GEMM TIMES times. Nothing
+//! else in the program depends on TIMES, so the difference between the instruction counts of two
+//! runs is the cost of the kernel. Without arguments it prints the names of the kernel sets of this
+//! processor.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -36,7 +37,7 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     for _ in 0..times {
         kernels.gemm(&a, depth, &weights, &sums, &mut out);
     }
-    // The result leaves the program, so that nothing of it is left out.
+    // The program prints a hash of the result, so the compiler cannot remove the computation.
     println!("{:08x}", out.iter().fold(0u32, |hash, sum| hash.rotate_left(5) ^ *sum as u32));
     Ok(())
 }

@@ -1,4 +1,4 @@
-"""electra-edge and ONNX Runtime without AVX-512."""
+"""Measures electra-edge and ONNX Runtime without AVX-512."""
 
 import subprocess
 import sys
@@ -14,7 +14,8 @@ def measure(builds, work, folder, checked, lengths, rounds, repeats):
     copy = work / "avx2"
     script = Path(__file__).parent / "hold_to_avx2.py"
     subprocess.run([sys.executable, str(script), str(copy)], check=True)
-    # The copy still uses AVX-VNNI where a processor has it; so may we there.
+    # The copy of ONNX Runtime still uses AVX-VNNI if the processor has it, so electra-edge may use
+    # it too.
     kernels = "avx-vnni" if "avx_vnni" in Path("/proc/cpuinfo").read_text() else "avx2"
     held = {"ELECTRA_KERNELS": kernels, "PYTHONPATH": str(copy)}
     results = {"kernels": kernels, "runs": []}

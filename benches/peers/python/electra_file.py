@@ -1,4 +1,4 @@
-"""Reads a `.electra` file (docs/model-format.md) back into f32 weights under Hugging Face's names."""
+"""Reads a `.electra` file (docs/model-format.md) into f32 weights with Hugging Face's names."""
 
 import struct
 from pathlib import Path
@@ -10,7 +10,7 @@ ALIGNMENT = 64
 
 
 class Parts:
-    """The arrays of one section, in order; each is padded to a multiple of 64 bytes."""
+    """Reads the arrays of one section in order. Each is padded to a multiple of 64 bytes."""
 
     def __init__(self, data):
         self.data, self.offset = data, 0
@@ -21,12 +21,13 @@ class Parts:
         return array
 
     def rows(self, count, width):
-        """int8 rows with a scale each."""
+        """Returns int8 rows, multiplied by the scale of each row: f32 [count, width]."""
         rows = self.take(np.int8, count * width).reshape(count, width)
         return rows.astype(np.float32) * self.take("<f4", count)[:, None]
 
     def linear(self, inputs, outputs):
-        """Weight [outputs, inputs] and bias, unpacked from blocks of 16 outputs by 4 inputs."""
+        """Returns weight [outputs, inputs] and bias, unpacked from blocks of 16 outputs by 4
+        inputs."""
         padded = -(-outputs // 16) * 16
         packed = self.take(np.int8, padded * inputs).reshape(padded // 16, inputs // 4, 16, 4)
         weight = packed.transpose(0, 2, 1, 3).reshape(padded, inputs).astype(np.float32)
@@ -40,7 +41,7 @@ class Parts:
 
 
 def read(path):
-    """Config as of Hugging Face, and tensors by name."""
+    """Returns the configuration with Hugging Face's names, and the tensors by name."""
     data = Path(path).read_bytes()
     if data[:8] != b"ELECTRA\0":
         raise SystemExit(f"{path}: begins with {data[:8]!r}, expected b'ELECTRA\\0'")

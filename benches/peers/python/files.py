@@ -1,4 +1,4 @@
-"""Sentences a second from a file, and tokenizing alone."""
+"""Measures sentences per second from a file, and tokenization alone."""
 
 import json
 import subprocess
@@ -14,8 +14,9 @@ THREADS = 2
 
 
 def throughput(root, folder, graphs, path, rows, rounds):
-    """`electra classify --input`, its process start and opening of the model included, against the fastest way of ONNX
-    Runtime with `tokenizers`, whose process is running and whose model is open."""
+    """Compares `electra classify --input` with the fastest way of ONNX Runtime with `tokenizers`.
+    The time of electra-edge includes the start of the process and opening the model. The process of
+    ONNX Runtime is already running, and its model is open."""
     vocabulary = folder / "vocab.txt"
     script = Path(__file__).parent / "pipeline_onnxruntime.py"
     models = [str(folder / graph) for graph in graphs]
@@ -60,7 +61,8 @@ def classify(root, folder, system, path):
 
 
 def tokenizing(builds, folder, path, rounds):
-    """The executable checks that both give the same ids, then times both in turn."""
+    """Runs the executable that checks that both tokenizers give the same ids, and then times them
+    in turn."""
     command = [str(builds.shipped / "tokenizing"), str(folder / "model.electra"), str(folder / "vocab.txt"), str(path)]
     variables = environment(1) | {"TOKENIZERS_PARALLELISM": "false"}
     output = subprocess.run([*command, str(rounds)], check=True, capture_output=True, text=True, env=variables)

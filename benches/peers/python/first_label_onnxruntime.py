@@ -1,4 +1,5 @@
-"""What a short program with ONNX Runtime and `tokenizers` does for one text: MODEL VOCABULARY TEXT."""
+"""A short program that labels one text with ONNX Runtime and `tokenizers`: MODEL VOCABULARY
+TEXT."""
 
 import sys
 

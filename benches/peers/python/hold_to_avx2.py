@@ -1,9 +1,10 @@
-"""Makes a copy of ONNX Runtime that believes the operating system keeps no AVX-512 registers.
+"""Makes a copy of ONNX Runtime that behaves as if the system did not save AVX-512 registers.
 
-ONNX Runtime has no setting for its instruction sets, so its question is answered differently. Before it uses AVX-512
-(or AMX) it asks with XGETBV, register 0, which registers the system saves. In the copy that instruction, 0F 01 D0, is
-replaced by `push 7; pop rax`, 6A 07 58: x87, SSE and AVX are saved, nothing else, as on a processor without AVX-512.
-Nothing else is changed. AVX-VNNI in 256-bit registers is asked for elsewhere and stays in use where a processor has it.
+ONNX Runtime has no setting for its instruction sets. Before it uses AVX-512 (or AMX), it reads with
+XGETBV, register 0, which registers the operating system saves. In the copy this instruction,
+0F 01 D0, is replaced by `push 7; pop rax`, 6A 07 58. The result then says that only x87, SSE and
+AVX registers are saved, as on a processor without AVX-512. Nothing else is changed. AVX-VNNI in
+256-bit registers is detected separately and stays in use if the processor has it.
 
     python hold_to_avx2.py FOLDER        # then PYTHONPATH=FOLDER
 """
@@ -13,9 +14,10 @@ import shutil
 import sys
 from pathlib import Path
 
-# XOR ECX, ECX; XGETBV: also keeps data that happens to contain the three bytes from being touched.
+# XOR ECX, ECX; XGETBV. Data that contains the three bytes of XGETBV by chance is not changed.
 QUESTION, ANSWER = b"\x31\xc9\x0f\x01\xd0", b"\x31\xc9\x6a\x07\x58"
-# In the wheel of version 1.32.0 for x86-64 Linux: the kernels' choice, the processor's description, one more.
+# Occurrences in the wheel of version 1.32.0 for x86-64 Linux: the choice of kernels, the
+# description of the processor, and one more.
 EXPECTED = 3
 
 

@@ -1,4 +1,4 @@
-"""What the results depend on: processor, kernel, versions."""
+"""Describes the machine that the results depend on: processor, kernel, versions."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-# Extensions that decide which kernels are chosen.
+# Extensions that determine the choice of kernels.
 TELLING = ("sse4_1 avx avx2 fma avx_vnni avx512f avx512bw avx512vl avx512_vnni avx512_bf16 amx_int8 asimd asimddp i8mm sve").split()
 
 

@@ -1,12 +1,12 @@
-"""Writes the models that all systems run: `real` is the repository's model, read back from its int8 file into f32,
-`random` has random weights. In each folder:
+"""Writes the models that all systems run. `real` is the repository's model, converted from its int8
+file to f32. `random` has random weights. Each folder contains:
 
     config.json, model.safetensors, vocab.txt   Hugging Face's layout
     f32-plain.onnx     as an exporter writes it
     f32-fused.onnx     after onnxruntime.transformers.optimizer
-    f32-*-cut.onnx     the two with a last layer that computes what a classifier reads and no more
-    int8-*.onnx        all four after quantize_dynamic: int8 weights, a scale a channel
-    model.electra      the same for electra-edge
+    f32-*-cut.onnx     both with a last layer that computes only what a classifier reads
+    int8-*.onnx        all four after quantize_dynamic: int8 weights, one scale per channel
+    model.electra      the same model for electra-edge
 
     python make_models.py ROOT FOLDER ELECTRA
 """
@@ -65,7 +65,7 @@ def write(folder, config, tensors, vocabulary):
 
 
 def quantize(source, target):
-    # Shape inference does not know the types behind ONNX Runtime's own operators.
+    # Shape inference does not know the output types of ONNX Runtime's own operators.
     options = {"DefaultTensorType": onnx.TensorProto.FLOAT}
     quantize_dynamic(str(source), str(target), weight_type=QuantType.QInt8, per_channel=True, extra_options=options)
 

@@ -1,8 +1,9 @@
-"""The ONNX graph of an ELECTRA classifier, with the operators and in the order in which PyTorch's exporter writes
-BERT-like models, so that optimizers find the patterns that they know.
+"""Builds the ONNX graph of an ELECTRA classifier. It has the operators of BERT-like models in the
+order of PyTorch's exporter, so that optimizers find the patterns that they know.
 
-With `cut`, the last layer computes what a classifier reads and no more, as electra-edge does it: keys and values of all
-tokens, the rest for [CLS] alone. No exporter writes this, but a careful user could."""
+With `cut`, the last layer computes only what a classifier reads, as in electra-edge: keys and
+values for all tokens, and everything else for [CLS] alone. No exporter writes such a graph, but a
+careful user could."""
 
 import numpy as np
 import onnx
@@ -61,19 +62,19 @@ class Graph:
         return self.linear(self.norm(total, f"{prefix}.LayerNorm"), "electra.embeddings_project")
 
     def mask(self):
-        """0 where there is a token, a very negative number on padding: [batch, 1, 1, tokens]."""
+        """Returns 0 for tokens and a very negative number for padding: [batch, 1, 1, tokens]."""
         one, two = self.constant([1], np.int64), self.constant([2], np.int64)
         wide = self.op("Unsqueeze", self.op("Unsqueeze", "attention_mask", one), two)
         inverted = self.op("Sub", self.constant(1.0, np.float32), self.op("Cast", wide, to=TensorProto.FLOAT))
         return self.op("Mul", inverted, self.constant(-10000.0, np.float32))
 
     def first_row(self, x):
-        """[batch, 1, hidden]."""
+        """Returns the row of [CLS]: [batch, 1, hidden]."""
         starts, ends, axes = (self.constant([value], np.int64) for value in (0, 1, 1))
         return self.op("Slice", x, starts, ends, axes)
 
     def attention(self, x, rows, mask, prefix):
-        """Rows of `x` attend to all of `x`."""
+        """Returns the attention block for `rows`, which attend to all rows of `x`."""
         heads, hidden = self.config["num_attention_heads"], self.config["hidden_size"]
         width = hidden // heads
 

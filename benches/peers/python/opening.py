@@ -1,4 +1,5 @@
-"""Load time, resident memory, allocations, and process start to first label, each in fresh processes."""
+"""Measures load time, resident memory, allocations, and the time from process start to first label,
+each in new processes."""
 
 import os
 import subprocess
@@ -15,7 +16,8 @@ TEXT = "ELECTRA is surprisingly fast and accurate."
 
 
 def measure(builds, folder, choices, rounds):
-    """One row a system; rounds are interleaved. Load time is local to a process whose file is in the page cache."""
+    """Returns one row per system. The rounds are interleaved. Load time is measured within the
+    process, with the file in the page cache."""
     rows = {system.name: {"system": system.name, "load": [], "resident": []} for system in SYSTEMS}
     for _ in range(rounds):
         for system in SYSTEMS:
@@ -35,8 +37,9 @@ def measure(builds, folder, choices, rounds):
 
 
 def first_labels(builds, root, folder, choices, rounds, tokens_of_text):
-    """From the start of a process to its first label. electra-edge and ONNX Runtime begin with the text; the other
-    runners have no tokenizer and are given token ids, which spares them its work."""
+    """Measures the time from the start of a process to its first label. electra-edge and ONNX
+    Runtime start from the text. The other runners have no tokenizer and get token ids, which saves
+    them the tokenization."""
     model = root / "models/electra-small-sentiment"
     commands = {}
     for system in SYSTEMS:
@@ -73,7 +76,7 @@ def first_line(name, command, request):
 
 
 def page_in(paths):
-    """Reads files once, so that no system is the first to touch them."""
+    """Reads files once, so that no system is the first to read them."""
     for path in paths:
         for file in [path] if path.is_file() else path.iterdir():
             if file.is_file():

@@ -1,11 +1,12 @@
-"""ONNX Runtime int8 with `tokenizers` over a file of sentences with two threads, in several ways; a runner of its own:
+"""Runs ONNX Runtime int8 with `tokenizers` on a file of sentences, with two threads, in several
+ways. It is a runner with its own requests:
 
     python pipeline_onnxruntime.py VOCABULARY FILE MODEL [MODEL ...]
 
 | request | answer |
 |---|---|
-| `ways` | the ways it knows, separated by bars |
-| `time WAY` | seconds from the file on disk to a label for each sentence; model and tokenizer are open already |
+| `ways` | the available ways, separated by bars |
+| `time WAY` | seconds from the file on disk to the labels, with model and tokenizer open |
 | `labels WAY` | the labels, 0 or 1, in the order of the file |
 """
 
@@ -25,8 +26,9 @@ BATCHES = (1, 8, 32)
 
 
 class Pipeline:
-    """Sentences sorted by length and cut into batches, which are padded to their longest. `sessions` run batches at the
-    same time, with `THREADS / sessions` threads each."""
+    """Sorts sentences by length and divides them into batches, which are padded to their longest
+    sentence. `sessions` sessions run batches at the same time, with `THREADS / sessions` threads
+    each."""
 
     def __init__(self, tokenizer, model, batch, sessions):
         self.tokenizer, self.batch = tokenizer, batch

@@ -1,4 +1,4 @@
-"""Runs everything and writes benches/RESULTS.md, benches/results.svg and results.json; `run` calls it."""
+"""Runs all measurements and writes benches/RESULTS.md, benches/results.svg and results.json."""
 
 import argparse
 import json

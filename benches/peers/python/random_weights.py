@@ -1,4 +1,5 @@
-"""An ELECTRA-Small classifier with random weights: the time of a run does not depend on what a model has learnt."""
+"""Makes an ELECTRA-Small classifier with random weights. The time of a run does not depend on the
+values of the weights."""
 
 import numpy as np
 

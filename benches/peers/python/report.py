@@ -1,4 +1,5 @@
-"""Writes the tables into benches/RESULTS.md, between two markers: what people wrote around them stays."""
+"""Writes the tables in benches/RESULTS.md between two markers. The text around them stays
+unchanged."""
 
 from pathlib import Path
 

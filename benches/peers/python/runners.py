@@ -1,4 +1,4 @@
-"""Starts runners, talks to them, and waits until each is idle before the next is asked."""
+"""Starts runners and sends them requests. Waits until one is idle before another gets a request."""
 
 import subprocess
 import time
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class RunnerFailed(Exception):
-    """A runner said `error`, or ended."""
+    """A runner answered with `error`, or ended."""
 
     def __init__(self, name, reason):
         super().__init__(f"{name}: {reason}")
@@ -33,18 +33,19 @@ class Runner:
         return rest
 
     def load(self, ids):
-        """Nanoseconds from opening the model to the first result."""
+        """Returns the nanoseconds from opening the model to the first result."""
         return int(self.ask("load", *ids))
 
     def logits(self, ids):
         return [float(word) for word in self.ask("logits", *ids).split()]
 
     def run(self, repeats, ids):
-        """Nanoseconds of each run."""
+        """Returns the nanoseconds of each run."""
         return [int(word) for word in self.ask("run", repeats, *ids).split()]
 
     def allocations(self, ids):
-        """Calls and bytes of one run, or nothing where they cannot be counted."""
+        """Returns the allocations of one run, calls and bytes, or None if they cannot be
+        counted."""
         words = self.ask("allocations", *ids).split()
         return [int(word) for word in words] if words[0].isdigit() else None
 
@@ -52,23 +53,24 @@ class Runner:
         return self.ask("version")
 
     def peak_resident(self):
-        """VmHWM in bytes."""
+        """Returns the peak of resident memory, VmHWM, in bytes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
 
     def cpu_nanoseconds(self):
-        """Time on a processor, of all threads that live."""
+        """Returns the processor time of all living threads in nanoseconds."""
         total = 0
         for task in Path(f"/proc/{self.process.pid}/task").iterdir():
             try:
                 total += int((task / "schedstat").read_text().split()[0])
             except (FileNotFoundError, ProcessLookupError):
-                pass  # A thread ended meanwhile.
+                pass  # The thread has ended in the meantime.
         return total
 
     def wait_until_idle(self, limit=2.0):
-        """Until it used no processor for two milliseconds; returns the processor time that it took until then."""
+        """Waits until the runner uses no processor time for two milliseconds, at most `limit`
+        seconds. Returns the processor time that it used until then, in nanoseconds."""
         first = before = self.cpu_nanoseconds()
         end = time.monotonic() + limit
         while time.monotonic() < end:

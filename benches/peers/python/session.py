@@ -1,4 +1,5 @@
-"""The interleaved session: every system at every length, in rounds, all processes alive at once."""
+"""Runs the interleaved session: every system at every length, in rounds, with all processes
+alive."""
 
 import statistics
 import sys
@@ -15,12 +16,12 @@ def log(text):
 
 
 def ids(tokens):
-    """[CLS], ordinary words, [SEP]."""
+    """Returns `tokens` ids: [CLS], ordinary words, [SEP]."""
     return [CLS, *(FIRST_WORD + index * 37 % 20000 for index in range(tokens - 2)), SEP]
 
 
 def summary(values):
-    """Median and spread."""
+    """Returns the median, the 10th and 90th percentile, and the number of `values`."""
     values = sorted(values)
     at = lambda share: values[round(share * (len(values) - 1))]
     return {"median": statistics.median(values), "p10": at(0.1), "p90": at(0.9), "count": len(values)}
@@ -31,7 +32,8 @@ def milliseconds(nanoseconds):
 
 
 class Session:
-    """Runners of one model with one number of threads. A system that cannot be started is named in `missing`."""
+    """Runners of one model with one number of threads. `missing` has the systems that cannot be
+    started, with the reasons."""
 
     def __init__(self, builds, folder, threads, choices, systems=SYSTEMS, held=None):
         self.runners, self.missing = {}, {}
@@ -55,8 +57,8 @@ class Session:
 
 
 def choose(builds, folder, threads, rounds, systems=SYSTEMS, held=None):
-    """For each system the fastest of its files, then with that the fastest of its settings, at 32 and 128 tokens; and
-    the medians that say so."""
+    """Chooses the fastest file of each system, and with that file the fastest setting, at 32 and
+    128 tokens. Also returns the medians that the choices are based on."""
     chosen, evidence = {}, []
     for system in systems:
         found = [Choice(file, system.settings[0]) for file in system.files]
@@ -98,8 +100,9 @@ def fastest(builds, folder, threads, rounds, system, candidates, held):
 
 
 def check(session, sentences):
-    """Compares all systems with ONNX Runtime in f32 on real sentences: the largest difference of a logit for each,
-    and what is wrong, if anything is: a logit beyond the tolerance, or another label where the logits are not close."""
+    """Compares all systems with ONNX Runtime in f32 on real sentences. Returns the largest
+    difference of a logit per system, and a list of problems. A problem is a logit beyond the
+    tolerance, or another label where the logits are not close."""
     worst, problems = {}, []
     for system in SYSTEMS:
         if system.name not in session.runners:
@@ -118,8 +121,9 @@ def check(session, sentences):
 
 
 def interleave(runners, tokens, rounds, repeats):
-    """Nanoseconds of each runner's runs. Who begins changes from round to round; the first run of each turn, which
-    finds the caches as another system left them, is not counted."""
+    """Returns the nanoseconds of each runner's runs. Each round starts with another runner. The
+    first run of each turn is not counted, because it finds the caches as another system left
+    them."""
     words = ids(tokens)
     times = {name: [] for name in runners}
     names = list(runners)

@@ -1,4 +1,4 @@
-"""The systems that are compared: how each is started, and on which files."""
+"""The compared systems, their files, and the commands that start them."""
 
 import os
 import sys
@@ -13,18 +13,19 @@ class System:
     name: str
     """Name of the runner's executable, or of its Python file."""
     runner: str
-    """Files of the model that it can run, and settings of its runner. Where there are several, the fastest is kept."""
+    """Files of the model that it can run, and settings of its runner. The fastest of several is
+    kept."""
     files: tuple
     settings: tuple = ("",)
-    """Fewest threads with which the settings differ."""
+    """Smallest number of threads at which the settings differ."""
     settings_from: int = 1
     ours: bool = False
-    """Largest difference of a logit from ONNX Runtime in f32 on the real model."""
+    """Largest permitted difference of a logit from ONNX Runtime in f32 on the real model."""
     tolerance: float = 1e-3
 
 
 ORT, ORT_INT8 = "ONNX Runtime f32", "ONNX Runtime int8"
-# What its threads do while they wait; with one thread there is nothing to choose.
+# Actions of ONNX Runtime's threads while they wait. With one thread they do not differ.
 SPINNING = ("spin-while-running", "spin", "block")
 ALL_GRAPHS = ("plain", "plain-cut", "fused", "fused-cut")
 STANDARD_GRAPHS = ALL_GRAPHS[:2]
@@ -59,7 +60,7 @@ class Choice:
 
 
 class Builds:
-    """Where the executables are."""
+    """Folders of the executables."""
 
     def __init__(self, folder):
         self.shipped, self.native = folder / "shipped/shipped", folder / "native/release"
@@ -73,8 +74,9 @@ class Builds:
 
 
 def environment(threads, held=None):
-    """candle's number of threads comes from the environment; ours must not take a model or kernels from there.
-    `held` are variables that hold systems to older instruction sets."""
+    """Returns the environment of a runner. candle gets its number of threads from it. electra-edge
+    must not get a model or kernels from it. `held` has variables that restrict systems to older
+    instruction sets."""
     variables = dict(os.environ, RAYON_NUM_THREADS=str(threads))
     for name in ("ELECTRA_MODEL", "ELECTRA_KERNELS", "PYTHONPATH"):
         variables.pop(name, None)

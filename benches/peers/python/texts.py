@@ -1,12 +1,13 @@
-"""Sentences to classify: a file `sentence<TAB>label` of the user's, or as many as SST-2 dev has, put together from
-the clauses in clauses.txt. Those have no labels worth reporting: accuracy is only given for a user's file."""
+"""Sentences to classify: a user's file of `sentence<TAB>label`, or as many sentences as SST-2 dev
+has, generated from the clauses in clauses.txt. Generated sentences have no labels, so accuracy is
+only reported for a user's file."""
 
 import random
 from pathlib import Path
 
 CLAUSES = Path(__file__).parent.parent / "clauses.txt"
 SENTENCES = 872
-# Of one, two, three clauses: about the lengths of SST-2 dev.
+# Weights of sentences with one, two and three clauses. Their lengths are about those of SST-2 dev.
 WEIGHTS = (3, 5, 4)
 JOINTS = (" , and ", " , but ", " ; ", " , although ")
 
@@ -35,5 +36,6 @@ def read(path):
 
 
 def write(rows, path):
-    """A file for all pipelines: a header and a sentence a line, which is a table of one column and a text alike."""
+    """Writes a file that all pipelines can read: a header, then one sentence per line. It is a
+    valid table of one column and a valid text."""
     path.write_text("sentence\n" + "".join(f"{sentence}\n" for sentence, _ in rows), encoding="utf-8")

@@ -1,5 +1,5 @@
-//! An allocator that counts, in all threads, while it is asked to. Otherwise it costs one load of a flag, so that an
-//! engine with many allocations is not slowed by being watched.
+//! An allocator that counts allocations of all threads while counting is enabled. Otherwise it
+//! costs one load of a flag, so measured times of an engine with many allocations stay the same.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -8,19 +8,19 @@ static WATCHING: AtomicBool = AtomicBool::new(false);
 static CALLS: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
 
-/// The system's allocator, counting calls that ask for memory.
+/// The system's allocator, which counts the calls that request memory.
 pub struct Counting;
 
-/// What was asked of the allocator.
+/// Counted requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allocated {
     /// Number of requests.
     pub calls: u64,
-    /// Bytes in them.
+    /// Sum of their sizes in bytes.
     pub bytes: u64,
 }
 
-/// What `work` allocates, threads that it uses included.
+/// Runs `work`. Returns its allocations, including those of its threads, and its result.
 pub fn allocated_by<T>(work: impl FnOnce() -> T) -> (Allocated, T) {
     CALLS.store(0, Relaxed);
     BYTES.store(0, Relaxed);
@@ -37,7 +37,8 @@ fn count(bytes: usize) {
     }
 }
 
-// SAFETY: every call goes to the system's allocator unchanged; counting neither allocates nor unwinds.
+// SAFETY: every call is passed to the system's allocator unchanged. Counting neither allocates nor
+// unwinds.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -1,5 +1,5 @@
-//! What the runners share: a process that holds one engine and one model, and is told over standard input what to
-//! do. The protocol is in [`serve`].
+//! Code that the runners share. A runner is a process with one engine and one model. It receives
+//! requests over standard input; the module `protocol` describes them.
 #![deny(unsafe_code)]
 
 mod allocations;

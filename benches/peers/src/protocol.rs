@@ -1,15 +1,16 @@
-//! One request a line on standard input, one answer a line on standard output.
+//! The protocol of a runner: one request per line on standard input, one answer per line on
+//! standard output.
 //!
 //! | request | answer |
 //! |---|---|
-//! | `load ID ...` | `load NANOSECONDS`: from nothing to the logits of these ids |
+//! | `load ID ...` | `load NANOSECONDS`: time to open the model and run these ids |
 //! | `logits ID ...` | `logits LOGIT ...` |
-//! | `run REPEATS ID ...` | `run NANOSECONDS ...`, one a repeat |
-//! | `allocations ID ...` | `allocations CALLS BYTES` of one run |
+//! | `run REPEATS ID ...` | `run NANOSECONDS ...`, one per repetition |
+//! | `allocations ID ...` | `allocations CALLS BYTES`: the allocations of one run |
 //! | `version` | `version TEXT` |
-//! | `quit` | none, the process ends |
+//! | `quit` | none; the process exits |
 //!
-//! Whatever goes wrong is answered with `error MESSAGE`, and ends the process.
+//! Every error is answered with `error MESSAGE` and ends the process.
 
 use std::error::Error;
 use std::io::{self, BufRead, Write};
@@ -19,41 +20,42 @@ use std::time::Instant;
 
 use crate::allocations::allocated_by;
 
-/// A result whose error is only shown.
+/// A result whose error is only printed.
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// An engine with a model in it.
+/// An engine with an open model.
 pub trait Peer: Sized {
-    /// Its name and version.
+    /// Name and version of the engine.
     const VERSION: &'static str;
 
-    /// Makes the model ready for runs of `tokens` tokens.
+    /// Opens the model for runs of `tokens` tokens.
     ///
     /// # Errors
     /// When the model cannot be opened.
     fn open(arguments: &Arguments, tokens: usize) -> Outcome<Self>;
 
-    /// Whether runs of `tokens` tokens need a new [`Peer::open`].
+    /// Returns whether the open model can run `tokens` tokens. Otherwise a new [`Peer::open`] is
+    /// needed.
     fn fits(&self, tokens: usize) -> bool {
         let _ = tokens;
         true
     }
 
-    /// Runs one sequence.
+    /// Runs one sequence and returns its two logits.
     ///
     /// # Errors
-    /// When the engine refuses.
+    /// When the engine fails.
     fn run(&mut self, ids: &[u16]) -> Outcome<[f32; 2]>;
 }
 
-/// What a runner is started with: `MODEL THREADS [VARIANT]`.
+/// Command line of a runner: `MODEL THREADS [VARIANT]`.
 #[derive(Clone, Debug)]
 pub struct Arguments {
     /// File or folder of the model.
     pub model: PathBuf,
     /// Threads for one run.
     pub threads: usize,
-    /// Which engine, where a runner has several; empty otherwise.
+    /// Variant of the engine, if the runner has several; otherwise empty.
     pub variant: String,
 }
 
@@ -143,7 +145,7 @@ impl<P: Peer> Runner<P> {
         }
     }
 
-    /// The engine, opened again where it was made for another length.
+    /// Returns the engine. Opens it first, or again if the open one is for another length.
     fn ready(&mut self, tokens: usize) -> Outcome<&mut P> {
         if self.peer.as_ref().is_some_and(|peer| !peer.fits(tokens)) {
             self.peer = None;

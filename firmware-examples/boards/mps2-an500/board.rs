@@ -1,4 +1,4 @@
-//! Cortex-M7 of Arm's MPS2 board, by application note AN500.
+//! Arm's MPS2 board with a Cortex-M7, as in application note AN500.
 
 pub use crate::devices::cmsdk_uart::Uart;
 pub use crate::devices::cmsdk_watchdog::Watchdog;
@@ -8,18 +8,18 @@ pub use crate::devices::fpgaio::Led;
 /// Name of the board.
 pub const NAME: &str = "mps2-an500";
 
-/// Ticks of [`ticks`] a second.
+/// Ticks of [`ticks`] per second.
 pub const TICKS_PER_SECOND: u32 = 25_000_000;
 
-/// Where a read faults.
+/// Address at which a read faults: in the guard below the stack.
 #[cfg(feature = "provoke")]
 pub(crate) const UNREADABLE: usize = 0x1F00_0000;
 
 const FPGAIO: usize = 0x4002_8000;
 
-/// Cycles of the board's clock since the start, modulo 2³².
+/// Returns the cycles of the board's clock since the start, modulo 2³².
 ///
-/// Under QEMU with `-icount shift=0` an instruction takes one virtual nanosecond.
+/// Under QEMU with `-icount shift=0`, one instruction takes one virtual nanosecond.
 pub fn ticks() -> u32 {
     fpgaio::counter(FPGAIO)
 }
@@ -37,7 +37,7 @@ pub(crate) const fn led(number: u32) -> Led {
     Led::new(FPGAIO, number)
 }
 
-/// It counts with the board's clock.
+/// Returns the watchdog, which counts the cycles of the board's clock.
 pub(crate) const fn watchdog() -> Watchdog {
     Watchdog::new(0x4000_8000, TICKS_PER_SECOND)
 }

@@ -1,4 +1,5 @@
-//! Cortex-M55 of Arm's MPS3 board, by application note AN547; all of it in the secure state.
+//! Arm's MPS3 board with a Cortex-M55, as in application note AN547. Everything runs in the secure
+//! state.
 
 pub use crate::devices::cmsdk_uart::Uart;
 pub use crate::devices::cmsdk_watchdog::Watchdog;
@@ -8,18 +9,18 @@ pub use crate::devices::fpgaio::Led;
 /// Name of the board.
 pub const NAME: &str = "mps3-an547";
 
-/// Ticks of [`ticks`] a second.
+/// Ticks of [`ticks`] per second.
 pub const TICKS_PER_SECOND: u32 = 32_000_000;
 
-/// Where a read faults.
+/// Address at which a read faults, because the board has no memory there.
 #[cfg(feature = "provoke")]
 pub(crate) const UNREADABLE: usize = 0x3F00_0000;
 
 const FPGAIO: usize = 0x5930_2000;
 
-/// Cycles of the board's clock since the start, modulo 2³².
+/// Returns the cycles of the board's clock since the start, modulo 2³².
 ///
-/// Under QEMU with `-icount shift=0` an instruction takes one virtual nanosecond.
+/// Under QEMU with `-icount shift=0`, one instruction takes one virtual nanosecond.
 pub fn ticks() -> u32 {
     fpgaio::counter(FPGAIO)
 }
@@ -37,7 +38,7 @@ pub(crate) const fn led(number: u32) -> Led {
     Led::new(FPGAIO, number)
 }
 
-/// The secure one of the slow clock.
+/// Returns the secure watchdog, which counts the cycles of the slow clock, 32,768 Hz.
 pub(crate) const fn watchdog() -> Watchdog {
     Watchdog::new(0x5802_E000, 32_768)
 }

@@ -1,5 +1,5 @@
-//! RV32IMAC on QEMU's board "virt", which is no board that can be bought: it has neither LEDs nor a second UART nor a
-//! watchdog.
+//! QEMU's board "virt" with an RV32IMAC core. It does not exist as hardware, and it has no LEDs, no
+//! second UART and no watchdog.
 
 use crate::cores;
 pub use crate::devices::machine_timer::Watchdog;
@@ -9,19 +9,19 @@ pub use crate::devices::ns16550::Uart;
 /// Name of the board.
 pub const NAME: &str = "riscv-virt";
 
-/// Ticks of [`ticks`] a second.
+/// Ticks of [`ticks`] per second.
 pub const TICKS_PER_SECOND: u32 = 10_000_000;
 
-/// Where a read faults: within the stack's guard.
+/// Address at which a read faults: in the guard below the stack.
 #[cfg(feature = "provoke")]
 pub(crate) const UNREADABLE: usize = 0x8007_F000;
 
 #[cfg(feature = "standalone")]
 compile_error!("riscv-virt has no second UART for the log of a standalone program");
 
-/// Ticks of the timer since the start, modulo 2³².
+/// Returns the ticks of the timer since the start, modulo 2³².
 ///
-/// Under QEMU with `-icount shift=0` an instruction takes one virtual nanosecond.
+/// Under QEMU with `-icount shift=0`, one instruction takes one virtual nanosecond.
 pub fn ticks() -> u32 {
     cores::time()
 }

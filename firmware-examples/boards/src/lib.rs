@@ -1,10 +1,11 @@
-//! What the boards offer the examples, the same for each: [`Uart`], [`Led`], [`Watchdog`], [`ticks`], the model in
-//! external [`memory`], a guarded and measured [`stack`], a log for `defmt`, [`exit`], and what happens on a panic, a
-//! fault, or when the watchdog is not fed.
+//! The interface of the boards, the same for each: [`Uart`], [`Led`], [`Watchdog`], [`ticks`], the
+//! model in external [`memory`], a guarded and measured [`stack`], a log for `defmt`, [`exit`], and
+//! handlers for a panic, a fault, and an expired watchdog.
 //!
-//! A board is a folder beside `src`: `board.rs` (which devices it has, and where), `board.x` (its memory map),
-//! `cargo.toml` (target, flags and runner), `qemu` (how it is emulated). `devices` has the drivers, `cores` what the
-//! processors' architectures do differently.
+//! A board is a folder beside `src` with four files: `board.rs` (devices and their addresses),
+//! `board.x` (memory map), `cargo.toml` (target, flags and runner) and `qemu` (settings of the
+//! emulator). `devices` contains the drivers. `cores` contains code that depends on the
+//! architecture of the processor.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -35,25 +36,27 @@ pub use cores::entry;
 pub use devices::UartError;
 pub use stopped::exit;
 
-/// Longest time between two feedings of the watchdog, of which one lies before a run and the next behind it. A run of 64
-/// tokens has 0.8 billion instructions on a Cortex-M7; at a clock of 25 MHz this allows 3.7 cycles for each.
+/// Longest time between two feedings of the watchdog, in seconds. One is before a run and the next
+/// after it. A run of 64 tokens takes 0.8 billion instructions on a Cortex-M7; at 25 MHz this limit
+/// allows 3.7 cycles per instruction.
 pub const WATCHDOG_SECONDS: u32 = 120;
 
-/// The peripherals, each once.
+/// The peripherals. Only one value exists.
 #[derive(Debug)]
 pub struct Board {
-    /// The first UART, 115,200 baud.
+    /// First UART, 115,200 baud.
     pub uart: Uart,
     /// User LED 0.
     pub led0: Led,
     /// User LED 1.
     pub led1: Led,
-    /// Running.
+    /// Watchdog, started.
     pub watchdog: Watchdog,
 }
 
 impl Board {
-    /// Guards the stack and sets up the peripherals, LEDs off. `None` at every call but the first.
+    /// Guards the stack and sets up the peripherals, with the LEDs off. Returns `None` on every
+    /// call but the first.
     #[must_use]
     pub fn take() -> Option<Self> {
         static TAKEN: AtomicBool = AtomicBool::new(false);

@@ -1,6 +1,8 @@
-//! Where `defmt`'s frames go: to the debugger (an emulator is one), or from a `standalone` program to the second UART.
+//! Sends the frames of `defmt` to the debugger (an emulator counts as one), or, in a `standalone`
+//! program, to the second UART.
 //!
-//! `defmt-semihosting` does the first; both share an encoder and its lock here.
+//! The crate `defmt-semihosting` supports only the debugger. Here both outputs share one encoder
+//! and its lock.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -11,13 +13,15 @@ use critical_section::RestoreState;
 struct Logger;
 
 struct Frames {
-    /// Whether a frame is being written: only then are the cells touched, and only by its writer.
+    /// Whether a frame is being written. Only its writer accesses the cells, and only during that
+    /// time.
     taken: AtomicBool,
     restore: UnsafeCell<RestoreState>,
     encoder: UnsafeCell<defmt::Encoder>,
 }
 
-// SAFETY: the cells are accessed within the critical section that `acquire` enters and `release` leaves, by one frame.
+// SAFETY: the cells are accessed only within the critical section that `acquire` enters and
+// `release` leaves, for one frame at a time.
 unsafe impl Sync for Frames {}
 
 static FRAMES: Frames = Frames {
@@ -26,25 +30,26 @@ static FRAMES: Frames = Frames {
     encoder: UnsafeCell::new(defmt::Encoder::new()),
 };
 
-// SAFETY: `acquire` gives the encoder to one frame at a time, others are refused by a panic, which logs nothing; `defmt`
-// calls `write` and `release` only in between.
+// SAFETY: `acquire` gives the encoder to one frame at a time. A second frame panics, and the panic
+// logs nothing. `defmt` calls `write` and `release` only after `acquire`.
 unsafe impl defmt::Logger for Logger {
     fn acquire() {
-        // SAFETY: left by `release`.
+        // SAFETY: `release` leaves the critical section.
         let restore = unsafe { critical_section::acquire() };
         assert!(!FRAMES.taken.swap(true, Ordering::Relaxed), "log: a frame within a frame");
-        // SAFETY: in the critical section, and no frame had the cells.
+        // SAFETY: this code is in the critical section, and no frame uses the cells.
         unsafe {
             FRAMES.restore.get().write(restore);
             (*FRAMES.encoder.get()).start_frame(send);
         }
     }
 
-    // What was sent has arrived.
+    // Does nothing, because sending waits until the bytes have arrived.
     unsafe fn flush() {}
 
     unsafe fn release() {
-        // SAFETY: called once after `acquire`, in whose critical section this is.
+        // SAFETY: `defmt` calls this once after `acquire`, so this code is in that critical
+        // section.
         unsafe {
             (*FRAMES.encoder.get()).end_frame(send);
             let restore = FRAMES.restore.get().read();
@@ -54,15 +59,16 @@ unsafe impl defmt::Logger for Logger {
     }
 
     unsafe fn write(bytes: &[u8]) {
-        // SAFETY: called between `acquire` and `release`.
+        // SAFETY: `defmt` calls this between `acquire` and `release`.
         unsafe { (*FRAMES.encoder.get()).write(bytes, send) }
     }
 }
 
-/// A log that cannot be written is lost: nobody waits for it.
+/// Sends bytes to the debugger. If that fails, they are lost.
 #[cfg(not(feature = "standalone"))]
 fn send(bytes: &[u8]) {
-    // To the debugger's console, byte by byte: what is opened as standard output is QEMU's, where UART 0 is.
+    // The bytes go to the debugger's console one by one. Standard output, opened by semihosting,
+    // would be that of QEMU, which UART 0 uses.
     for byte in bytes {
         semihosting::sys::arm_compat::sys_writec(*byte);
     }

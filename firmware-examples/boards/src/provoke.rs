@@ -1,8 +1,8 @@
-//! Failures on demand, so that the test can see how the board reports them.
+//! Failures on demand, so that a test can check how the board reports them.
 
 use core::hint::black_box;
 
-/// Fails in the way that a line asks for; other lines pass.
+/// Fails in the way that `line` requests. Does nothing for other lines.
 pub fn provoke(line: &str) {
     match line {
         "!panic" => panic!("provoked"),
@@ -17,12 +17,12 @@ pub fn provoke(line: &str) {
 
 fn read_what_cannot_be() {
     let address = core::ptr::with_exposed_provenance::<u32>(crate::board::UNREADABLE);
-    // SAFETY: nothing is readable there (see the board's `board.rs`): the fault that the test is after comes before any
-    // value does.
+    // SAFETY: nothing is readable at this address (see `board.rs` of the board). The fault that the
+    // test expects occurs before any value is read.
     black_box(unsafe { address.read_volatile() });
 }
 
-/// Never returns: each call keeps a frame.
+/// Overflows the stack, because each call keeps its frame.
 #[inline(never)]
 #[expect(unconditional_recursion, reason = "the stack is to overflow")]
 fn recurse(depth: u32) -> u32 {

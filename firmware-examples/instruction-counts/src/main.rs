@@ -1,8 +1,9 @@
-//! `KERNELS ROWS DEPTH COLUMNS TIMES`, by semihosting: an int8 GEMM so many times, and nothing else that depends on
-//! TIMES. What `benches/instructions` counts is the difference of two runs.
+//! Receives its arguments by semihosting. `KERNELS ROWS DEPTH COLUMNS TIMES` runs one int8 GEMM
+//! TIMES times. Nothing else in the program depends on TIMES. `benches/instructions` computes the
+//! difference between two runs.
 //!
-//! `check`: the GEMM of every kernel set against plain loops, many shapes, extreme values: the proptests of
-//! `electra-core` do not run without an operating system.
+//! `check` compares the GEMM of every kernel set with plain loops, for many shapes and extreme
+//! values. The proptests of `electra-core` do not run without an operating system.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -11,14 +12,14 @@ use electra_core::Kernels;
 use semihosting::experimental::env;
 use semihosting::{eprintln, print, println, process};
 
-/// The largest GEMM: 32 rows, depth times columns 1024 times 256 or 256 times 1024.
+/// Largest GEMM: 32 rows, depth by columns 1024 x 256 or 256 x 1024.
 const ROWS: usize = 32;
 const WIDE: usize = 1024;
 const WEIGHTS: usize = 1024 * 256;
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    // `entry` makes these references, each to be had once.
+    // `entry` turns these into references. Each can be taken once.
     static mut A: [u8; ROWS * WIDE] = [0; ROWS * WIDE];
     static mut WEIGHTS_OF_ALL: Weights = Weights([0; WEIGHTS]);
     static mut SUMS: [i32; WIDE] = [0; WIDE];
@@ -32,7 +33,7 @@ fn main() -> ! {
     })
 }
 
-/// Aligned as in a model file.
+/// Weights, aligned as in a model file.
 #[repr(align(64))]
 struct Weights([i8; WEIGHTS]);
 
@@ -63,7 +64,8 @@ fn run(a: &mut [u8], weights: &mut [i8], sums: &[i32], out: &mut [i32]) -> Resul
     Ok(())
 }
 
-/// Activations may be -128, which encodes the probability 0; weights may not. Rows lie at any address.
+/// Compares the GEMM of every kernel set with plain loops. Activations may be -128, which encodes
+/// the probability 0. Weights may not. Rows may start at any address.
 fn check(a: &mut [u8], weights: &mut [i8], sums: &[i32], out: &mut [i32]) -> Result<(), &'static str> {
     let mut state = 1u32;
     let mut next = move || {
@@ -84,7 +86,7 @@ fn check(a: &mut [u8], weights: &mut [i8], sums: &[i32], out: &mut [i32]) -> Res
             let weights = &mut weights[..columns * depth];
             a.iter_mut().for_each(|a| *a = next() as u8);
             weights.iter_mut().for_each(|weight| *weight = next().max(-127));
-            // The greatest sums there are.
+            // The largest possible sums.
             if depth == 1024 {
                 a.fill(-128i8 as u8);
                 weights.fill(if rows % 2 == 0 { -127 } else { 127 });

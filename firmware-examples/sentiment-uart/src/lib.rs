@@ -1,4 +1,4 @@
-//! The part of the example that needs no board: a label and a score out of logits.
+//! The part of the example that needs no board: turns logits into a label and a score.
 #![no_std]
 #![forbid(unsafe_code)]
 

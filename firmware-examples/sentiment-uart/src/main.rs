@@ -1,10 +1,10 @@
-//! Lines of text come in over UART 0, one line `LABEL score` goes out for each.
+//! Reads lines of text from UART 0 and answers each with a line `LABEL score`.
 //!
-//! A line that starts with `?` is answered in detail: the logits' bits, tokens, clock ticks of the run, and the most
-//! stack used so far. Ctrl-D ends the session.
+//! The answer to a line that starts with `?` also has the bits of the logits, the number of tokens,
+//! the clock ticks of the run, and the most bytes of stack used so far. Ctrl-D ends the session.
 //!
-//! LED 0 is lit while a line can be sent, LED 1 while the last line was refused; LED 1 alone means stopped, and the
-//! UART said why.
+//! LED 0 is lit while a line can be sent. LED 1 is lit if the last line was refused. If only LED 1
+//! is lit, the program has stopped and has reported the reason over the UART.
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
@@ -19,21 +19,21 @@ use embedded_io::Write;
 use sentiment_uart::verdict::Verdict;
 use session::{Session, Stop};
 
-/// Longest sequence, `[CLS]` and `[SEP]` included; of longer lines the first tokens are used.
+/// Longest sequence in tokens, including `[CLS]` and `[SEP]`. Longer lines are truncated.
 const MAX_TOKENS: usize = 64;
 
-/// Bytes of the arena: `electra_core::arena_bytes` of ELECTRA-Small for [`MAX_TOKENS`] tokens. A model that needs more
-/// is refused, with the figure, when the engine is made.
+/// Bytes of the arena: `electra_core::arena_bytes` of ELECTRA-Small for [`MAX_TOKENS`] tokens. If a
+/// model needs more, creating the engine fails with an error that names the size.
 const ARENA_BYTES: usize = if cfg!(feature = "small-arena") { 100_000 } else { 165_568 };
 
-// SAFETY: `memory.x` has a section of this name, which nothing else lies in.
+// SAFETY: `memory.x` has a section of this name, and nothing else lies in it.
 #[allow(unsafe_code)]
 #[unsafe(link_section = ".arena")]
 static ARENA: Arena<ARENA_BYTES> = Arena::new();
 
 #[board::entry]
 fn main() -> ! {
-    // Nothing before this takes the board.
+    // Nothing has taken the board before.
     let Some(Board { uart, led0, led1, mut watchdog }) = Board::take() else { unreachable!() };
     let mut session = Session::new(uart, led0, led1, || watchdog.feed());
     let result = serve(&mut session);
@@ -78,7 +78,7 @@ impl Classifier<'_, '_> {
             None => (line, false),
         };
         let mut ids = [0; MAX_TOKENS];
-        // A line is far shorter than the 4 GiB that the tokenizer refuses.
+        // A line is far shorter than 4 GiB, the length that the tokenizer refuses.
         let Ok(encoding) = self.tokenizer.encode(text, &mut ids) else { return Ok(()) };
         let before = board::ticks();
         let logits = self.engine.run(&ids[..encoding.len]).map_err(Stop::Run)?;
@@ -93,7 +93,7 @@ impl Classifier<'_, '_> {
             logits: if detailed { logits } else { &[] },
             tokens: encoding.len,
         };
-        // What fails here has nowhere left to be said.
+        // An error here cannot be reported anywhere.
         let _ = uart.write_fmt(format_args!("{answer}"));
         if detailed {
             let (most, size) = (board::stack::high_water(), board::stack::size());
@@ -107,7 +107,7 @@ struct Answer<'a> {
     label: &'a str,
     verdict: Verdict,
     truncated: bool,
-    /// Empty where they were not asked for.
+    /// Empty if they were not requested.
     logits: &'a [f32],
     tokens: usize,
 }

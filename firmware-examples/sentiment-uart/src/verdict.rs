@@ -1,22 +1,22 @@
-//! Logits to a label and its score.
+//! Turns logits into a label and its score.
 
 use core::fmt;
 
 use electra_core::verdict;
 
-/// The likeliest label.
+/// The most probable label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// Index of the label; of equal scores the first.
+    /// Index of the label; the first of equal scores.
     pub label: usize,
     /// Its probability.
     pub score: Score,
 }
 
 impl Verdict {
-    /// Label and score by the rules of the host's library.
+    /// Returns label and score by the rules of the host's library.
     ///
-    /// `None` where there are fewer than two logits, or one is not finite.
+    /// Returns `None` if there are fewer than two logits, or if one is not finite.
     #[must_use]
     pub fn new(logits: &[f32]) -> Option<Self> {
         if logits.len() < 2 {
@@ -28,14 +28,14 @@ impl Verdict {
     }
 }
 
-/// A probability in steps of 1/10,000. Printed by integers: formatting a float would cost more code than the rest of
-/// this program together with its UART.
+/// A probability in steps of 1/10,000. It is printed with integers, because formatting a float
+/// would need more code than the rest of this program and its UART together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Score(u16);
 
 impl Score {
     fn new(probability: f64) -> Self {
-        // From 0 to 1, so the product fits; the conversion saturates in any case.
+        // The probability is from 0 to 1, so the product fits. The conversion also saturates.
         Self((probability * 10_000.0 + 0.5) as u16)
     }
 }
@@ -59,7 +59,7 @@ mod tests {
         for step in -200..=200 {
             let difference = step as f32 / 16.0;
             let verdict = Verdict::new(&[0.5, 0.5 + difference]).unwrap();
-            // The softmax of two logits, through another function of the standard library.
+            // The softmax of two logits, computed with another function of the standard library.
             let second = 0.5 + 0.5 * (f64::from(difference) / 2.0).tanh();
             let expected = format!("{:.4}", second.max(1.0 - second));
             assert_eq!(verdict.score.to_string(), expected, "difference {difference}");

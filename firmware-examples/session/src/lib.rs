@@ -1,5 +1,5 @@
-//! What the examples share that needs no board: lines in over a UART, answers out, two LEDs that show the state, a
-//! watchdog that is fed while there is progress.
+//! The parts of the examples that need no board: a UART receives lines and sends answers, two LEDs
+//! show the state, and a watchdog is fed while there is progress.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -12,7 +12,8 @@ use embedded_io::{Read, ReadReady, Write};
 use line::{Input, LineBuffer};
 pub use stop::Stop;
 
-/// A UART and two LEDs, one lit while a line can be sent, the other while the last line was refused.
+/// A UART and two LEDs. One LED is lit while a line can be sent, the other if the last line was
+/// refused.
 pub struct Session<U, L, F> {
     uart: U,
     ready: L,
@@ -21,18 +22,19 @@ pub struct Session<U, L, F> {
 }
 
 impl<U: Read + ReadReady + Write, L: OutputPin, F: FnMut()> Session<U, L, F> {
-    /// `feed` tells the watchdog that there is progress.
+    /// Returns a session. `feed` feeds the watchdog.
     pub fn new(uart: U, ready: L, refused: L, feed: F) -> Self {
         Self { uart, ready, refused, feed }
     }
 
-    /// Answers lines until Ctrl-D. What `answer` writes to the UART is its answer, without the line's end.
+    /// Answers lines until Ctrl-D. `answer` writes the answer to the UART, without the end of the
+    /// line.
     ///
-    /// The watchdog is fed with each byte and while the session waits for one, which can last: what it catches is an
-    /// answer that does not end.
+    /// The watchdog is fed with each byte, and while the session waits for a byte, which can take
+    /// long. It therefore expires only if an answer does not end.
     ///
     /// # Errors
-    /// What `answer` says.
+    /// The error of `answer`.
     pub fn serve(&mut self, mut answer: impl FnMut(&str, &mut U) -> Result<(), Stop>) -> Result<(), Stop> {
         let mut buffer = LineBuffer::new();
         light(&mut self.ready, true);
@@ -57,7 +59,7 @@ impl<U: Read + ReadReady + Write, L: OutputPin, F: FnMut()> Session<U, L, F> {
         }
     }
 
-    /// What the next byte amounts to.
+    /// Reads the next byte if one has arrived. Returns the input that it completes.
     fn next<'b>(uart: &mut U, buffer: &'b mut LineBuffer, feed: &mut F) -> Option<Input<'b>> {
         feed();
         match uart.read_ready() {
@@ -79,12 +81,13 @@ impl<U: Read + ReadReady + Write, L: OutputPin, F: FnMut()> Session<U, L, F> {
         }
     }
 
-    /// Writes a line. A UART that fails has nowhere to say so.
+    /// Writes a line. An error of the UART cannot be reported anywhere.
     pub fn say(&mut self, line: core::fmt::Arguments<'_>) {
         let _ = self.uart.write_fmt(format_args!("{line}\r\n"));
     }
 
-    /// Says and shows how the session ended, and returns the program's exit status.
+    /// Reports how the session ended, over the UART and with the LEDs. Returns the program's exit
+    /// status.
     pub fn end(&mut self, result: Result<(), Stop>) -> i32 {
         match result {
             Ok(()) => 0,
@@ -100,7 +103,7 @@ impl<U: Read + ReadReady + Write, L: OutputPin, F: FnMut()> Session<U, L, F> {
     }
 }
 
-/// An LED that fails has nowhere to say so.
+/// Switches an LED. An error of an LED cannot be reported anywhere.
 fn light(led: &mut impl OutputPin, lit: bool) {
     let (Ok(()) | Err(_)) = led.set_state(lit.into());
 }

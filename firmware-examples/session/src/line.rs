@@ -1,33 +1,34 @@
-//! Lines of text out of single bytes.
+//! Assembles lines of text from single bytes.
 
 use core::fmt;
 
 use heapless::Vec;
 
-/// Most bytes of a line, without its end.
+/// Largest number of bytes of a line, without its end.
 pub const MAX_LINE_BYTES: usize = 512;
 
-/// Ends the session wherever it comes: what a terminal sends for Ctrl-D.
+/// The byte that a terminal sends for Ctrl-D. It ends the session at any position of a line.
 const END_OF_TRANSMISSION: u8 = 0x04;
 
-/// Collects bytes until a line is complete. A line ends with LF, CR or both; empty lines are skipped.
+/// Collects bytes until a line is complete. A line ends with LF, CR or both. Empty lines are
+/// skipped.
 #[derive(Debug, Default)]
 pub struct LineBuffer {
     bytes: Vec<u8, MAX_LINE_BYTES>,
     refused: Option<LineError>,
-    /// The bytes were handed out as a line and are to be dropped.
+    /// Whether the bytes were returned as a line and must be dropped.
     complete: bool,
 }
 
 impl LineBuffer {
-    /// An empty buffer.
+    /// Returns an empty buffer.
     #[must_use]
     pub const fn new() -> Self {
         Self { bytes: Vec::new(), refused: None, complete: false }
     }
 
-    /// Takes one byte; an input once there is one. A refused line is reported at its end, and the next one starts
-    /// afresh.
+    /// Adds one byte. Returns an input if the byte completes one. A refused line is reported at its
+    /// end, and the next line is read normally.
     pub fn push(&mut self, byte: u8) -> Option<Input<'_>> {
         if core::mem::take(&mut self.complete) {
             self.bytes.clear();
@@ -44,7 +45,7 @@ impl LineBuffer {
         }
     }
 
-    /// Says that bytes were lost: the line they belonged to is refused.
+    /// Records that bytes were lost. The line that they belonged to is refused.
     pub fn lose(&mut self) {
         self.refused.get_or_insert(LineError::Lost);
     }
@@ -62,28 +63,28 @@ impl LineBuffer {
     }
 }
 
-/// What bytes amounted to.
+/// Input that the received bytes form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input<'a> {
     /// A line, without its end.
     Line(&'a str),
     /// A line that cannot be used.
     Refused(LineError),
-    /// The session is over; a line without an end is dropped.
+    /// End of the session; an incomplete line is dropped.
     End,
 }
 
-/// Why a line cannot be used.
+/// Reason why a line is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineError {
     /// More than [`MAX_LINE_BYTES`] bytes.
     TooLong,
     /// Bytes that are not UTF-8.
     NotUtf8 {
-        /// Bytes of the line before the first that is wrong.
+        /// Number of valid bytes before the first invalid one.
         at: usize,
     },
-    /// Bytes came faster than they were read.
+    /// Bytes arrived faster than they were read.
     Lost,
 }
 
@@ -107,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    /// Everything that `bytes` amount to, in words.
+    /// Returns all inputs that `bytes` form, as texts.
     fn inputs(buffer: &mut LineBuffer, bytes: &[u8]) -> Vec<String> {
         let mut inputs = vec![];
         for byte in bytes {

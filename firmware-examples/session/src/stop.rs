@@ -1,24 +1,25 @@
-//! Why a program cannot go on.
+//! Errors that stop a program.
 
 use core::fmt;
 
 use electra_core::{ModelError, RunError};
 
-/// Why a program cannot go on.
+/// Error that stops a program.
 #[derive(Debug)]
 pub enum Stop {
     /// The model in memory cannot be used.
     Model(ModelError),
-    /// The model is for something else: what was expected.
+    /// The model has another head than the expected one, which is named here.
     Head(&'static str),
-    /// The arena is too small, or a logit is not finite, or the model changed under the engine.
+    /// The arena is too small, a logit is not finite, or the model changed while the engine used
+    /// it.
     Run(RunError),
-    /// Logits without a verdict.
+    /// The logits lead to no answer.
     Logits,
 }
 
 impl Stop {
-    /// Exit status: 2 for the model, 3 for a run.
+    /// Returns the exit status: 2 for the model, 3 for a run.
     #[must_use]
     pub fn status(&self) -> i32 {
         match self {

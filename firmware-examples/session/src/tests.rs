@@ -9,7 +9,7 @@ use embedded_io::{ErrorKind, ErrorType};
 
 use super::*;
 
-/// Plays what arrives; `None` is an overrun.
+/// A UART that receives these bytes; `None` is an overrun.
 struct Script {
     arriving: VecDeque<Option<u8>>,
     sent: Vec<u8>,
@@ -80,8 +80,8 @@ impl OutputPin for Lamp<'_> {
     }
 }
 
-/// What a session says that echoes lines and stops at "stop"; its LEDs and status at the end; how often the watchdog was
-/// fed.
+/// Runs a session that echoes lines and stops at "stop". Returns its output, the state of its LEDs
+/// and its status at the end, and how often the watchdog was fed.
 fn play(arriving: &[Option<&str>]) -> (String, (bool, bool), i32, usize) {
     let (ready, refused) = (Cell::new(false), Cell::new(false));
     let mut fed = 0;

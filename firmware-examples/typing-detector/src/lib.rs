@@ -1,4 +1,4 @@
-//! The part of the example that needs no board: words marked by the logits of their tokens.
+//! The part of the example that needs no board: marks words by the logits of their tokens.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -7,20 +7,21 @@ use core::fmt;
 use electra_core::tokenizer::Token;
 use electra_core::verdict;
 
-/// Words that a text can have whose marks are kept: those of a line of [`session::line::MAX_LINE_BYTES`].
+/// Largest number of words whose marks are kept: the most that a line of
+/// [`session::line::MAX_LINE_BYTES`] bytes can contain.
 const MAX_WORDS: usize = session::line::MAX_LINE_BYTES / 2;
 
-/// A text whose suspicious words are shown in brackets: those with a token that was rather replaced
-/// than not, by the rule of the host's library. A word ends at white space. Words whose tokens were
-/// not judged are shown as they are.
+/// A text whose suspicious words are shown in brackets. A word is suspicious if one of its tokens
+/// was more probably replaced than not, by the rule of the host's library. A word ends at white
+/// space. Words without a judged token are shown unchanged.
 pub struct Marked<'t> {
     text: &'t str,
-    /// A bit a word.
+    /// One bit per word.
     marks: [u32; MAX_WORDS / 32],
 }
 
 impl<'t> Marked<'t> {
-    /// `judged` are tokens of `text` in order, with their logits.
+    /// Marks the words of `text`. `judged` yields tokens of `text` in order, with their logits.
     pub fn new(text: &'t str, judged: impl Iterator<Item = (Token, f32)>) -> Self {
         let mut marked = Self { text, marks: [0; MAX_WORDS / 32] };
         let mut judged = judged.peekable();
@@ -34,7 +35,7 @@ impl<'t> Marked<'t> {
         marked
     }
 
-    /// Number of suspicious words.
+    /// Returns the number of suspicious words.
     #[must_use]
     pub fn count(&self) -> u32 {
         self.marks.iter().map(|marks| marks.count_ones()).sum()
@@ -54,11 +55,11 @@ impl fmt::Display for Marked<'_> {
     }
 }
 
-/// A word, which may be empty, and the white space behind it.
+/// A word, which may be empty, and the white space after it.
 struct Word<'t> {
     text: &'t str,
     space: &'t str,
-    /// Where the word ends in the text.
+    /// Byte at which the word ends in the text.
     end: usize,
 }
 
@@ -76,7 +77,7 @@ fn words(text: &str) -> impl Iterator<Item = Word<'_>> {
     })
 }
 
-/// The text before the first character that ends it, and the rest.
+/// Splits the text at the first character for which `ends` is true.
 fn split(text: &str, ends: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(ends).unwrap_or(text.len()))
 }
@@ -88,7 +89,8 @@ mod tests {
 
     use super::*;
 
-    /// The text with each of these tokens, by their bytes and logits, judged.
+    /// Returns the marked text and the number of its suspicious words. `judged` has the byte range
+    /// and the logit of each token.
     fn marked(text: &str, judged: &[(u32, u32, f32)]) -> (String, u32) {
         let judged = judged.iter().map(|&(start, end, logit)| (Token { id: 0, start, end }, logit));
         let marked = Marked::new(text, judged);

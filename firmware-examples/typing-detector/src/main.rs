@@ -1,8 +1,10 @@
-//! Lines of text come in over UART 0; out goes `N suspicious: ` and the line, its words in brackets that look as if
-//! something replaced them: what ELECTRA is pre-trained to find, and typing errors often are.
+//! Reads lines of text from UART 0. Answers each with `N suspicious: ` and the line, in which words
+//! that seem to be replaced are in brackets. ELECTRA is pre-trained to find replaced words, and
+//! typing errors often look like them.
 //!
-//! A line that starts with `?` is answered in detail: the logits' bits of all tokens, `[CLS]` and `[SEP]` included,
-//! clock ticks of the run, and the most stack used so far. Ctrl-D ends the session. LEDs as in `sentiment-uart`.
+//! The answer to a line that starts with `?` also has the bits of the logits of all tokens,
+//! including `[CLS]` and `[SEP]`, the number of tokens, the clock ticks of the run, and the most
+//! bytes of stack used so far. Ctrl-D ends the session. The LEDs are as in `sentiment-uart`.
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
@@ -15,21 +17,22 @@ use embedded_io::Write;
 use session::{Session, Stop};
 use typing_detector::Marked;
 
-/// Longest sequence, `[CLS]` and `[SEP]` included; of longer lines the first tokens are judged.
+/// Longest sequence in tokens, including `[CLS]` and `[SEP]`. Longer lines are truncated.
 const MAX_TOKENS: usize = 64;
 
-/// Bytes of the arena: `electra_core::arena_bytes` of ELECTRA-Small for [`MAX_TOKENS`] tokens. Smaller models use less
-/// of it; one that needs more is refused, with the figure, when the engine is made.
+/// Bytes of the arena: `electra_core::arena_bytes` of ELECTRA-Small for [`MAX_TOKENS`] tokens.
+/// Smaller models use less. If a model needs more, creating the engine fails with an error that
+/// names the size.
 const ARENA_BYTES: usize = 165_760;
 
-// SAFETY: `memory.x` has a section of this name, which nothing else lies in.
+// SAFETY: `memory.x` has a section of this name, and nothing else lies in it.
 #[allow(unsafe_code)]
 #[unsafe(link_section = ".arena")]
 static ARENA: Arena<ARENA_BYTES> = Arena::new();
 
 #[board::entry]
 fn main() -> ! {
-    // Nothing before this takes the board.
+    // Nothing has taken the board before.
     let Some(Board { uart, led0, led1, mut watchdog }) = Board::take() else { unreachable!() };
     let mut session = Session::new(uart, led0, led1, || watchdog.feed());
     let result = serve(&mut session);
@@ -72,7 +75,7 @@ impl Detector<'_, '_> {
         };
         let mut ids = [0; MAX_TOKENS];
         let ids = &mut ids[..self.max_tokens];
-        // A line is far shorter than the 4 GiB that the tokenizer refuses.
+        // A line is far shorter than 4 GiB, the length that the tokenizer refuses.
         let (Ok(encoding), Ok(pieces)) = (self.tokenizer.encode(text, ids), self.tokenizer.pieces(text))
         else {
             return Ok(());
@@ -84,7 +87,7 @@ impl Detector<'_, '_> {
         let marked = Marked::new(text, pieces.zip(of_pieces.iter().copied()));
         let count = marked.count();
         defmt::info!("{=usize} tokens, {=u32} suspicious words, {=u32} ticks", encoding.len, count, ticks);
-        // What fails here has nowhere left to be said.
+        // An error here cannot be reported anywhere.
         let _ = uart.write_fmt(format_args!("{count} suspicious: {marked}"));
         if encoding.truncated {
             let _ = uart.write_fmt(format_args!(" (first {} tokens)", self.max_tokens));

@@ -11,7 +11,8 @@ use clap::{Parser, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Args {
-    /// File with a text on each line, one for each press, over and over; '-' is standard input, read once
+    /// File with one text per line, used again from the start after the last one; '-' is standard
+    /// input, read once
     pub texts: PathBuf,
     /// Model file
     #[arg(
@@ -26,27 +27,28 @@ pub struct Args {
     /// GPIO number of the button
     #[arg(long, value_name = "GPIO", default_value_t = 17)]
     pub button: u32,
-    /// The button's level while it is pressed; the other one comes from the Pi's pull-up or pull-down resistor
+    /// Level of the button's line while the button is pressed; the Pi's pull-up or pull-down
+    /// resistor provides the other level
     #[arg(long, value_enum, default_value_t = Level::Low)]
     pub pressed: Level,
-    /// GPIO number of a label's LED, once for each label
+    /// GPIO number of a label's LED, once per label
     #[arg(
         long = "led",
         value_name = "LABEL=GPIO",
         default_values = ["POSITIVE=27", "NEGATIVE=22"]
     )]
     pub leds: Vec<LabelPin>,
-    /// GPIO number of the LED that is lit while the program is busy and blinks when a text has failed
+    /// GPIO number of the LED that is lit while the program is busy, and blinks after a text failed
     #[arg(long, value_name = "GPIO", default_value_t = 23)]
     pub status: u32,
 }
 
-/// A level of a line.
+/// Level of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Level {
-    /// The button connects the line with ground.
+    /// The button connects the line to ground.
     Low,
-    /// The button connects the line with 3.3 V.
+    /// The button connects the line to 3.3 V.
     High,
 }
 
@@ -68,14 +70,14 @@ impl FromStr for LabelPin {
     }
 }
 
-/// The LEDs of labels.
+/// LEDs of the labels, checked.
 pub struct Pins<'a>(&'a [LabelPin]);
 
 impl Args {
-    /// The LEDs of labels, when no line and no label has two uses.
+    /// Returns the LEDs of the labels, after checking that no line and no label is used twice.
     ///
     /// # Errors
-    /// Which one has.
+    /// Names the line or label that is used twice.
     pub fn pins(&self) -> Result<Pins<'_>, String> {
         let fixed = [(self.button, "the button".to_string()), (self.status, "the status LED".to_string())];
         let leds = self.leds.iter().map(|led| (led.line, format!("the LED of {}", led.label)));
@@ -95,15 +97,16 @@ impl Args {
 }
 
 impl Pins<'_> {
-    /// The line of a label's LED; a label need not have one.
+    /// Returns the line of a label's LED, or `None` if the label has no LED.
     pub fn of(&self, label: &str) -> Option<u32> {
         self.0.iter().find(|led| led.label == label).map(|led| led.line)
     }
 
-    /// Refuses an LED for a label that the model does not have: it would never be lit.
+    /// Checks that the model has each label with an LED. The LED of another label would never be
+    /// lit.
     ///
     /// # Errors
-    /// Which one it is.
+    /// Names the first label that the model does not have.
     pub fn all_known(&self, labels: &[Arc<str>], model: &Path) -> Result<(), String> {
         match self.0.iter().find(|led| !labels.iter().any(|label| **label == led.label)) {
             None => Ok(()),

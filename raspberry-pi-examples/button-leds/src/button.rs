@@ -1,29 +1,31 @@
-//! A button whose contacts bounce.
+//! Reads a button whose contacts bounce.
 
 use embedded_hal::digital::InputPin;
 
 use crate::args::Level;
 
-/// Readings in a row that must agree before the button counts as pressed or released. Read every
-/// [`crate::session::POLL_MS`], that is 20 ms, which the contacts of a push button rarely exceed.
+/// Consecutive readings that must agree before the button counts as pressed or released. At one
+/// reading per [`crate::session::POLL_MS`] they take 20 ms. The contacts of a push button rarely
+/// bounce longer.
 const AGREEING: u32 = 4;
 
-/// Finds the presses in the levels of a line that is read at equal intervals.
+/// Detects presses in the levels of a line that is read at equal intervals.
 pub struct Button<P> {
     pin: P,
     pressed_level: Level,
     pressed: bool,
-    /// Readings in a row that contradict `pressed`.
+    /// Consecutive readings that contradict `pressed`.
     contradicting: u32,
 }
 
 impl<P: InputPin> Button<P> {
-    /// A button that counts as pressed until it was seen released, so that one held from before is no press.
+    /// Returns a button that counts as pressed until it is read as released. A button that is held
+    /// at the start is therefore not a press.
     pub fn new(pin: P, pressed_level: Level) -> Self {
         Self { pin, pressed_level, pressed: true, contradicting: 0 }
     }
 
-    /// Reads the line once and says whether a press begins.
+    /// Reads the line once. Returns whether a press begins.
     ///
     /// # Errors
     /// When the line cannot be read.
@@ -51,7 +53,8 @@ mod tests {
     use super::*;
     use crate::session::fake::Input;
 
-    /// The readings, counted from 0, at which a press began; '#' is down, '.' is up.
+    /// Returns the readings, counted from 0, at which a press began; '#' is pressed, '.' is
+    /// released.
     fn presses(readings: &str, pressed: Level) -> Vec<usize> {
         let high = |reading| (reading == '#') == (pressed == Level::High);
         let mut button = Button::new(Input::new(readings.chars().map(high)), pressed);

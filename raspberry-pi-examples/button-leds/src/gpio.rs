@@ -1,4 +1,4 @@
-//! The lines of a Raspberry Pi's header, through the kernel's character device.
+//! Uses the lines of a Raspberry Pi's header through the kernel's character device.
 
 use std::path::Path;
 
@@ -7,27 +7,28 @@ use linux_embedded_hal::gpio_cdev::{Chip, LineRequestFlags, chips};
 
 use crate::args::Level;
 
-/// What the kernel calls the chips of the 40-pin header: Zero 2 W and 3, 4, 5. Their numbers vary with the kernel, and
-/// other chips lie beside them.
+/// Labels that the kernel gives the chips of the 40-pin header: on Zero 2 W and Pi 3, on Pi 4, and
+/// on Pi 5. The numbers of the chips vary with the kernel, and there are other chips.
 const HEADERS: [&str; 3] = ["pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1"];
 
-/// Who uses a line, as `gpioinfo` shows it.
+/// User of a line, as `gpioinfo` shows it.
 const CONSUMER: &str = "button-leds";
 
-/// Of the kernel's interface, version 1 (`GPIOHANDLE_REQUEST_BIAS_*`, Linux 5.5); gpio-cdev has no names for them.
+/// Flags of version 1 of the kernel's interface (`GPIOHANDLE_REQUEST_BIAS_*`, Linux 5.5). gpio-cdev
+/// does not define them.
 const PULL_UP: LineRequestFlags = LineRequestFlags::from_bits_retain(1 << 5);
 const PULL_DOWN: LineRequestFlags = LineRequestFlags::from_bits_retain(1 << 6);
 
-/// An opened chip.
+/// An open GPIO chip.
 pub struct Gpio {
     chip: Chip,
 }
 
 impl Gpio {
-    /// Opens a chip, the header's unless one is named.
+    /// Opens `device`, or the chip of the header if none is given.
     ///
     /// # Errors
-    /// When it is not there or cannot be opened, or is no GPIO chip.
+    /// When it does not exist, cannot be opened, or is not a GPIO chip.
     pub fn open(device: Option<&Path>) -> Result<Self, String> {
         let chip = match device {
             Some(device) => Chip::new(device).map_err(|error| format!("{}: {error}", device.display()))?,
@@ -36,15 +37,15 @@ impl Gpio {
         Ok(Self { chip })
     }
 
-    /// The device and what the kernel calls the chip.
+    /// Returns the device and the kernel's label of the chip.
     pub fn name(&self) -> String {
         format!("{} ({})", self.chip.path().display(), self.chip.label())
     }
 
-    /// The line of a button, pulled to the level that it has when the button is not pressed.
+    /// Requests the line of a button. A resistor pulls it to the level of the released button.
     ///
     /// # Errors
-    /// When the chip has no such line or it is in use.
+    /// When the chip does not have the line, or the line is in use.
     pub fn button(&mut self, line: u32, pressed: Level) -> Result<CdevPin, String> {
         let pull = match pressed {
             Level::Low => PULL_UP,
@@ -53,10 +54,10 @@ impl Gpio {
         self.request("the button", line, LineRequestFlags::INPUT | pull)
     }
 
-    /// The line of an LED, dark.
+    /// Requests the line of an LED, switched off.
     ///
     /// # Errors
-    /// As for a button.
+    /// As for [`Self::button`].
     pub fn led(&mut self, name: &str, line: u32) -> Result<CdevPin, String> {
         self.request(&format!("the LED {name}"), line, LineRequestFlags::OUTPUT)
     }
@@ -69,7 +70,7 @@ impl Gpio {
         }
         let failed = |error| format!("{what}: {error}");
         let line = self.chip.get_line(offset).map_err(failed)?;
-        // Asked before: the error of a request does not say who has the line.
+        // Checked before the request, whose error does not name the owner of the line.
         let info = line.info().map_err(failed)?;
         if info.is_kernel() {
             let owner = info.consumer().unwrap_or("the kernel");
@@ -80,7 +81,7 @@ impl Gpio {
     }
 }
 
-/// The chip of the 40-pin header, which is known by its label.
+/// Finds the chip of the 40-pin header by its label.
 fn header() -> Result<Chip, String> {
     let mut found = Vec::new();
     for chip in chips().map_err(|error| format!("/dev: {error}"))? {

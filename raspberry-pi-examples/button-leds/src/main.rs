@@ -1,4 +1,5 @@
-//! A button starts a classification, LEDs show its label: a Raspberry Pi's GPIO through `linux-embedded-hal`.
+//! Classifies a text when a button is pressed, and shows the label with LEDs. Uses the GPIO lines
+//! of a Raspberry Pi through `linux-embedded-hal`.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -38,7 +39,8 @@ fn run(args: &Args) -> Result<(), String> {
     let pins = args.pins()?;
     let mut texts = Texts::open(&args.texts)?;
     let mut gpio = Gpio::open(args.chip.as_deref())?;
-    // Requested before the model is opened: lit, the status LED says that the program is starting.
+    // The status LED is switched on before the model is opened, to show that the program is
+    // starting.
     let mut status = gpio.led("status", args.status)?;
     panel::light(&mut status, true).map_err(|error| format!("status LED: {error}"))?;
 
@@ -83,7 +85,7 @@ fn run(args: &Args) -> Result<(), String> {
         .map_err(|error| format!("{}: {error}", gpio.name()))
 }
 
-/// Says why there is no label.
+/// Prints why there is no label.
 fn failed(message: &str) -> Outcome {
     eprintln!("button-leds: {message}");
     Outcome::Failed

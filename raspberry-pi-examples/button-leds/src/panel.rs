@@ -1,48 +1,48 @@
-//! The LEDs: one for each label, and one for the program's state.
+//! The LEDs: one per label, and one for the state of the program.
 
 use embedded_hal::digital::OutputPin;
 
-/// Calls of [`Panel::tick`] between the status LED's changes when it blinks: a quarter of a second.
+/// Calls of [`Panel::tick`] between two changes of the blinking status LED: a quarter of a second.
 const BLINK_TICKS: u32 = 50;
 
-/// What the LEDs show.
+/// LEDs of the labels and of the status.
 pub struct Panel<L> {
-    /// In the order of the model's labels; a label need not have one.
+    /// LEDs in the order of the model's labels; `None` for a label without one.
     labels: Vec<Option<L>>,
     status: L,
-    /// Ticks since a text failed.
+    /// Ticks since a text failed; `None` if the last one did not fail.
     failed_for: Option<u32>,
 }
 
 impl<L: OutputPin> Panel<L> {
-    /// A panel whose LEDs are as the caller left them.
+    /// Returns a panel. Does not switch its LEDs.
     pub fn new(labels: Vec<Option<L>>, status: L) -> Self {
         Self { labels, status, failed_for: None }
     }
 
-    /// All dark: ready, and nothing classified yet.
+    /// Switches all LEDs off: the program is ready, and no text was classified yet.
     pub fn dark(&mut self) -> Result<(), L::Error> {
         self.show(None, false)
     }
 
-    /// A text is being classified.
+    /// Shows that a text is being classified.
     pub fn busy(&mut self) -> Result<(), L::Error> {
         self.show(None, true)
     }
 
-    /// The label of the last text, by its index.
+    /// Shows the label of the last text, given by its index.
     pub fn label(&mut self, index: usize) -> Result<(), L::Error> {
         self.show(Some(index), false)
     }
 
-    /// The last text has no label; [`Panel::tick`] makes it blink.
+    /// Shows that the last text has no label: [`Panel::tick`] makes the status LED blink.
     pub fn failed(&mut self) -> Result<(), L::Error> {
         self.show(None, true)?;
         self.failed_for = Some(0);
         Ok(())
     }
 
-    /// Time passes: an interval of the session.
+    /// Advances the time by one interval of the session.
     pub fn tick(&mut self) -> Result<(), L::Error> {
         let Some(ticks) = &mut self.failed_for else { return Ok(()) };
         *ticks = ticks.wrapping_add(1);
@@ -64,7 +64,7 @@ impl<L: OutputPin> Panel<L> {
     }
 }
 
-/// Lights an LED that stands between its line and ground, or turns it off.
+/// Switches an LED between a line and ground on or off.
 pub fn light<L: OutputPin>(led: &mut L, lit: bool) -> Result<(), L::Error> {
     led.set_state(lit.into())
 }
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use crate::session::fake::Output;
 
-    /// Levels of the LEDs of two labels and of the status LED.
+    /// Returns the levels of the LEDs of two labels and of the status LED.
     fn levels(panel: &Panel<Output>) -> [bool; 3] {
         let label = |index: usize| panel.labels[index].as_ref().expect("an LED").high();
         [label(0), label(1), panel.status.high()]

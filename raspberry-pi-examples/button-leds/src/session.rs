@@ -1,4 +1,4 @@
-//! The loop: waits for presses, answers them, shows the answers.
+//! The main loop: waits for presses, classifies texts and shows the answers.
 
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::{InputPin, OutputPin};
@@ -9,18 +9,18 @@ use crate::panel::Panel;
 /// Milliseconds between two readings of the button.
 pub const POLL_MS: u32 = 5;
 
-/// What came of a press.
+/// Result of a press.
 #[derive(Clone, Copy, Debug)]
 pub enum Outcome {
-    /// The text's label, by its index.
+    /// Index of the text's label.
     Label(usize),
-    /// There is none.
+    /// The text has no label.
     Failed,
     /// There are no more texts.
     End,
 }
 
-/// A button, LEDs, and something that waits.
+/// A button, LEDs, and a delay.
 pub struct Session<B, L, D> {
     button: Button<B>,
     panel: Panel<L>,
@@ -33,15 +33,15 @@ where
     L: OutputPin<Error = E>,
     D: DelayNs,
 {
-    /// A session that has not begun.
+    /// Returns a session that has not started.
     pub fn new(button: Button<B>, panel: Panel<L>, delay: D) -> Self {
         Self { button, panel, delay }
     }
 
-    /// Calls `press` for each press of the button, until it says that there are no more texts, or `stop` is true.
-    /// Then all LEDs are dark.
+    /// Calls `press` for each press of the button until it returns [`Outcome::End`] or `stop`
+    /// returns true. Then all LEDs are switched off.
     ///
-    /// The button is not read during `press`: what is pressed and released meanwhile is no press.
+    /// The button is not read during `press`, so a press that ends in that time does not count.
     ///
     /// # Errors
     /// When a line cannot be read or set.
@@ -72,7 +72,7 @@ pub mod fake {
 
     use embedded_hal::digital::{Error, ErrorKind, ErrorType, InputPin, OutputPin};
 
-    /// The script of an [`Input`] is over.
+    /// All readings of an [`Input`] were used.
     #[derive(Debug, PartialEq)]
     pub struct NoMoreReadings;
 
@@ -82,7 +82,7 @@ pub mod fake {
         }
     }
 
-    /// A line that reads what it was told.
+    /// A line with the given readings.
     pub struct Input(VecDeque<bool>);
 
     impl Input {
@@ -105,7 +105,7 @@ pub mod fake {
         }
     }
 
-    /// A line that remembers its level, and writes its changes into a journal that others share.
+    /// A line that stores its level and appends its changes to a shared journal.
     #[derive(Clone, Default)]
     pub struct Output {
         name: char,
@@ -165,8 +165,9 @@ mod tests {
         }
     }
 
-    /// What the LEDs P, N and S did while the button went through `readings` and its presses had `outcomes`, how the
-    /// session ended, and after how many milliseconds.
+    /// Runs a session. Returns the changes of the LEDs P, N and S for these `readings` of the
+    /// button and `outcomes` of its presses, how the session ended, and after how many
+    /// milliseconds.
     fn session(
         readings: &str,
         outcomes: &[Outcome],
@@ -206,7 +207,7 @@ mod tests {
             &[Outcome::Failed, Outcome::Label(1)],
             (4 + 4 + 120 + 4) * POLL_MS,
         );
-        // Lit for busy, blinking; then as usual.
+        // The status LED is lit while busy and blinks. The next press is handled as usual.
         assert_eq!(journal, "+S press:-S+S press:+P-S-P");
     }
 

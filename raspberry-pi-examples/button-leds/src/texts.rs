@@ -1,4 +1,5 @@
-//! Where texts come from: a file, over and over, or standard input, once.
+//! Sources of texts: a file, which starts again after its end, or standard input, which is read
+//! once.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader};
@@ -6,35 +7,35 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::thread;
 
-/// Texts, one for each press.
+/// Texts, one per press.
 pub enum Texts {
-    /// Lines of a file, and the index of the next one.
+    /// Lines of a file.
     File {
-        /// At least one.
+        /// Texts; at least one.
         lines: Vec<String>,
-        /// Index of the next one.
+        /// Index of the next text.
         next: usize,
     },
-    /// Lines as another program writes them.
+    /// Lines that another program writes.
     Stream(Receiver<Result<String, String>>),
 }
 
-/// What there is for a press.
+/// Next text for a press.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
     /// A text.
     Text(String),
-    /// Why there is none now.
+    /// Reason why there is no text.
     Failed(String),
-    /// There will be no more.
+    /// No more texts will follow.
     End,
 }
 
 impl Texts {
-    /// Reads a file, or begins to read standard input for '-'.
+    /// Reads the file at `path`, or starts to read standard input for '-'.
     ///
     /// # Errors
-    /// When the file cannot be read, is not UTF-8, or has no text, or the system starts no thread.
+    /// When the file cannot be read, is not UTF-8 or has no text, or when no thread can be started.
     pub fn open(path: &Path) -> Result<Self, String> {
         if path == Path::new("-") {
             return Self::stream(BufReader::new(io::stdin()));
@@ -55,8 +56,8 @@ impl Texts {
         Ok(Self::File { lines, next: 0 })
     }
 
-    /// A thread reads, so that the program can be stopped while nobody writes. A few lines wait here, then the writer
-    /// waits.
+    /// Reads from a thread, so that the program can be stopped while no line arrives. The channel
+    /// holds a few lines. When it is full, the writer has to wait.
     fn stream(mut input: impl BufRead + Send + 'static) -> Result<Self, String> {
         let (sender, receiver) = sync_channel(16);
         let read = move || {
@@ -79,7 +80,7 @@ impl Texts {
         Ok(Self::Stream(receiver))
     }
 
-    /// The next text; of a file, the first one comes after the last one.
+    /// Returns the next text. After the last text of a file, the first one follows.
     pub fn next(&mut self) -> Next {
         match self {
             Self::File { lines, next } => {
@@ -97,7 +98,7 @@ impl Texts {
     }
 }
 
-/// A line's text; none of an empty line.
+/// Returns the trimmed text of a line, or `None` for an empty line.
 fn text(line: &[u8]) -> Result<Option<String>, String> {
     match std::str::from_utf8(line) {
         Ok(text) => Ok(Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_string)),
@@ -120,7 +121,7 @@ mod tests {
 
     use super::*;
 
-    /// What a press gets when the reading thread has come to something.
+    /// Returns the next text after the reading thread has delivered it.
     fn wait_for_next(texts: &mut Texts) -> Next {
         let give_up = Instant::now() + Duration::from_secs(60);
         loop {

@@ -1,5 +1,6 @@
-//! Any texts as `tokenizer.json` and `config.json`, a zero byte between them: read or refused in one line, and what is read
-//! can be packed.
+//! Parses arbitrary texts as `tokenizer.json` and `config.json`, separated by a zero byte. Each
+//! must be accepted, or refused with an error of one line. A vocabulary that is accepted must be
+//! packable.
 #![no_main]
 
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|text: &str| {
     let (tokenizer, config) = text.split_once('\0').unwrap_or((text, ""));
     match parse_json(Path::new("tokenizer.json"), tokenizer, &BERT) {
-        // Tokens may be too long for the runtime; nothing else may be wrong with them.
+        // Tokens may be too long for the runtime, so an error is allowed here. A panic is not.
         Ok(tokens) => _ = build_section(&tokens),
         Err(error) => one_line(&error.to_string()),
     }

@@ -1,11 +1,12 @@
-//! Any bytes as a model file: refused, or good enough to run on every kernel set. The last byte chooses the tokens.
+//! Opens arbitrary bytes as a model file. Each file must be refused, or run on every kernel set.
+//! The last byte selects the tokens.
 #![no_main]
 
 use electra_core::{Engine, Kernels, Model, RunError, arena_bytes};
 use electra_fuzz::{aligned, check_tokens};
 use libfuzzer_sys::fuzz_target;
 
-/// Enough for padded and unpadded blocks of tokens.
+/// Largest number of tokens; enough for padded and unpadded blocks of tokens.
 const MOST_TOKENS: usize = 20;
 
 fuzz_target!(|data: &[u8]| {
@@ -15,7 +16,7 @@ fuzz_target!(|data: &[u8]| {
 
 fn run(choice: u8, bytes: &[u8]) {
     let Ok(model) = Model::parse(bytes) else { return };
-    // Whether checksums fit is no precondition of anything below.
+    // Nothing below requires correct checksums.
     _ = model.verify();
     let config = *model.config();
     let tokens = 1 + usize::from(choice) % config.max_position_embeddings.min(MOST_TOKENS);
@@ -33,7 +34,7 @@ fn run(choice: u8, bytes: &[u8]) {
                 };
                 match engine.run(&ids) {
                     Ok(logits) => assert_eq!(logits.len(), config.num_logits(tokens, 1)),
-                    // Any bytes may be weights, also such that overflow.
+                    // Weights are arbitrary bytes, so a run may overflow.
                     Err(RunError::NotFinite { .. }) => {}
                     Err(error) => panic!("{error}"),
                 }

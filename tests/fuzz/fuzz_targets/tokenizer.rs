@@ -1,4 +1,4 @@
-//! Any text with a small vocabulary.
+//! Tokenizes arbitrary texts with a small vocabulary.
 #![no_main]
 
 use electra_core::tokenizer::Vocabulary;

@@ -1,4 +1,5 @@
-//! Any bytes as a vocabulary section, and a text to cut with it: the section's length as u16, the section, the text.
+//! Opens arbitrary bytes as a vocabulary section and tokenizes a text with it. The input is the
+//! length of the section as u16, the section, and the text.
 #![no_main]
 
 use electra_core::tokenizer::Vocabulary;

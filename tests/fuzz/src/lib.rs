@@ -1,10 +1,12 @@
-//! What the fuzz targets share. Run one with `cargo +nightly fuzz run --fuzz-dir tests/fuzz TARGET
-//! tests/fuzz/corpus/TARGET tests/fuzz/seeds/TARGET`; new inputs go to the first folder.
+//! Code that the fuzz targets share. Run a target with
+//! `cargo +nightly fuzz run --fuzz-dir tests/fuzz TARGET
+//! tests/fuzz/corpus/TARGET tests/fuzz/seeds/TARGET`. New inputs are written to the first folder.
 #![forbid(unsafe_code)]
 
 use electra_core::tokenizer::{Tokenizer, Vocabulary};
 
-/// Calls `work` with a block of `len` bytes that begins at a multiple of 64, `fill` having written it.
+/// Calls `work` with a block of `len` bytes that starts at a multiple of 64 and that `fill` has
+/// written.
 pub fn aligned<T>(len: usize, fill: impl FnOnce(&mut [u8]), work: impl FnOnce(&mut [u8]) -> T) -> T {
     let mut block = vec![0u8; len + 64];
     let address = block.as_ptr().addr();
@@ -14,8 +16,9 @@ pub fn aligned<T>(len: usize, fill: impl FnOnce(&mut [u8]), work: impl FnOnce(&m
     work(aligned)
 }
 
-/// Tokenizes `text` and checks what must hold of tokens whatever the vocabulary is: ids that the vocabulary has,
-/// offsets on character boundaries and in order, and the same ids from the iterator and from `encode`.
+/// Tokenizes `text` and checks the properties that tokens have with every vocabulary: the
+/// vocabulary contains the ids, the offsets are in order and on character boundaries, and the
+/// iterator and `encode` return the same ids.
 pub fn check_tokens(vocabulary: Vocabulary<'_>, text: &str) {
     let tokenizer = Tokenizer::new(vocabulary);
     let tokens: Vec<_> = match tokenizer.pieces(text) {

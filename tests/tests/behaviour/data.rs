@@ -1,11 +1,12 @@
-//! Reads the word lists, the templates and the limits. Faults in these files panic with the file and the line.
+//! Reads the word lists, the templates and the limits. Errors in these files panic with the file
+//! and the line.
 
 use std::collections::BTreeMap;
 
 /// Words by the name of their list.
 pub type Words = BTreeMap<String, Vec<String>>;
 
-/// Largest share that may fail, in percent, by check.
+/// Largest permitted share of failed cases, in percent, by check.
 pub type Limits = BTreeMap<String, Limit>;
 
 /// Templates of one kind.
@@ -19,21 +20,21 @@ pub struct Section {
 pub enum Kind {
     /// Texts with a label.
     Labelled,
-    /// Pairs whose `{varied}` differs: one check for each of these lists.
+    /// Pairs with different words for `{varied}`. Each of these lists makes one check.
     Vary(Vec<String>),
-    /// Pairs, one text without and one with the part in square brackets.
+    /// Pairs of a text without and with the part in square brackets.
     Insert,
-    /// Pairs with typos; these lists carry the sentiment.
+    /// Pairs with typos. The words of these lists carry the sentiment.
     Typos(Vec<String>),
 }
 
 pub struct Template {
     pub text: String,
-    /// Labels that are right; empty for pairs.
+    /// Correct labels; empty for pairs.
     pub expected: Vec<String>,
 }
 
-/// Percent of a check's cases.
+/// Largest permitted shares of a check's cases, in percent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Limit {
     Failed(usize),
@@ -71,7 +72,8 @@ fn parse_sections(file: &str, text: &str) -> Vec<Section> {
     let mut expected = Vec::new();
     for (number, line) in lines(text) {
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            // No template is all in square brackets: its first text would be empty.
+            // A template is never entirely in square brackets, because its first text would be
+            // empty.
             sections.push(Section { name: name.to_owned(), kind: Kind::Labelled, templates: Vec::new() });
             expected = Vec::new();
             continue;
@@ -112,7 +114,7 @@ fn parse_limits(file: &str, text: &str) -> Limits {
     limits
 }
 
-/// Lines with something in them, numbered from 1.
+/// Returns the trimmed lines that are neither empty nor comments, numbered from 1.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let numbered = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
     numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))

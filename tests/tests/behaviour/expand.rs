@@ -1,4 +1,4 @@
-//! Templates and words to cases: the same ones on every machine.
+//! Expands templates and words to cases, the same on every machine.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
@@ -8,11 +8,11 @@ use electra_tests::Random;
 use crate::data::{Kind, Section, Template, Words};
 use crate::typo::{candidates, with_typos};
 
-/// Cases of a check.
+/// Cases per check.
 pub const CASES: usize = 200;
-/// Pairs that share their first text. More cost less time, and show fewer texts.
+/// Pairs with the same first text. A larger number takes less time and covers fewer texts.
 const VARIANTS: usize = 2;
-/// Fillings that are tried for each case before a section counts as too poor in words.
+/// Fillings that are tried per case before the section is reported to have too few words.
 const ATTEMPTS: usize = 50;
 const SEED: u64 = 0xb0a7;
 
@@ -28,7 +28,7 @@ pub enum Cases {
 
 pub struct Labelled {
     pub text: String,
-    /// Labels that are right.
+    /// Correct labels.
     pub expected: Vec<String>,
 }
 
@@ -38,7 +38,7 @@ pub struct Pair {
     pub changed: String,
 }
 
-/// The checks of all sections.
+/// Returns the checks of all sections.
 pub fn checks(sections: &[Section], words: &Words) -> Vec<Check> {
     sections.iter().flat_map(|section| expand(section, words)).collect()
 }
@@ -106,7 +106,8 @@ fn inserted(section: &Section, words: &Words) -> Vec<Pair> {
 }
 
 fn misspelt(section: &Section, words: &Words, count: usize, spared: &[String]) -> Vec<Pair> {
-    // Two sources, so that all checks of the section have the same originals.
+    // Originals and typos use separate generators, so all checks of the section have the same
+    // originals.
     let (mut random, mut slips) = (Random::new(SEED), Random::new(SEED + 1));
     collect_pairs(section, |template| {
         let mut filling = Filling::new(words);
@@ -130,10 +131,10 @@ fn collect_pairs(section: &Section, mut fill: impl FnMut(&Template) -> Vec<Pair>
         .collect()
 }
 
-/// [`CASES`] cases with different keys, from each template in turn.
+/// Returns [`CASES`] cases with different keys, from each template in turn.
 ///
 /// # Panics
-/// When the section has too few words for so many.
+/// When the section has too few words for that many cases.
 fn collect<K: Clone + Eq + std::hash::Hash, C>(
     section: &Section,
     mut fill: impl FnMut(&Template) -> Vec<(K, C)>,
@@ -153,12 +154,12 @@ fn collect<K: Clone + Eq + std::hash::Hash, C>(
     );
 }
 
-/// The words that a text's slots have.
+/// Words in the slots of a text.
 struct Filling<'a> {
     words: &'a Words,
-    /// By the slot's name.
+    /// Chosen words, by the name of the slot.
     chosen: BTreeMap<String, String>,
-    /// Names of slots, and where their words stand in the text filled last.
+    /// Slots of the text that was filled last: their names and the byte ranges of their words.
     places: Vec<(String, Range<usize>)>,
 }
 
@@ -167,7 +168,8 @@ impl<'a> Filling<'a> {
         Self { words, chosen: BTreeMap::new(), places: Vec::new() }
     }
 
-    /// The text with a word in each slot: that which the slot already has, or a random one.
+    /// Returns the text with a word in each slot: the word that the slot already has, or a random
+    /// one.
     fn fill(&mut self, template: &str, random: &mut Random) -> String {
         let mut text = String::new();
         self.places.clear();
@@ -209,7 +211,7 @@ mod tests {
         }
     }
 
-    /// What stands in the first text and in the second between their common beginning and end, in words.
+    /// Returns the words of each text between the common beginning and the common end.
     fn difference(pair: &Pair) -> (Vec<&str>, Vec<&str>) {
         let mut first: Vec<&str> = pair.original.split(' ').collect();
         let mut second: Vec<&str> = pair.changed.split(' ').collect();
@@ -310,7 +312,8 @@ mod tests {
         }
     }
 
-    /// Whether two letters changed places, or one came, went or is another.
+    /// Returns whether two adjacent letters were swapped, or one letter was inserted, deleted or
+    /// replaced.
     fn is_slip(before: &str, after: &str) -> bool {
         let (before, after): (Vec<char>, Vec<char>) = (before.chars().collect(), after.chars().collect());
         let same = before.iter().zip(&after).take_while(|(a, b)| a == b).count();

@@ -1,14 +1,14 @@
-//! What counts as failed.
+//! Decides which cases failed.
 
 use electra::Classification;
 
 use crate::data::Limit;
 use crate::expand::{Cases, Check, Labelled, Pair};
 
-/// A pair moves when a score differs by more than this.
+/// A pair counts as moved when a score differs by more than this.
 const MOVE: f32 = 0.1;
 
-/// How often a check failed.
+/// Number of failed cases of a check.
 #[derive(Debug, PartialEq)]
 pub enum Outcome {
     Labelled { cases: usize, failed: usize },
@@ -16,7 +16,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Judges a check by the answer to each of its texts.
+    /// Judges a check by the answers to its texts.
     pub fn of<'a>(check: &Check, answer: impl Fn(&str) -> &'a Classification) -> Self {
         match &check.cases {
             Cases::Labelled(cases) => {
@@ -39,7 +39,7 @@ impl Outcome {
         }
     }
 
-    /// Whether no share is above its limit. A limit of the other kind is none.
+    /// Returns whether every share is within its limit; false if the limit is of the other kind.
     pub fn is_within(&self, limit: Limit) -> bool {
         let holds = |count: usize, cases: usize, percent: usize| count * 100 <= percent * cases;
         match (self, limit) {
@@ -105,7 +105,7 @@ mod tests {
             }
         };
         assert_eq!(outcome([0.15, 0.25, 0.6]), (0, 0));
-        // The label's own score stays.
+        // The score of the label is unchanged.
         assert_eq!(outcome([0.25, 0.15, 0.6]), (0, 1));
         assert_eq!(outcome([0.1, 0.5, 0.4]), (1, 1));
     }

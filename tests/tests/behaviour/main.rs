@@ -1,6 +1,7 @@
-//! How the shipped model behaves where a set of labelled texts does not show it, in the manner of CheckList (Ribeiro
-//! et al. 2020): cases from templates, with the label expected or in pairs that should be answered alike.
-//! checks.txt explains the form of the templates, limits.txt what may fail.
+//! Tests behaviour of the shipped model that a set of labelled texts does not show, in the manner
+//! of CheckList (Ribeiro et al. 2020). The cases are made from templates. They have an expected
+//! label, or are pairs of texts that should get the same answer. checks.txt describes the format of
+//! the templates, and limits.txt contains the permitted shares of failures.
 #![forbid(unsafe_code)]
 
 mod data;
@@ -16,7 +17,7 @@ use expand::{Cases, Check, checks};
 use judge::Outcome;
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/electra-small-sentiment/model.electra");
-/// Texts of one call.
+/// Texts per call.
 const BATCH: usize = 16;
 const THREADS: usize = 2;
 
@@ -54,7 +55,7 @@ fn row(name: &str, outcome: &Outcome) -> String {
     }
 }
 
-/// The model's answer to each text of the checks.
+/// Returns the model's answer to each text of the checks.
 fn answers(checks: &[Check]) -> HashMap<&str, Classification> {
     let texts: BTreeSet<&str> = checks
         .iter()
@@ -73,7 +74,7 @@ fn answers(checks: &[Check]) -> HashMap<&str, Classification> {
 }
 
 fn classify<'a>(file: &ModelFile, texts: &[&'a str]) -> Vec<(&'a str, Classification)> {
-    // The engines give the same answers; this one is ready sooner.
+    // All engines give the same answers. This one starts faster.
     let engine = EngineOptions {
         engine: EngineKind::Direct,
         max_tokens: Some(64 + BATCH),

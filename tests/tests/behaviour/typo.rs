@@ -1,15 +1,16 @@
-//! Slips of the keyboard, from a seed.
+//! Makes typing errors from a seed.
 
 use std::ops::Range;
 
 use electra_tests::Random;
 
-/// Shorter words are left alone: one letter makes another word of them.
+/// Shortest word that gets a typo, in letters. In a shorter word, one letter can make a different
+/// word.
 const SHORTEST: usize = 5;
-/// Keys that lie side by side.
+/// Rows of the keyboard; adjacent keys are adjacent letters.
 const KEY_ROWS: [&str; 3] = ["qwertyuiop", "asdfghjkl", "zxcvbnm"];
 
-/// The words that a typo may befall: runs of ASCII letters.
+/// Returns the words that may get a typo: runs of at least [`SHORTEST`] ASCII letters.
 pub fn candidates(text: &str) -> Vec<Range<usize>> {
     let mut words = Vec::new();
     let mut start = 0;
@@ -25,15 +26,15 @@ pub fn candidates(text: &str) -> Vec<Range<usize>> {
     words
 }
 
-/// The text with a typo in `count` different ones of `words`.
+/// Returns the text with one typo in each of `count` different words, chosen from `words`.
 ///
 /// # Panics
-/// When there are fewer words.
+/// When `words` has fewer than `count` words.
 pub fn with_typos(text: &str, mut words: Vec<Range<usize>>, count: usize, random: &mut Random) -> String {
     assert!(words.len() >= count, "{text:?} has too few words for {count} typos");
     let mut chosen: Vec<Range<usize>> =
         (0..count).map(|_| words.swap_remove(random.below(words.len()))).collect();
-    // From the end, so that the other ranges stay where they are.
+    // Words are replaced from the end, so that the other ranges stay valid.
     chosen.sort_by_key(|range| std::cmp::Reverse(range.start));
     let mut changed = text.to_owned();
     for range in chosen {
@@ -42,7 +43,7 @@ pub fn with_typos(text: &str, mut words: Vec<Range<usize>>, count: usize, random
     changed
 }
 
-/// A word of ASCII letters with one slip after its first letter.
+/// Returns a word of ASCII letters with one typing error after its first letter.
 fn slip(word: &str, random: &mut Random) -> String {
     loop {
         let mut letters = word.as_bytes().to_vec();
@@ -59,7 +60,7 @@ fn slip(word: &str, random: &mut Random) -> String {
     }
 }
 
-/// A key beside this one's; the letter itself if it is a capital.
+/// Returns the letter of an adjacent key, or the letter itself if it is a capital.
 fn neighbour(letter: u8, random: &mut Random) -> u8 {
     let Some((row, at)) =
         KEY_ROWS.iter().find_map(|row| row.bytes().position(|key| key == letter).map(|at| (row, at)))

@@ -1,4 +1,5 @@
-//! Published numbers: ids, tokens and logits that PyTorch and `transformers` gave, and accuracy on SST-2.
+//! Compares with reference results: ids, tokens and logits that PyTorch and `transformers`
+//! computed, and accuracy on SST-2.
 #![forbid(unsafe_code)]
 
 mod overflow;
@@ -10,10 +11,10 @@ use electra_pack::checkpoint::Checkpoint;
 use electra_pack::float::Float;
 use electra_tests::{model_file, pack, read_folder, shared};
 
-/// Longest sequence of the reference models.
+/// Longest sequence of the reference models, in tokens.
 const POSITIONS: usize = 512;
 
-/// A line of `expected.jsonl`.
+/// One line of `expected.jsonl`.
 struct Line {
     text: String,
     ids: Vec<u16>,
@@ -21,7 +22,7 @@ struct Line {
     logits: Vec<f32>,
 }
 
-/// Greatest and mean difference of logits.
+/// Differences of logits: the greatest, and sum and number for the mean.
 #[derive(Debug, Default)]
 struct Differences {
     greatest: f32,
@@ -71,7 +72,8 @@ fn encode(file: &ModelFile, text: &str) -> Vec<u16> {
     ids[..encoding.len].to_vec()
 }
 
-/// Tokenizes and runs every line with both implementations; the differences of the engine's logits.
+/// Tokenizes and runs every line with both implementations. Returns the differences of the engine's
+/// logits from the reference, or `None` without reference data.
 fn check(name: &str) -> Option<Differences> {
     let folder = shared(name)?.join("reference").join(name);
     let checkpoint = read_folder(&folder);

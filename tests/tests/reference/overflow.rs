@@ -1,5 +1,5 @@
-//! Weights so large that the arithmetic overflows: where the published model has no finite logits,
-//! the engines say so.
+//! Tests weights so large that the arithmetic overflows. If the published model has no finite
+//! logits, the engines must report an error.
 
 use electra::{Engine, EngineKind, EngineOptions, Error};
 use electra_core::{Kernels, RunError, verdict};
@@ -8,7 +8,7 @@ use electra_tests::{Random, Sizes, model_file, pack};
 
 use electra_pack::float::Float;
 
-/// The tensor times whatever makes `most` its greatest magnitude.
+/// Returns the checkpoint with `tensor` scaled to a greatest magnitude of `most`.
 fn inflated(checkpoint: &Checkpoint, tensor: &str, most: f64) -> Checkpoint {
     let mut checkpoint = checkpoint.clone();
     let data = &mut checkpoint.tensors.get_mut(tensor).expect("the tensor").data;
@@ -25,7 +25,8 @@ fn what_overflows_in_any_layer_is_no_answer() {
         let ids = Random::new(82).ids(9, sane.config.vocab_size);
         let mut overflowing = Vec::new();
         for tensor in sane.tensors.keys() {
-            // With three times the room, so that rounding to integers does not decide.
+            // The reference has weights a third as large, so that rounding to integers does not
+            // decide whether the engine overflows.
             let expected = Float::new(&inflated(&sane, tensor, 1e38)).logits(&ids);
             if expected.iter().all(|logit| logit.is_finite()) {
                 continue;
@@ -50,8 +51,8 @@ fn what_overflows_in_any_layer_is_no_answer() {
     }
 }
 
-/// One word overflows, anywhere in a sequence: the sequence has no answer, others that run with it
-/// have theirs.
+/// One word overflows, at any position of a sequence. That sequence has no answer. Other sequences
+/// in the same run keep their answers.
 #[test]
 fn a_word_that_overflows_spoils_its_own_sequence_only() {
     const WORD: u16 = 7;

@@ -1,5 +1,5 @@
-//! Every code point, with every character it may become in the vocabulary, so that no difference can hide
-//! behind `[UNK]`.
+//! Compares the tokenizers on every code point. The vocabulary has every character that a code
+//! point may become, so that `[UNK]` hides no difference.
 
 use std::collections::BTreeSet;
 
@@ -8,14 +8,15 @@ use tokenizers::{NormalizedString, Normalizer};
 
 use crate::oracle::Both;
 
-/// Marks that accent stripping keeps, one of each combining class there is, in descending order of class:
-/// 230, 226, 224, 216, 9, 7.
+/// Marks that accent stripping keeps: one per existing combining class, in descending order of
+/// class: 230, 226, 224, 216, 9, 7.
 const KEPT_MARKS: [char; 6] = ['\u{8d4}', '\u{1d16d}', '\u{302e}', '\u{1d165}', '\u{1baa}', '\u{11446}'];
 const CODE_POINTS_PER_VOCABULARY: usize = 8192;
 const CODE_POINTS_PER_TEXT: usize = 32;
 
-/// A code point in the midst of a word, alone, twice, after what may lose its accent, and before and behind
-/// marks of every class, so that its combining class shows in their order and offsets.
+/// Returns a text with the code point within a word, alone, twice, after a letter that may lose its
+/// accent, and before and after marks of every class. Its combining class affects the order and the
+/// offsets of the marks.
 fn contexts(c: char) -> String {
     let marks = String::from_iter(KEPT_MARKS);
     format!("q{c}r {c} {c}{c} É{c}x q{c}{marks} q{marks}{c} ")

@@ -1,4 +1,5 @@
-//! Whole corpora. The environment variable `ELECTRA_SHARED` names the folder that holds `data/`.
+//! Compares the tokenizers on whole corpora. The environment variable `ELECTRA_SHARED` names the
+//! folder that contains `data/`.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -37,7 +38,7 @@ impl Totals {
     }
 
     fn lines(&mut self, both: &Both, input: impl Read) {
-        // Opening a section takes longer than most lines.
+        // The section is opened once, because opening takes longer than most lines.
         let tokenizer = both.section.tokenizer();
         for line in BufReader::new(input).lines() {
             self.line(both, &tokenizer, &line.expect("the corpora are UTF-8"));
@@ -63,7 +64,8 @@ impl Totals {
     }
 }
 
-/// The folder with the corpora, or a plain word that there is none.
+/// Returns the folder with the corpora. If it is not set, reports that no corpus was compared and
+/// returns `None`.
 fn data() -> Option<PathBuf> {
     let shared = std::env::var_os("ELECTRA_SHARED");
     if shared.is_none() {
@@ -82,7 +84,7 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     files
 }
 
-/// Gives the first `limit` bytes of a compressed file to `read`.
+/// Decompresses a file and passes its first `limit` bytes to `read`.
 fn decompressed(path: &Path, limit: u64, read: impl FnOnce(&mut dyn Read)) {
     let started = Command::new("zstd").arg("-dcq").arg(path).stdout(Stdio::piped()).spawn();
     let mut zstd = started
@@ -130,7 +132,7 @@ fn wikipedia() {
     decompressed(&data.join("pretrain/enwiki.txt.zst"), 50_000_000, |output| {
         output.read_to_end(&mut text).expect("zstd's output can be read");
     });
-    // The cut may fall within a line.
+    // The limit may cut a line, so the part after the last line end is dropped.
     text.truncate(text.iter().rposition(|&byte| byte == b'\n').unwrap_or(0));
     let mut totals = Totals::default();
     totals.lines(&both, &text[..]);

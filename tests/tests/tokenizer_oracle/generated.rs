@@ -1,4 +1,4 @@
-//! Generated texts.
+//! Compares the tokenizers on generated texts.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ use crate::oracle::Both;
 
 static BOTH: LazyLock<Both> = LazyLock::new(Both::bert);
 
-/// Fragments that meet each other's special cases when they stand side by side.
+/// Returns fragments that cause special cases when they are next to each other.
 fn fragment() -> impl Strategy<Value = String> {
     let special =
         select(vec!["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[CLS", "MASK]", "[", "]", "[M", "##"]);

@@ -1,4 +1,4 @@
-//! Damaged sections of the full size.
+//! Tests damaged vocabulary sections of the full size.
 
 use electra_core::tokenizer::{Tokenizer, Vocabulary};
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use crate::oracle::Both;
 
 const TEXT: &str = "The [MASK] unaffable ELECTRA — naïveté 中文 각 \u{1d15f}\u{1baa} electroencephalography!";
 
-/// Opens a section and, if that is possible, uses all of it.
+/// Opens a section and, if it is accepted, uses all of it. Returns whether it is accepted.
 fn exercise(section: &[u8]) -> bool {
     let Ok(vocabulary) = Vocabulary::from_bytes(section) else { return false };
     for piece in Tokenizer::new(vocabulary).pieces(TEXT).unwrap() {

@@ -1,4 +1,5 @@
-//! The tokenizer against the `tokenizers` crate: ids and byte offsets are to be equal, whatever the text.
+//! Compares the tokenizer with the crate `tokenizers`. Ids and byte offsets must be equal for every
+//! text.
 #![forbid(unsafe_code)]
 
 mod code_points;

@@ -1,4 +1,4 @@
-//! Both tokenizers on one vocabulary.
+//! Both tokenizers with the same vocabulary.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
 use tokenizers::{AddedToken, TruncationParams};
 
-/// A section of a model file, where its numbers are aligned.
+/// A vocabulary section at an address where its numbers are aligned.
 pub struct Section {
     bytes: Vec<u8>,
     start: usize,
@@ -39,17 +39,17 @@ impl Section {
     }
 }
 
-/// A token's id and its bytes in the text.
+/// Id of a token, and start and end of its bytes in the text.
 pub type Piece = (u32, usize, usize);
 
-/// The `tokenizers` crate as BERT's uncased tokenizer, and this project's.
+/// BERT's uncased tokenizer of the crate `tokenizers`, and the tokenizer of this project.
 pub struct Both {
     oracle: tokenizers::Tokenizer,
     pub section: Section,
 }
 
 impl Both {
-    /// `vocabulary` is a `vocab.txt`.
+    /// Returns both tokenizers for `vocabulary`, the content of a `vocab.txt`.
     pub fn new(vocabulary: &str) -> Self {
         let map = WordPiece::read_bytes(vocabulary.as_bytes()).expect("the vocabulary is UTF-8");
         let id = |token: &str| (token.to_owned(), map[token]);
@@ -69,7 +69,7 @@ impl Both {
         Self { oracle, section: Section::new(&section) }
     }
 
-    /// The vocabulary of BERT's uncased models.
+    /// Returns both tokenizers for the vocabulary of BERT's uncased models.
     pub fn bert() -> Self {
         Self::new(&bert_vocabulary())
     }
@@ -84,12 +84,12 @@ impl Both {
         pieces(&self.section.tokenizer(), text)
     }
 
-    /// Says where the tokens of a text differ.
+    /// Compares the tokens of a text. The error shows where they differ.
     pub fn compare(&self, text: &str) -> Result<(), String> {
         difference(text, &self.ours(text), &self.theirs(text))
     }
 
-    /// Compares whole sequences cut to a length.
+    /// Compares whole sequences that are truncated to `length` tokens.
     pub fn compare_truncated(&mut self, text: &str, length: usize) -> Result<(), String> {
         let params = TruncationParams { max_length: length, ..TruncationParams::default() };
         self.oracle.with_truncation(Some(params)).expect("a length that leaves room for [CLS] and [SEP]");
@@ -112,7 +112,7 @@ pub fn pieces(tokenizer: &Tokenizer<'_>, text: &str) -> Vec<Piece> {
     pieces.map(|piece| (piece.id.into(), piece.start as usize, piece.end as usize)).collect()
 }
 
-/// Says where tokens differ.
+/// Compares tokens. The error shows where they differ.
 pub fn difference(text: &str, ours: &[Piece], theirs: &[Piece]) -> Result<(), String> {
     if ours == theirs {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Texts chosen for what they hit.
+//! Compares the tokenizers on texts with special cases.
 
 use crate::oracle::Both;
 
@@ -146,7 +146,8 @@ fn long_hostile_texts_take_linear_time_and_agree_with_their_parts() {
         };
         let (short, _) = time(size / 8);
         let (long, _) = time(size);
-        // Eight times the text may take eight times as long, not 64 times; the rest is for a busy machine.
+        // Eight times the text takes eight times as long in linear time, and 64 times in quadratic
+        // time. The limit leaves room for a busy machine.
         assert!(
             long < short * 32 + std::time::Duration::from_millis(200),
             "{part:?}: {short:?} and {long:?}"

@@ -1,10 +1,13 @@
-"""The pre-training step of `electra-train pretrain` as one writes it with transformers in PyTorch's eager mode.
+"""Times the pre-training step of `electra-train pretrain`, written with transformers in PyTorch's
+eager mode.
 
     pytorch_eager.py f32|bf16 STEPS [BATCH [LENGTH [THREADS [cpu|cuda]]]]
 
-Prints tokens a second, the first quarter of the steps left out. ELECTRA-Small and its generator with shared embeddings and random
-weights, random ids, 15 % masked, samples from the generator, discriminator loss times 50, clipping, AdamW (fused where torch
-has it). bf16 is autocast over f32 weights, as transformers' own trainer does it.
+Prints tokens per second, without the first quarter of the steps. ELECTRA-Small and its generator
+share embeddings and have random weights. The ids are random, and 15 % of them are masked and
+replaced by samples from the generator. The discriminator loss is multiplied by 50, and gradients
+are clipped. The optimizer is a fused AdamW. bf16 is autocast over f32 weights, as in transformers'
+own trainer.
 """
 
 import sys
@@ -40,7 +43,7 @@ def main(precision, steps, batch=16, length=128, threads=2, device="cpu"):
         positions = torch.rand(batch, length, device=device).argsort(-1)[:, :masked]
         with torch.autocast(device, dtype=low, enabled=low is not None):
             states = generator.electra(ids.scatter(1, positions, MASK)).last_hidden_state
-            # Only the masked positions go through the head, as here.
+            # Only the masked positions go through the head, as in electra-train.
             states = states.gather(1, positions.unsqueeze(-1).expand(-1, -1, states.shape[-1]))
             logits = generator.generator_lm_head(generator.generator_predictions(states))
             originals = ids.gather(1, positions)

@@ -1,11 +1,13 @@
-"""Compares an ONNX file of `electra-train export-onnx`, run by ONNX Runtime, with logits that another implementation computed.
+"""Compares an ONNX file of `electra-train export-onnx`, run by ONNX Runtime, with the logits of
+another implementation.
 
     compare_onnx.py MODEL.onnx EXPECTED.jsonl [TOLERANCE]
     compare_onnx.py MODEL.onnx OTHER.onnx [TOLERANCE]
 
-Lines of EXPECTED have `input_ids` and `logits`; OTHER, which another exporter wrote, gives them for texts of up to 32 random ids
-below 96. Every text runs alone and again padded, in a batch with the others. Fails
-where a logit differs by more than TOLERANCE; needs numpy, onnx and onnxruntime.
+Lines of EXPECTED have `input_ids` and `logits`. OTHER is a file of another exporter, which computes
+the logits of texts of up to 32 random ids below 96. Every text runs alone, and again padded in a
+batch with others. Fails if a logit differs by more than TOLERANCE. Needs numpy, onnx and
+onnxruntime.
 """
 
 import json
@@ -19,7 +21,7 @@ BATCH = 16
 
 
 def logits(session, texts):
-    """One array a text: `[labels]` or `[tokens]`."""
+    """Returns one array per text: `[labels]` or `[tokens]`."""
     longest = max(len(ids) for ids in texts)
     ids, mask = (numpy.zeros((len(texts), longest), numpy.int64) for _ in range(2))
     for row, text in enumerate(texts):

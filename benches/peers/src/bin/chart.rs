@@ -1,4 +1,5 @@
-//! Draws the time of a run by length: `chart RESULTS.json OUT.svg`. Both axes are logarithmic, one thread.
+//! Draws the time of a run against its length: `chart RESULTS.json OUT.svg`. The chart shows the
+//! results with one thread. Both axes are logarithmic.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -53,7 +54,7 @@ fn run() -> Outcome<()> {
 }
 
 fn draw(rows: &[Row], picture: &Path) -> Outcome<()> {
-    // In the order of the results, which is that of the tables.
+    // The systems keep the order of the results, which is the order of the tables.
     let mut systems: Vec<(&str, Vec<(f64, f64)>)> = Vec::new();
     for row in rows.iter().filter(|row| row.threads == 1) {
         let point = (f64::from(row.tokens), row.median);
@@ -83,7 +84,8 @@ fn draw(rows: &[Row], picture: &Path) -> Outcome<()> {
         .x_label_formatter(&|tokens| format!("{tokens:.0}"))
         .light_line_style(WHITE)
         .draw()?;
-    // A family (the name up to its last word) has a colour; its second member is dashed.
+    // A family is a name without its last word. Each family has one colour, and its second member
+    // is dashed.
     let mut families: Vec<&str> = Vec::new();
     let mut labels = Vec::new();
     for (name, points) in &systems {
@@ -104,7 +106,7 @@ fn draw(rows: &[Row], picture: &Path) -> Outcome<()> {
             labels.push((chart.backend_coord(last), *name, style.color));
         }
     }
-    // Names stand at the ends of the lines, moved apart where lines end close together.
+    // Names are at the ends of the lines. They are moved apart if the ends are close together.
     labels.sort_by_key(|((_, y), ..)| *y);
     let mut free = 0;
     for ((x, y), name, colour) in labels {

@@ -1,7 +1,7 @@
-//! candle on a Hugging Face folder: the forward pass of an ELECTRA classifier, with candle's fused softmax and
-//! LayerNorm, and matrix products with AVX-512. The variant says when weights are transposed: `in-runs`, which is what
-//! candle's own `Linear` does, or `once`. As in electra-edge, the last layer computes what a classifier reads and
-//! no more.
+//! Runs a Hugging Face folder with candle. The forward pass of an ELECTRA classifier uses candle's
+//! fused softmax and LayerNorm, and matrix products with AVX-512. The variant determines when
+//! weights are transposed: `in-runs`, as in candle's own `Linear`, or `once`. As in electra-edge,
+//! the last layer computes only what a classifier reads.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -15,7 +15,7 @@ use serde_json::Value;
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// Sizes of the model, and how to hold its weights.
+/// Sizes of the model, and whether its weights are transposed once.
 struct Sizes {
     vocabulary: usize,
     embedding: usize,
@@ -136,7 +136,8 @@ impl Layer {
         })
     }
 
-    /// The layer's output for `rows`, which are some of `x`: `[rows, hidden]`.
+    /// Returns the layer's output for `rows`, `[rows, hidden]`. `rows` are some or all of the rows
+    /// of `x`, `[tokens, hidden]`.
     fn forward(&self, x: &Tensor, rows: &Tensor) -> Result<Tensor> {
         let attended = self.attention_output.forward(&self.attention(x, rows)?)?;
         let x = self.attention_norm.forward(&(attended + rows)?)?;
@@ -144,7 +145,7 @@ impl Layer {
         self.output_norm.forward(&(self.output.forward(&inner)? + x)?)
     }
 
-    /// All heads at once.
+    /// Returns the concatenated outputs of all heads, `[rows, hidden]`.
     fn attention(&self, x: &Tensor, rows: &Tensor) -> Result<Tensor> {
         let (tokens, hidden) = x.dims2()?;
         let count = rows.dim(0)?;

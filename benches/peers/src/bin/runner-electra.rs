@@ -1,4 +1,4 @@
-//! Both engines of electra-edge; the variant is the engine's name.
+//! Runs the engines of electra-edge. The variant is the name of the engine.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! rten on an ONNX graph.
+//! Runs an ONNX graph with rten.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;

@@ -1,4 +1,5 @@
-//! tract as it is published, on an ONNX graph. Each length has its own plan: tract is faster when it knows the shapes.
+//! Runs an ONNX graph with the published version of tract. Each length has its own plan, because
+//! tract is faster when it knows the shapes.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
@@ -25,7 +26,8 @@ impl Peer for Tract {
             1 => Executor::SingleThread,
             threads => Executor::multithread(threads),
         });
-        // `quantize_dynamic` notes shapes with names for batch and length, which would contradict the numbers given here.
+        // `quantize_dynamic` records shapes with symbolic names for batch and length. They would
+        // contradict the numbers given here, so they are ignored.
         let onnx = tract_onnx::onnx().with_ignore_value_info(true);
         let mut model = onnx.model_for_path(&arguments.model)?;
         let outlets = model.input_outlets()?.to_vec();

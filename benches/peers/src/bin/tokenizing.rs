@@ -1,6 +1,8 @@
-//! Both tokenizers over the same lines on one thread, a round each in turn: `tokenizing MODEL VOCABULARY TEXT ROUNDS`.
+//! Times both tokenizers on the same lines, on one thread, in alternating rounds:
+//! `tokenizing MODEL VOCABULARY TEXT ROUNDS`.
 //!
-//! Prints JSON: nanoseconds of each round, tokens, bytes. The ids must be equal, line by line, or it fails.
+//! Prints JSON: the nanoseconds of each round, and the numbers of tokens and bytes. Fails if the
+//! ids of a line differ.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
@@ -48,8 +50,8 @@ fn run() -> Outcome<()> {
     Ok(())
 }
 
-/// BERT's uncased tokenizer, built as `BertWordPieceTokenizer` does it. The post-processor that would add `[CLS]` and
-/// `[SEP]` is left out: neither side is timed with it.
+/// Builds BERT's uncased tokenizer as `BertWordPieceTokenizer` does. The post-processor that adds
+/// `[CLS]` and `[SEP]` is left out, because neither tokenizer is timed with it.
 fn reference(vocabulary: &str) -> Outcome<Tokenizer> {
     let model = WordPiece::from_file(vocabulary)
         .unk_token("[UNK]".into())
@@ -94,7 +96,7 @@ fn our_tokens(file: &ModelFile, lines: &[&str]) -> Outcome<usize> {
     Ok(total)
 }
 
-/// `encode_fast` leaves the offsets out, the fastest that the crate offers.
+/// Counts tokens with `encode_fast`, the fastest method of the crate, which computes no offsets.
 fn their_tokens(tokenizer: &Tokenizer, lines: &[&str]) -> Outcome<usize> {
     let mut total = 0;
     for line in lines {

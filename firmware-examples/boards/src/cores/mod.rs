@@ -1,5 +1,5 @@
-//! What the processors' architectures do differently: where a program begins, how its stack is guarded, what a fault
-//! says.
+//! Code that depends on the architecture of the processor: the entry of a program, the guard of its
+//! stack, and the report of a fault.
 
 #[cfg(target_arch = "arm")]
 #[allow(unsafe_code)]

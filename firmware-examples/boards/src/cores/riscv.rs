@@ -8,37 +8,40 @@ pub use riscv_rt::entry;
 
 use crate::{WATCHDOG_SECONDS, stack, stopped};
 
-/// `mcause` of the machine timer's interrupt.
+/// Exception code of the machine timer's interrupt in `mcause`.
 const TIMER: usize = 7;
 
 pub(crate) fn stack_pointer() -> usize {
     let pointer;
-    // SAFETY: reads a register.
+    // SAFETY: the instruction only reads a register.
     unsafe { asm!("mv {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags)) };
     pointer
 }
 
-/// Forbids every access to the 64 KiB below the stack, by physical memory protection (privileged architecture, 3.7). The
-/// entry is locked, which makes it hold in machine mode too.
+/// Makes the physical memory protection forbid all access to the 64 KiB below the stack (privileged
+/// architecture, 3.7). The entry is locked, so it applies in machine mode as well.
 pub(crate) fn guard_stack(stack: Range<usize>) {
     const GUARD: usize = 64 << 10;
-    /// Locked, a naturally aligned power of two, no access.
+    /// Locked, naturally aligned power of two, no access.
     const LOCKED_NAPOT: usize = 1 << 7 | 3 << 3;
-    // `board.x` aligns the stack's region to the guard's size, which the address's low bits say.
+    // `board.x` aligns the region of the stack to the size of the guard. The low bits of the
+    // address encode that size.
     let address = (stack.start - GUARD) >> 2 | (GUARD / 8 - 1);
-    // SAFETY: nothing lies in the guarded memory, so forbidding access changes no program that keeps to its own.
+    // SAFETY: nothing lies in the guarded memory. Forbidding access therefore changes only programs
+    // that leave their own memory.
     unsafe { asm!("csrw pmpaddr0, {}", "csrs pmpcfg0, {}", in(reg) address, in(reg) LOCKED_NAPOT) };
 }
 
-/// Time of the board's clock, modulo 2³².
+/// Returns the time of the board's clock, modulo 2³².
 pub(crate) fn time() -> u32 {
-    // A register here is 32 bits.
+    // A register has 32 bits here.
     riscv::register::time::read() as u32
 }
 
-/// The machine timer's interrupt ends the program.
+/// Enables the interrupt of the machine timer, which ends the program.
 pub(crate) fn stop_at_timer() {
-    // SAFETY: the trap below takes it, and never returns to what it interrupted.
+    // SAFETY: the trap handler below handles the interrupt, and never returns to the interrupted
+    // code.
     unsafe {
         mie::set_mtimer();
         mstatus::set_mie();
@@ -46,14 +49,15 @@ pub(crate) fn stop_at_timer() {
 }
 
 pub(crate) fn ignore_timer() {
-    // SAFETY: an interrupt fewer.
+    // SAFETY: clearing the bit only disables an interrupt.
     unsafe { mie::clear_mtimer() };
 }
 
-/// Entry of every trap, in riscv-rt's place: each ends the program. The stack may be what faulted, so nothing of it is
-/// used: the handler begins where the stack begins.
+/// Entry of every trap, instead of riscv-rt's. Each trap ends the program. The stack may have
+/// caused the fault, so its contents are not used. The handler starts with an empty stack.
 #[unsafe(naked)]
-// SAFETY: riscv-rt points the trap vector at a symbol of this name, of four bytes' alignment, and in this section.
+// SAFETY: riscv-rt points the trap vector at a symbol with this name, in this section, that is
+// aligned to four bytes.
 #[unsafe(export_name = "_start_trap")]
 #[unsafe(link_section = ".trap.start")]
 unsafe extern "C" fn start_trap() -> ! {
@@ -71,7 +75,8 @@ extern "C" fn report_trap(stack_pointer: usize) -> ! {
     if cause.is_interrupt() && cause.code() == TIMER {
         stopped::stop(format_args!("watchdog: not fed for {WATCHDOG_SECONDS} s"), stopped::HANG);
     }
-    // What overflows has moved the stack pointer before it writes. The end counts: that of an empty stack.
+    // A function that overflows the stack moves the stack pointer before it writes. The end of the
+    // region is valid: it is the stack pointer of an empty stack.
     let Range { start, end } = stack::region();
     let what = if (start..=end).contains(&stack_pointer) { "hard fault" } else { "stack overflow" };
     stopped::stop(format_args!("{what}, cause {:#010x}, address {value:#010x}", cause.bits()), stopped::FAULT)

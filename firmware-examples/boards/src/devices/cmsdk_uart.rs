@@ -1,11 +1,11 @@
-//! Arm's APB UART of the Cortex-M System Design Kit, which holds one byte each way.
+//! Arm's APB UART of the Cortex-M System Design Kit. It holds one byte per direction.
 
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 
 use super::UartError;
 use crate::register::Register;
 
-/// Bits of STATE. The overrun bit is cleared by writing it.
+/// Bits of STATE. Writing the overrun bit clears it.
 const TRANSMIT_FULL: u32 = 1;
 const RECEIVE_FULL: u32 = 1 << 1;
 const RECEIVE_OVERRUN: u32 = 1 << 3;
@@ -16,7 +16,8 @@ const RECEIVE_ENABLE: u32 = 1 << 1;
 
 const BAUD: u32 = 115_200;
 
-/// A UART. Its receiver holds a single byte: whoever reads too late loses one and is told so.
+/// A UART. Its receiver holds one byte. If the byte is not read in time, it is lost, and reading
+/// reports an overrun.
 #[derive(Debug)]
 pub struct Uart {
     data: Register,
@@ -24,7 +25,8 @@ pub struct Uart {
 }
 
 impl Uart {
-    /// Enables both directions of the UART at `base`. Starting it twice does no harm; the fault handlers do.
+    /// Enables both directions of the UART at `base`, whose clock has `clock` Hz. It may be started
+    /// twice; the fault handlers do so.
     pub(crate) fn start(base: usize, clock: u32) -> Self {
         let [control, baud_divisor] = [base + 8, base + 16].map(Register::new);
         baud_divisor.write(clock / BAUD);
@@ -32,14 +34,14 @@ impl Uart {
         Self { data: Register::new(base), state: Register::new(base + 4) }
     }
 
-    /// The next byte if one has arrived, without waiting.
+    /// Returns the next byte, or `None` if none has arrived. Does not wait.
     fn try_read(&mut self) -> Result<Option<u8>, UartError> {
         let state = self.state.read();
         if state & RECEIVE_OVERRUN != 0 {
             self.state.write(RECEIVE_OVERRUN);
             return Err(UartError::Overrun);
         }
-        // The byte is the register's lowest.
+        // The byte is in the lowest bits of the register.
         Ok((state & RECEIVE_FULL != 0).then(|| self.data.read() as u8))
     }
 }
@@ -55,7 +57,7 @@ impl ReadReady for Uart {
 }
 
 impl Read for Uart {
-    /// Waits for one byte: the receiver holds no more.
+    /// Waits for one byte and reads it, because the receiver holds no more.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, UartError> {
         let Some(first) = buffer.first_mut() else { return Ok(0) };
         loop {

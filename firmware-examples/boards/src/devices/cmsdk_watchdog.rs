@@ -1,5 +1,5 @@
-//! Arm's APB watchdog of the Cortex-M System Design Kit: it counts down from a limit. At zero it raises the
-//! non-maskable interrupt and starts again; at the second zero it resets the board.
+//! Arm's APB watchdog of the Cortex-M System Design Kit. It counts down from a limit. At zero it
+//! raises the non-maskable interrupt and starts again. At the second zero it resets the board.
 
 use crate::WATCHDOG_SECONDS;
 use crate::register::Register;
@@ -8,7 +8,7 @@ use crate::register::Register;
 const INTERRUPT_ENABLE: u32 = 1;
 const RESET_ENABLE: u32 = 1 << 1;
 
-/// What opens LOCK, against programs that run wild.
+/// Value that unlocks the registers through LOCK. The lock protects them from runaway programs.
 const KEY: u32 = 0x1ACC_E551;
 
 /// Stops a program that does not feed it for [`WATCHDOG_SECONDS`].
@@ -19,7 +19,7 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// The watchdog at `base`, which counts with `clock`, as it was left.
+    /// Returns the watchdog at `base`, which counts with `clock` Hz. Does not change its state.
     pub(crate) const fn new(base: usize, clock: u32) -> Self {
         Self { base, clock }
     }
@@ -32,7 +32,7 @@ impl Watchdog {
         self
     }
 
-    /// Says that the program makes progress.
+    /// Restarts the countdown. The program calls this while it makes progress.
     pub fn feed(&mut self) {
         self.unlocked(|| self.load());
     }

@@ -1,4 +1,4 @@
-//! FPGAIO of Arm's MPS2 and MPS3 boards: LEDs and a counter.
+//! The FPGAIO block of Arm's MPS2 and MPS3 boards: LEDs and a counter.
 
 use core::convert::Infallible;
 
@@ -6,16 +6,17 @@ use embedded_hal::digital::{ErrorType, OutputPin};
 
 use crate::register::Register;
 
-/// A user LED, lit while high.
+/// A user LED that is lit while its pin is high.
 #[derive(Debug)]
 pub struct Led {
-    /// A bit a LED, 1 lights it.
+    /// Register with one bit per LED; 1 lights it.
     leds: Register,
     mask: u32,
 }
 
 impl Led {
-    /// The LED of this bit, as it was left: whoever stops the program makes its own.
+    /// Returns the LED of `bit` without changing its state. Several values for one LED may exist,
+    /// because code that stops the program creates its own.
     pub(crate) const fn new(fpgaio: usize, bit: u32) -> Self {
         Self { leds: Register::new(fpgaio), mask: 1 << bit }
     }
@@ -27,7 +28,7 @@ impl ErrorType for Led {
 
 impl OutputPin for Led {
     fn set_low(&mut self) -> Result<(), Infallible> {
-        // The LEDs share a register, and an interrupt may own the other one.
+        // The LEDs share a register, and an interrupt handler may use another one.
         critical_section::with(|_| self.leds.write(self.leds.read() & !self.mask));
         Ok(())
     }
@@ -38,7 +39,8 @@ impl OutputPin for Led {
     }
 }
 
-/// COUNTER, which a prescaler of 0, that of the start, lets count every cycle of the board's clock.
+/// Reads COUNTER. Its prescaler is 0 after the start, so it counts every cycle of the board's
+/// clock.
 pub(crate) fn counter(fpgaio: usize) -> u32 {
     Register::new(fpgaio + 0x18).read()
 }

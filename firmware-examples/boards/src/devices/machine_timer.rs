@@ -1,5 +1,5 @@
-//! RISC-V's machine timer in the place of a watchdog: its interrupt ends a program that hangs, unless it hangs with
-//! interrupts masked. Nothing resets the board.
+//! RISC-V's machine timer in the role of a watchdog. Its interrupt ends a program that hangs,
+//! unless the program has masked interrupts. Nothing resets the board.
 
 use crate::register::Register;
 use crate::{WATCHDOG_SECONDS, cores};
@@ -12,7 +12,8 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// The first hart's timer of the interruptor at `clint`, which counts with `clock`, as it was left.
+    /// Returns the timer of the first hart in the interruptor at `clint`, which counts with `clock`
+    /// Hz. Does not change its state.
     pub(crate) const fn new(clint: usize, clock: u32) -> Self {
         Self { clint, clock }
     }
@@ -23,7 +24,7 @@ impl Watchdog {
         self
     }
 
-    /// Says that the program makes progress.
+    /// Postpones the interrupt. The program calls this while it makes progress.
     pub fn feed(&mut self) {
         let [time_low, time_high, limit_low, limit_high] =
             [0xBFF8, 0xBFFC, 0x4000, 0x4004].map(|at| Register::new(self.clint + at));
@@ -36,7 +37,8 @@ impl Watchdog {
         };
         let time = u64::from(high) << 32 | u64::from(low);
         let limit = time + u64::from(WATCHDOG_SECONDS) * u64::from(self.clock);
-        // Never below what it was or will be: the interrupt must not come in between.
+        // Between these writes the 64-bit limit is never below its old or its new value. A lower
+        // limit could cause the interrupt.
         limit_high.write(u32::MAX);
         limit_low.write(limit as u32);
         limit_high.write((limit >> 32) as u32);

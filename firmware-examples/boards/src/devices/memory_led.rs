@@ -1,4 +1,4 @@
-//! LEDs of a board that has none: bits of a word that a debugger can read.
+//! LEDs for a board without LEDs: bits of a word that a debugger can read.
 
 use core::convert::Infallible;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -7,7 +7,7 @@ use embedded_hal::digital::{ErrorType, OutputPin};
 
 static LEDS: AtomicU32 = AtomicU32::new(0);
 
-/// A bit, set while high.
+/// A bit that is set while its pin is high.
 #[derive(Debug)]
 pub struct Led {
     mask: u32,

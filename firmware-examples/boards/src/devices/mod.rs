@@ -1,4 +1,4 @@
-//! Drivers. A board's `board.rs` says which it has, and at which addresses.
+//! Drivers. The `board.rs` of a board lists its devices and their addresses.
 
 #[cfg(target_arch = "arm")]
 pub(crate) mod cmsdk_uart;
@@ -15,11 +15,11 @@ pub(crate) mod ns16550;
 
 use core::fmt;
 
-/// What a UART can report.
+/// Errors of a UART.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UartError {
-    /// Bytes arrived before the ones before them were read, and are lost.
+    /// Bytes arrived before earlier ones were read, and were lost.
     Overrun,
 }
 

@@ -1,32 +1,35 @@
-//! The 16550 UART, its queues off.
+//! The 16550 UART, with its queues disabled.
 
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 
 use super::UartError;
 use crate::register::ByteRegister;
 
-/// Bits of the line control register: eight bits a byte; divisor in the place of the data.
+/// Bits of the line control register: eight data bits per byte; access to the divisor instead of
+/// the data.
 const EIGHT_BITS: u8 = 3;
 const DIVISOR: u8 = 1 << 7;
 
-/// Bits of the line status register. Reading it clears the overrun.
+/// Bits of the line status register. Reading the register clears the overrun bit.
 const RECEIVED: u8 = 1;
 const OVERRUN: u8 = 1 << 1;
 const TRANSMIT_EMPTY: u8 = 1 << 5;
 
 const BAUD: u32 = 115_200;
 
-/// A UART. Its receiver holds a single byte: whoever reads too late loses one and is told so.
+/// A UART. Its receiver holds one byte. If the byte is not read in time, it is lost, and reading
+/// reports an overrun.
 #[derive(Debug)]
 pub struct Uart {
     data: ByteRegister,
     line_status: ByteRegister,
-    /// Seen, and not yet reported.
+    /// Whether an overrun was seen but not yet reported.
     overrun: bool,
 }
 
 impl Uart {
-    /// Sets up the UART at `base`. Starting it twice does no harm; the trap handler does.
+    /// Sets up the UART at `base`, whose clock has `clock` Hz. It may be started twice; the trap
+    /// handler does so.
     pub(crate) fn start(base: usize, clock: u32) -> Self {
         let [data, interrupt_enable, line_control, line_status] =
             [0, 1, 3, 5].map(|at| ByteRegister::new(base + at));
@@ -45,7 +48,7 @@ impl Uart {
         status
     }
 
-    /// The next byte if one has arrived, without waiting.
+    /// Returns the next byte, or `None` if none has arrived. Does not wait.
     fn try_read(&mut self) -> Result<Option<u8>, UartError> {
         let status = self.status();
         if core::mem::take(&mut self.overrun) {
@@ -66,7 +69,7 @@ impl ReadReady for Uart {
 }
 
 impl Read for Uart {
-    /// Waits for one byte: the receiver holds no more.
+    /// Waits for one byte and reads it, because the receiver holds no more.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, UartError> {
         let Some(first) = buffer.first_mut() else { return Ok(0) };
         loop {

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""How well models see words that do not belong, in sentences that nobody trained on.
+"""Measures how well models find wrong words in sentences that they were not trained on.
 
     measure.py ELECTRA TEXT MODEL ...
 
-ELECTRA is the command `electra`, TEXT a plain text whose last 9 MB the models have not seen, MODEL a model file. One word of each of
-3,000 sentences is spoilt in one of three ways, the same for every model: written twice, exchanged with the next one, or replaced
-by a word of another sentence. Prints how often the most suspicious word of the sentence is the spoilt one, how often that is marked as
-replaced, and how many of the other words are.
+ELECTRA is the command `electra`, TEXT a plain text whose last 9 MB the models have not seen, MODEL
+a model file. One word of each of 3,000 sentences is spoilt in one of three ways, the same for every
+model: it is written twice, exchanged with the next word, or replaced by a word of another sentence.
+Prints how often the most suspicious word of the sentence is a spoilt one, how often a spoilt word
+is marked as replaced, and how many of the other words are marked.
 """
 
 import json
@@ -35,7 +36,7 @@ def main(electra, text, *models):
 
 
 def sentences_and_words(text):
-    """Sentences of 8 to 25 plain words, and for each a word of another one."""
+    """Returns sentences of 8 to 25 plain words, and for each a word of another sentence."""
     with open(text, "rb") as file:
         file.seek(max(0, file.seek(0, 2) - UNSEEN_BYTES))
         end = file.read().decode(errors="replace").replace("\n", " ")
@@ -54,7 +55,7 @@ def sentences_and_words(text):
 
 
 def spoil(sentence, other):
-    """(how, words, indices of the spoilt ones), or None where it would change nothing."""
+    """Returns (how, words, indices of the spoilt words), or None if nothing would change."""
     words = sentence.split()
     candidates = [index for index, word in enumerate(words[:-1]) if word.isalpha()]
     if not candidates:
@@ -93,7 +94,7 @@ def report(model, spoilt, detections):
 
 
 def scores(words, tokens):
-    """The largest probability of a word's tokens, for each word."""
+    """Returns, for each word, the largest probability of its tokens."""
     score, start, position = [], 0, 0
     for word in words:
         end = start + len(word)

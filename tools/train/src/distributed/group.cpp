@@ -1,5 +1,6 @@
-// libtorch's process groups behind a C interface: what mod.rs calls. Every function returns whether it succeeded and, where
-// it did not, writes why into `error`, one line that ends with a zero.
+// A C interface to libtorch's process groups, for mod.rs. Functions that can fail return whether
+// they succeeded. On failure they write the reason into `error`: one line that ends with a zero
+// byte.
 
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -14,7 +15,7 @@
 namespace {
 
 struct Group {
-  // Rank 0's holds the server: it must live as long as the group.
+  // The store of rank 0 contains the server, so it must live as long as the group.
   c10::intrusive_ptr<c10d::Store> store;
   c10::intrusive_ptr<c10d::Backend> backend;
 };
@@ -25,7 +26,7 @@ void report(const char *what, char *error, size_t capacity) {
   error[length] = 0;
 }
 
-// Exceptions must not leave C++.
+// Runs `action` and reports its exceptions, because exceptions must not leave C++.
 template <typename Action> bool guarded(char *error, size_t capacity, Action action) noexcept {
   try {
     action();
@@ -42,7 +43,7 @@ template <typename Action> bool guarded(char *error, size_t capacity, Action act
 
 c10::intrusive_ptr<c10d::Backend> join_gloo(const c10::intrusive_ptr<c10d::Store> &store, int rank, int size,
                                             std::chrono::milliseconds timeout) {
-  // The interfaces of GLOO_SOCKET_IFNAME, or the one that the machine's name stands for.
+  // Uses the network interfaces in GLOO_SOCKET_IFNAME, or the one that the host name resolves to.
   auto options = c10d::ProcessGroupGloo::Options::create_default(timeout);
   return c10::make_intrusive<c10d::ProcessGroupGloo>(store, rank, size, options);
 }
@@ -50,7 +51,8 @@ c10::intrusive_ptr<c10d::Backend> join_gloo(const c10::intrusive_ptr<c10d::Store
 c10::intrusive_ptr<c10d::Backend> join_nccl(const c10::intrusive_ptr<c10d::Store> &store, int rank, int size,
                                             std::chrono::milliseconds timeout, int device) {
 #ifdef USE_C10D_NCCL
-  // NCCL refuses two processes on one GPU, so whatever goes to "the current" one must go to this.
+  // NCCL refuses two processes on one GPU. Operations on the current device must therefore use this
+  // one.
   c10::cuda::set_device(static_cast<c10::DeviceIndex>(device));
   auto options = c10d::ProcessGroupNCCL::Options::create();
   options->timeout = timeout;
@@ -64,8 +66,8 @@ c10::intrusive_ptr<c10d::Backend> join_nccl(const c10::intrusive_ptr<c10d::Store
 
 extern "C" {
 
-// Meets `size` processes at the store of `host` and `port`, which this process serves where `serves`. `device` is that of
-// CUDA, for NCCL, or -1 for gloo.
+// Joins a group of `size` processes at the store of `host` and `port`. This process serves the
+// store if `serves` is true. `device` is the CUDA device for NCCL, or -1 for gloo.
 bool electra_group_join(const char *host, uint16_t port, bool serves, int rank, int size, int device,
                         uint64_t join_seconds, uint64_t wait_seconds, Group **group, char *error, size_t capacity) {
   return guarded(error, capacity, [&] {
@@ -75,7 +77,8 @@ bool electra_group_join(const char *host, uint16_t port, bool serves, int rank, 
     options.waitWorkers = false;
     options.timeout = std::chrono::seconds(join_seconds);
     auto store = c10::make_intrusive<c10d::TCPStore>(host, options);
-    // A group gives its members as long to appear as later to answer; here they appear within `join_seconds`.
+    // A group has one timeout for joining and for later operations. Joining has a separate limit
+    // here, `join_seconds`, so the members first wait for each other at the store.
     std::vector<std::string> members;
     for (int member = 0; member < size; ++member)
       members.push_back("electra/rank " + std::to_string(member));
@@ -92,7 +95,7 @@ void electra_group_leave(Group *group) {
   guarded(ignored, sizeof ignored, [&] { delete group; });
 }
 
-// Replaces `tensor` by its sum over all processes, on every one of them.
+// Replaces `tensor` with its sum over all processes, in each of them.
 bool electra_group_sum(Group *group, const at::Tensor *tensor, char *error, size_t capacity) {
   return guarded(error, capacity, [&] {
     std::vector<at::Tensor> tensors{*tensor};
@@ -100,7 +103,7 @@ bool electra_group_sum(Group *group, const at::Tensor *tensor, char *error, size
   });
 }
 
-// Replaces `tensor` by the one of rank 0.
+// Replaces `tensor` with that of rank 0.
 bool electra_group_broadcast(Group *group, const at::Tensor *tensor, char *error, size_t capacity) {
   return guarded(error, capacity, [&] {
     std::vector<at::Tensor> tensors{*tensor};

@@ -1,5 +1,6 @@
-// Our own stand-in for the header of this name: libtorch has gloo built in, but ships none of its headers, and
-// ProcessGroupGloo.hpp includes this one. Only what that names is declared; nothing here is defined or called.
+// A stand-in for the gloo header of this name. libtorch contains gloo but ships none of its
+// headers, and ProcessGroupGloo.hpp includes this one. It declares only the names that
+// ProcessGroupGloo.hpp uses. Nothing is defined or called here.
 #pragma once
 
 namespace gloo {
