@@ -6,11 +6,11 @@ use std::error::Error;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use electra_benches::{LENGTHS, default_model, ids};
-use electra_core::{ARENA_ALIGNMENT, Alone, Kernels, Step, Steps, arena_bytes};
+use electra_core::{ARENA_ALIGNMENT, Kernels, SingleThread, Step, Steps, arena_bytes};
 
 fn blocks(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
     let file = default_model()?;
-    let steps = Steps { model: file.model(), kernels: Kernels::detect(), team: &Alone };
+    let steps = Steps { model: file.model(), kernels: Kernels::detect(), team: &SingleThread };
     let mut group = criterion.benchmark_group("blocks");
     for tokens in LENGTHS {
         let needed = arena_bytes(file.model().config(), tokens);

@@ -12,7 +12,7 @@ fn classify(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
     let file = default_model()?;
     let mut group = criterion.benchmark_group("engine");
     for kind in EngineKind::ALL {
-        let mut engine = Engine::new(&file, &EngineOptions { engine: *kind, ..EngineOptions::default() })?;
+        let mut engine = Engine::new(&file, &EngineOptions::new().engine(*kind))?;
         for tokens in LENGTHS {
             let ids = ids(&file, tokens);
             engine.run(&ids)?;

@@ -64,7 +64,7 @@ code_and_memory() { # EXAMPLE MODEL
 # many instructions as nanoseconds.
 figures() { # EXAMPLE
   local clock most
-  clock=$(sed -n 's/.* \([0-9]*\) ticks a second.*/\1/p' "$scratch/$1.greeting")
+  clock=$(sed -n 's/.* \([0-9]*\) ticks per second.*/\1/p' "$scratch/$1.greeting")
   most=$(sed -n 's/.* stack=\([0-9]*\).*/\1/p' "$scratch/answers" | sort -n | tail -1)
   [ -n "$clock" ] && [ -n "$most" ] || { fail "$1: no figures"; return; }
   note "$1" "stack, most in use" "$most"

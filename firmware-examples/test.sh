@@ -266,18 +266,18 @@ bad_models() {
 
   cp "$model" "$copy" && damage $((size / 2))
   cmp -s "$model" "$copy" && damage $((size / 2 + 1))
-  refused "damaged weights" "section encoder: checksum mismatch, damaged"
+  refused "damaged weights" "section encoder: checksum mismatch: the file is damaged"
   cp "$model" "$copy" && damage 12
   refused "other version" "format version 85 found, 1 expected"
   head -c $((size / 2)) "$model" >"$copy"
-  refused "half a model" "section encoder: checksum mismatch, damaged"
+  refused "half a model" "section encoder: checksum mismatch: the file is damaged"
   head -c $((size - 1)) "$model" >"$copy"
   # Memory after the file reads as zeros, and the last bytes of the file may be zeros. Bytes are cut
   # off until one that is not zero is gone.
   while [ "$(tail -c +$(($(stat -c %s "$copy") + 1)) "$model" | tr -d '\0' | wc -c)" = 0 ]; do
     truncate -s -1 "$copy"
   done
-  refused "a model without its last byte" "section head: checksum mismatch, damaged"
+  refused "a model without its last byte" "section head: checksum mismatch: the file is damaged"
   head -c 5000 /dev/zero >"$copy"
   refused "no model" 'not an electra model file: it does not begin with "ELECTRA\0"'
 }
@@ -333,9 +333,9 @@ $end"
 # Compares the kernels of the board's processor with plain loops, because the host's tests cannot
 # run there.
 kernels() { # MACHINE EXPECTED
-  local found program=$target_dir/$target/release/instruction-counts
+  local found program=$target_dir/$target/release/gemm-on-board
   add_target "$target"
-  (cd instruction-counts && cargo build --quiet --release --locked -j 2 --target "$target") 2>&1 |
+  (cd gemm-on-board && cargo build --quiet --release --locked -j 2 --target "$target") 2>&1 |
     sed '/unstable feature specified/,/^$/d' >&2
   found=$(timeout 120 qemu-system-arm -machine "$1" -display none -monitor none -serial null \
     -semihosting-config enable=on,target=native,arg=-,arg=check -kernel "$program" 2>&1) || true

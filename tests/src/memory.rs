@@ -1,6 +1,7 @@
 //! Bytes at an address with the alignment of model files and arenas.
 
 /// A block that begins at a multiple of 64 bytes.
+#[derive(Debug)]
 pub struct Aligned {
     block: Vec<u8>,
     start: usize,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use electra_pack::checkpoint::{Checkpoint, Config, Head, SPECIAL_TOKENS, Tensor};
 
 /// The generator SplitMix64, which returns the same numbers on every machine.
+#[derive(Debug)]
 pub struct Random(u64);
 
 impl Random {

@@ -83,7 +83,7 @@ fn the_counter_counts() {
 fn assert_runs_allocate_nothing(file: &ModelFile, lengths: impl Iterator<Item = usize> + Clone) {
     let vocab_size = file.model().config().vocab_size;
     for kind in EngineKind::ALL {
-        let options = EngineOptions { engine: *kind, ..EngineOptions::default() };
+        let options = EngineOptions::new().engine(*kind);
         let mut engine = Engine::new(file, &options).unwrap_or_else(|error| panic!("{error}"));
         let mut random = Random::new(41);
         let ids = random.ids(7, vocab_size);
@@ -112,12 +112,7 @@ fn shared_and_packed_runs_allocate_nothing() {
     let file = model_file(&pack(&Sizes { labels: Some(3), ..Sizes::TINY }.checkpoint(46)));
     let mut random = Random::new(46);
     for engine in EngineKind::ALL {
-        let options = EngineOptions {
-            engine: *engine,
-            threads: Some(2),
-            max_sequences: Some(4),
-            ..EngineOptions::default()
-        };
+        let options = EngineOptions::new().engine(*engine).threads(2).max_sequences(4);
         let mut engine = Engine::new(&file, &options).unwrap_or_else(|error| panic!("{error}"));
         let ids = [40, 3, 17, 60].map(|len| random.ids(len, file.model().config().vocab_size));
         let sequences = [&*ids[0], &*ids[1], &*ids[2], &*ids[3]];
@@ -152,7 +147,7 @@ fn opening_copies_no_weights() {
 fn an_engine_allocates_its_arena_and_little_else() {
     let file = model_file(&pack(&Sizes { vocab: 1000, ..Sizes::SMALL }.checkpoint(45)));
     for kind in EngineKind::ALL {
-        let options = EngineOptions { engine: *kind, max_tokens: Some(128), ..EngineOptions::default() };
+        let options = EngineOptions::new().engine(*kind).max_tokens(128);
         let (allocated, engine) = allocated_by(|| Engine::new(&file, &options));
         let engine = engine.unwrap_or_else(|error| panic!("{error}"));
         let besides = allocated.bytes - engine.arena_bytes();

@@ -9,12 +9,7 @@ use electra_core::{
 use electra_tests::{Aligned, Random, Sizes, model_file, pack};
 
 fn engine(file: &ModelFile, kind: EngineKind, kernels: Kernels, max_tokens: usize) -> electra::Engine {
-    let options = EngineOptions {
-        engine: kind,
-        max_tokens: Some(max_tokens),
-        kernels: Some(kernels),
-        ..EngineOptions::default()
-    };
+    let options = EngineOptions::new().engine(kind).max_tokens(max_tokens).kernels(kernels);
     electra::Engine::new(file, &options).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -122,9 +117,9 @@ fn bad_sequences_are_refused_and_the_engine_works_afterwards() {
             let good = [2, 50, 199, 3];
             let expected = run(&mut engine, &good);
             let cases = [
-                (vec![], RunError::Length { tokens: 0, most: 20 }),
-                (vec![1; 21], RunError::Length { tokens: 21, most: 20 }),
-                (vec![1; 600], RunError::Length { tokens: 600, most: 20 }),
+                (vec![], RunError::Length { tokens: 0, max: 20 }),
+                (vec![1; 21], RunError::Length { tokens: 21, max: 20 }),
+                (vec![1; 600], RunError::Length { tokens: 600, max: 20 }),
                 (vec![2, 5, 200, 3], RunError::Token { position: 2, id: 200, vocab_size: 200 }),
                 (vec![u16::MAX], RunError::Token { position: 0, id: u16::MAX, vocab_size: 200 }),
             ];
@@ -145,11 +140,10 @@ fn engines_for_impossible_lengths_are_refused() {
     let file = model_file(&bytes);
     for found in [0, 1, 2, 513, usize::MAX] {
         for kind in EngineKind::ALL {
-            let options =
-                EngineOptions { engine: *kind, max_tokens: Some(found), ..EngineOptions::default() };
+            let options = EngineOptions::new().engine(*kind).max_tokens(found);
             let error = electra::Engine::new(&file, &options).err();
             assert!(
-                matches!(error, Some(Error::MaxTokens { found: f, most: 512 }) if f == found),
+                matches!(error, Some(Error::MaxTokens { found: f, max: 512 }) if f == found),
                 "{found}: {error:?}"
             );
         }
@@ -159,7 +153,7 @@ fn engines_for_impossible_lengths_are_refused() {
     let mut arena = Aligned::zeroed(1 << 20);
     for tokens in [0, 513, usize::MAX] {
         let error = electra_core::Engine::new(&model, Kernels::detect(), arena.bytes_mut(), tokens).err();
-        assert_eq!(error, Some(RunError::Length { tokens, most: 512 }));
+        assert_eq!(error, Some(RunError::Length { tokens, max: 512 }));
     }
 }
 
@@ -190,7 +184,7 @@ fn the_arena_is_as_large_as_promised_and_not_a_byte_larger() {
                 let of_size = |bytes: usize| {
                     let (engine, max_tokens, arena_bytes) = (*kind, Some(tokens), Some(bytes));
                     let options =
-                        EngineOptions { engine, max_tokens, arena_bytes, ..EngineOptions::default() };
+                        EngineOptions::new().engine(engine).max_tokens(max_tokens).arena_bytes(arena_bytes);
                     electra::Engine::new(&file, &options)
                 };
                 match of_size(needed - 1) {

@@ -10,14 +10,12 @@ use electra_tests::{Random, Sizes, model_file, pack};
 const SEQUENCES: usize = 5;
 
 fn engine(file: &ModelFile, engine: EngineKind, threads: usize, kernels: Kernels) -> Engine {
-    let options = EngineOptions {
-        engine,
-        max_tokens: Some(90),
-        kernels: Some(kernels),
-        threads: Some(threads),
-        max_sequences: Some(SEQUENCES),
-        ..EngineOptions::default()
-    };
+    let options = EngineOptions::new()
+        .engine(engine)
+        .max_tokens(90)
+        .kernels(kernels)
+        .threads(threads)
+        .max_sequences(SEQUENCES);
     Engine::new(file, &options).unwrap_or_else(|error| panic!("{threads} threads: {error}"))
 }
 
@@ -89,13 +87,13 @@ fn exactly_the_promised_bytes() {
             let capacity = Capacity { tokens: 70, sequences, workers: threads };
             let needed = arena_bytes(file.model().config(), capacity);
             for engine in EngineKind::ALL {
-                let options = |bytes| EngineOptions {
-                    engine: *engine,
-                    max_tokens: Some(70),
-                    arena_bytes: Some(bytes),
-                    threads: Some(threads),
-                    max_sequences: Some(sequences),
-                    ..EngineOptions::default()
+                let options = |bytes| {
+                    EngineOptions::new()
+                        .engine(*engine)
+                        .max_tokens(70)
+                        .arena_bytes(bytes)
+                        .threads(threads)
+                        .max_sequences(sequences)
                 };
                 let error = Engine::new(&file, &options(needed - 1)).err();
                 assert!(
@@ -120,11 +118,11 @@ fn exactly_the_promised_bytes() {
 fn wrong_use_is_refused() {
     let [file, _] = classifier_and_detector();
     for threads in [0, MAX_WORKERS + 1] {
-        let options = EngineOptions { threads: Some(threads), ..EngineOptions::default() };
+        let options = EngineOptions::new().threads(threads);
         let error = Engine::new(&file, &options).err();
         assert!(matches!(error, Some(Error::Threads { found, .. }) if found == threads), "{error:?}");
     }
-    let pinned = EngineOptions { threads: Some(MAX_WORKERS), pin_threads: true, ..EngineOptions::default() };
+    let pinned = EngineOptions::new().threads(MAX_WORKERS).pin_threads(true);
     if std::thread::available_parallelism().is_ok_and(|cores| cores.get() < MAX_WORKERS) {
         assert!(matches!(Engine::new(&file, &pinned), Err(Error::Pinning { .. })));
     }
@@ -135,19 +133,18 @@ fn wrong_use_is_refused() {
         Err(Error::Run(error)) => assert_eq!(error, expected),
         other => panic!("{other:?}"),
     };
-    refused(engine.run_packed(&[]), RunError::Sequences { found: 0, most: SEQUENCES });
-    refused(engine.run_packed(&too_many), RunError::Sequences { found: SEQUENCES + 1, most: SEQUENCES });
-    refused(engine.run_packed(&[&ids, &ids[..1]]), RunError::Length { tokens: 91, most: 90 });
-    refused(engine.run_packed(&[&ids[..1], &[]]), RunError::Length { tokens: 1, most: 90 });
+    refused(engine.run_packed(&[]), RunError::Sequences { found: 0, max: SEQUENCES });
+    refused(engine.run_packed(&too_many), RunError::Sequences { found: SEQUENCES + 1, max: SEQUENCES });
+    refused(engine.run_packed(&[&ids, &ids[..1]]), RunError::Length { tokens: 91, max: 90 });
+    refused(engine.run_packed(&[&ids[..1], &[]]), RunError::Length { tokens: 1, max: 90 });
     assert!(engine.run_packed(&[&ids]).is_ok());
 }
 
 #[test]
 fn texts_together_get_the_answers_of_texts_alone() {
     let [file, _] = classifier_and_detector();
-    let options = |max_sequences| ClassifierOptions {
-        engine: EngineOptions { max_tokens: Some(40), max_sequences, ..EngineOptions::default() },
-        ..ClassifierOptions::default()
+    let options = |max_sequences| {
+        ClassifierOptions::new().engine(EngineOptions::new().max_tokens(40).max_sequences(max_sequences))
     };
     let mut alone = Classifier::new(&file, &options(None)).unwrap();
     let mut together = Classifier::new(&file, &options(Some(4))).unwrap();

@@ -54,7 +54,7 @@ fn overflowing(labels: Option<usize>) -> (ModelFile, Vec<Option<usize>>) {
     // than the logit that it becomes.
     scale(&mut checkpoint, FIRST_LAYER, 12);
     let sane = model_file(&pack(&checkpoint));
-    let options = EngineOptions { engine: EngineKind::Direct, ..EngineOptions::default() };
+    let options = EngineOptions::new().engine(EngineKind::Direct);
     let mut engine = Engine::new(&sane, &options).unwrap_or_else(|error| panic!("{error}"));
     let logits = TEXTS.map(|text| engine.run(&ids(&sane, text)).unwrap().to_vec());
     for exponent in (90..124).rev() {
@@ -84,13 +84,8 @@ fn a_text_whose_logits_overflow_is_an_error_and_its_neighbours_are_not() {
     let (file, expected) = overflowing(Some(3));
     for engine in EngineKind::ALL {
         for max_sequences in [None, Some(4), Some(16)] {
-            let engine = EngineOptions {
-                engine: *engine,
-                max_sequences,
-                max_tokens: Some(40),
-                ..EngineOptions::default()
-            };
-            let options = ClassifierOptions { engine, truncate: false, ..ClassifierOptions::default() };
+            let engine = EngineOptions::new().engine(*engine).max_sequences(max_sequences).max_tokens(40);
+            let options = ClassifierOptions::new().engine(engine).truncate(false);
             let mut classifier = Classifier::new(&file, &options).unwrap_or_else(|error| panic!("{error}"));
             let answers = classifier.classify_all(&TEXTS);
             for ((answer, expected), text) in answers.into_iter().zip(&expected).zip(TEXTS) {
@@ -104,8 +99,8 @@ fn a_text_whose_logits_overflow_is_an_error_and_its_neighbours_are_not() {
 #[test]
 fn a_window_that_overflows_is_an_error_of_the_whole_text() {
     let (file, _) = overflowing(Some(3));
-    let engine = EngineOptions { max_tokens: Some(3), ..EngineOptions::default() };
-    let options = ClassifierOptions { engine, truncate: false, ..ClassifierOptions::default() };
+    let engine = EngineOptions::new().max_tokens(3);
+    let options = ClassifierOptions::new().engine(engine).truncate(false);
     let mut classifier = Classifier::new(&file, &options).unwrap_or_else(|error| panic!("{error}"));
     // Each window has one token, so the letters that overflow alone are found first.
     let letters: Vec<String> = ('a'..='z').map(String::from).collect();
@@ -126,7 +121,7 @@ fn a_detector_and_the_engines_refuse_them_too() {
     for labels in [None, Some(3)] {
         let (file, expected) = overflowing(labels);
         for engine in EngineKind::ALL {
-            let options = EngineOptions { engine: *engine, max_tokens: Some(40), ..EngineOptions::default() };
+            let options = EngineOptions::new().engine(*engine).max_tokens(40);
             let mut detector = labels.is_none().then(|| Detector::new(&file, &options).unwrap());
             let mut engine = Engine::new(&file, &options).unwrap();
             let mut arena = Aligned::zeroed(electra_core::arena_bytes(file.model().config(), 40));

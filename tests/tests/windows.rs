@@ -19,12 +19,11 @@ fn file(labels: Option<usize>) -> ModelFile {
 }
 
 fn engine_options(max_tokens: usize) -> EngineOptions {
-    EngineOptions { max_tokens: Some(max_tokens), ..EngineOptions::default() }
+    EngineOptions::new().max_tokens(max_tokens)
 }
 
 fn classifier(file: &ModelFile, max_tokens: usize, truncate: bool) -> Classifier {
-    let options =
-        ClassifierOptions { engine: engine_options(max_tokens), truncate, ..ClassifierOptions::default() };
+    let options = ClassifierOptions::new().engine(engine_options(max_tokens)).truncate(truncate);
     Classifier::new(file, &options).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -207,11 +206,8 @@ fn a_megabyte_is_classified() {
     assert!(text.len() > 1_000_000, "{}", text.len());
     let count = tokens(&file, &text).len();
     for kind in EngineKind::ALL {
-        let engine = EngineOptions { engine: *kind, ..EngineOptions::default() };
-        let classifier = Classifier::new(
-            &file,
-            &ClassifierOptions { engine, truncate: false, ..ClassifierOptions::default() },
-        );
+        let engine = EngineOptions::new().engine(*kind);
+        let classifier = Classifier::new(&file, &ClassifierOptions::new().engine(engine).truncate(false));
         let found = classify(&mut classifier.unwrap_or_else(|error| panic!("{error}")), &text);
         assert_eq!((found.tokens, found.windows), (count, windows(count, 512).len()));
         assert!((found.scores.iter().map(|label| label.score).sum::<f32>() - 1.0).abs() < 1e-5);

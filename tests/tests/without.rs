@@ -19,9 +19,9 @@ fn model() -> ModelFile {
 }
 
 fn classifier(file: &ModelFile, engine: EngineKind, without: &[&str]) -> Result<Classifier, Error> {
-    let engine = EngineOptions { engine, ..EngineOptions::default() };
-    let without = without.iter().map(|&label| label.to_owned()).collect();
-    Classifier::new(file, &ClassifierOptions { engine, without, ..ClassifierOptions::default() })
+    let engine = EngineOptions::new().engine(engine);
+    let options = ClassifierOptions::new().engine(engine).without(without.iter().copied());
+    Classifier::new(file, &options)
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn scores_are_the_softmax_of_the_other_logits() {
         let mut classifier = classifier(&file, *engine, &[names[1]]).unwrap();
         let kept: Vec<&str> = classifier.labels().iter().map(|label| &**label).collect();
         assert_eq!(kept, [names[0], names[2], names[3]]);
-        let options = EngineOptions { engine: *engine, ..EngineOptions::default() };
+        let options = EngineOptions::new().engine(*engine);
         let mut alone = Engine::new(&file, &options).unwrap();
         for text in ["a", "b c", "d e f a b", ""] {
             let answer = classifier.classify(text).unwrap();

@@ -1,8 +1,9 @@
-//! `host-logits MODEL < LINES`: what the firmware must answer to each line, computed on this machine; `sentiment-uart`'s
-//! answers for a classifier, `typing-detector`'s for a model that detects replaced tokens.
+//! `host-logits MODEL < LINES` computes on this machine the answer that the firmware must give to
+//! each line: the answer of `sentiment-uart` for a classifier, and that of `typing-detector` for a
+//! model that detects replaced tokens.
 //!
-//! Each line is computed by every kernel set that this processor has, and different bits among them are an error.
-//! Softmax, marking of words and formatting share nothing with the firmware's.
+//! Every kernel set of this processor computes each line. Logits with different bits are an error.
+//! Softmax, marking of words and formatting share no code with the firmware.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -12,7 +13,7 @@ use std::{env, fs};
 use electra_core::tokenizer::Tokenizer;
 use electra_core::{ARENA_ALIGNMENT, Engine, HeadKind, Kernels, Model, arena_bytes};
 
-/// As in the examples.
+/// Longest sequence in tokens, as in the examples.
 const MAX_TOKENS: usize = 64;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -50,13 +51,13 @@ fn answer(model: &Model<'_>, line: &str) -> Result<String, Box<dyn Error>> {
     }
     if detailed {
         let bits: Vec<String> = logits.iter().map(|logit| format!("{:08x}", logit.to_bits())).collect();
-        let macs = model.config().macs(encoding.len);
+        let macs = electra_core::macs(model.config(), encoding.len);
         answer += &format!(" logits={} tokens={} macs={macs}", bits.join(","), encoding.len);
     }
     Ok(answer)
 }
 
-/// The logits, the same bits from each kernel set.
+/// Returns the logits of `ids`. Fails if two kernel sets compute different bits.
 fn logits(model: &Model<'_>, ids: &[u16], max_tokens: usize) -> Result<Vec<f32>, Box<dyn Error>> {
     let arena_bytes = arena_bytes(model.config(), max_tokens);
     let mut block = vec![0; arena_bytes + ARENA_ALIGNMENT];
@@ -84,24 +85,26 @@ fn verdict(model: &Model<'_>, logits: &[f32]) -> Result<String, Box<dyn Error>> 
     let of = |logit: &f32| (f64::from(*logit) - f64::from(greatest)).exp();
     let sum: f64 = logits.iter().map(of).sum();
     let scores: Vec<f32> = logits.iter().map(|logit| (of(logit) / sum) as f32).collect();
-    // Of equal scores the first.
+    // Of equal scores, the first one counts. `max_by` returns the last one, so the order is
+    // reversed.
     let best = (0..scores.len()).rev().max_by(|a, b| scores[*a].total_cmp(&scores[*b])).unwrap_or(0);
     let label = model.labels().nth(best).ok_or("labels: fewer than logits")?;
     Ok(format!("{label} {:.4}", scores[best]))
 }
 
-/// The text with brackets around the words of suspicious tokens, given with their bytes.
+/// Returns the number of suspicious words and the text with brackets around them. `judged` contains
+/// the byte range and the logit of each token.
 fn marked(text: &str, judged: &[((usize, usize), f32)]) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let start_of = |word: &str| word.as_ptr().addr() - text.as_ptr().addr();
     let suspicious = |word: &&&str| {
         let range = start_of(word)..start_of(word) + word.len();
-        // As the host reports it, in f32.
+        // The host reports probabilities in f32.
         let probability = |logit: f32| (1.0 / (1.0 + (-f64::from(logit)).exp())) as f32;
         judged.iter().any(|((start, _), logit)| probability(*logit) > 0.5 && range.contains(start))
     };
     let mut brackets = text.to_owned();
-    // From the end, so that what comes before stays where it was.
+    // Brackets are inserted from the end, so that earlier positions stay valid.
     let chosen: Vec<&&str> = words.iter().filter(suspicious).collect();
     for word in chosen.iter().rev() {
         brackets.insert(start_of(word) + word.len(), ']');

@@ -52,7 +52,7 @@ fn serve(session: &mut Session<Uart, Led, impl FnMut()>) -> Result<(), Stop> {
     let mut classifier = Classifier { tokenizer: Tokenizer::new(*model.vocabulary()), model: &model, engine };
     defmt::info!("ready: model {=u32:08x}, kernels {=str}", model.fingerprint(), kernels.name());
     session.say(format_args!(
-        "ready: {}, {} ticks a second, model {:08x}, kernels {}, arena {ARENA_BYTES} bytes, at most {MAX_TOKENS} tokens",
+        "ready: {}, {} ticks per second, model {:08x}, kernels {}, arena {ARENA_BYTES} bytes, at most {MAX_TOKENS} tokens",
         board::NAME,
         board::TICKS_PER_SECOND,
         model.fingerprint(),

@@ -52,7 +52,7 @@ fn serve(session: &mut Session<Uart, Led, impl FnMut()>) -> Result<(), Stop> {
     let mut detector = Detector { tokenizer: Tokenizer::new(*model.vocabulary()), engine, max_tokens };
     defmt::info!("ready: model {=u32:08x}, kernels {=str}", model.fingerprint(), kernels.name());
     session.say(format_args!(
-        "ready: {}, {} ticks a second, model {:08x}, kernels {}, arena {ARENA_BYTES} bytes, at most {max_tokens} tokens",
+        "ready: {}, {} ticks per second, model {:08x}, kernels {}, arena {ARENA_BYTES} bytes, at most {max_tokens} tokens",
         board::NAME,
         board::TICKS_PER_SECOND,
         model.fingerprint(),

@@ -76,7 +76,7 @@ impl Texts {
             }
         };
         let thread = thread::Builder::new().name("texts".to_string()).spawn(read);
-        thread.map_err(|error| format!("no thread could be started: {error}"))?;
+        thread.map_err(|error| format!("cannot start a thread: {error}"))?;
         Ok(Self::Stream(receiver))
     }
 

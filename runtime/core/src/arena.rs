@@ -13,7 +13,6 @@ use core::fmt;
 
 use bytemuck::Pod;
 
-use crate::blocks;
 use crate::config::Config;
 use crate::team::MAX_WORKERS;
 
@@ -47,7 +46,7 @@ impl Capacity {
 
     /// Returns this capacity with no more tokens than the model has positions, no more sequences
     /// than tokens, and no more than [`MAX_WORKERS`] workers.
-    fn within(self, config: &Config) -> Self {
+    pub(crate) fn within(self, config: &Config) -> Self {
         let tokens = self.tokens.min(config.max_position_embeddings);
         let (sequences, workers) =
             (self.sequences.clamp(1, tokens.max(1)), self.workers.clamp(1, MAX_WORKERS));
@@ -63,9 +62,20 @@ pub(crate) trait Space<'a> {
 }
 
 /// Adds up the bytes that a phase takes and reports each buffer.
-struct Measure<F> {
+pub(crate) struct Measure<F> {
     bytes: usize,
     report: F,
+}
+
+impl<F> Measure<F> {
+    pub(crate) fn new(report: F) -> Self {
+        Self { bytes: 0, report }
+    }
+
+    /// Returns the bytes that were taken so far.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 impl<'a, F: FnMut(&'static str, usize)> Space<'a> for Measure<F> {
@@ -138,70 +148,14 @@ impl<'a> Workspace<'a> {
 
 type Persistent<'a> = (&'a mut [u16], &'a mut [u16], &'a mut [f32], &'a mut [f32]);
 
-fn persistent<'a, S: Space<'a>>(config: &Config, run: Capacity, space: &mut S) -> Persistent<'a> {
+/// Takes the buffers that live through a whole run.
+pub(crate) fn persistent<'a, S: Space<'a>>(config: &Config, run: Capacity, space: &mut S) -> Persistent<'a> {
     (
         space.take("token ids", run.tokens, 1),
         space.take("ends of sequences", run.sequences - 1, 1),
         space.take("hidden states", run.tokens, config.hidden_size),
         space.take("logits", config.num_logits(run.tokens, run.sequences), 1),
     )
-}
-
-/// A phase of a run; phases share the arena's scratch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// The buffers that live through the whole run.
-    Run,
-    /// Looking up, normalising and projecting the embeddings.
-    Embedding,
-    /// Self-attention of one layer.
-    Attention,
-    /// The feed-forward block of one layer.
-    FeedForward,
-    /// The head on top.
-    Head,
-}
-
-impl Phase {
-    /// All phases, in the order of a run.
-    pub const ALL: [Self; 5] = [Self::Run, Self::Embedding, Self::Attention, Self::FeedForward, Self::Head];
-
-    fn describe(self, config: &Config, run: Capacity, report: &mut dyn FnMut(&'static str, usize)) -> usize {
-        let mut measure = Measure { bytes: 0, report };
-        match self {
-            Self::Run => _ = persistent(config, run, &mut measure),
-            Self::Embedding => _ = blocks::embedding::Scratch::take(config, run.workers, &mut measure),
-            Self::Attention => _ = blocks::attention::Scratch::take(config, run, &mut measure),
-            Self::FeedForward => _ = blocks::feed_forward::Scratch::take(config, run.workers, &mut measure),
-            Self::Head => _ = blocks::head::Scratch::take(config, &mut measure),
-        }
-        measure.bytes
-    }
-}
-
-/// Returns the exact size in bytes of the arena for runs of up to `capacity` (`[CLS]` and `[SEP]`
-/// included).
-///
-/// An arena of this size also works for everything shorter; one byte less is refused. No run is
-/// longer than the model's positions, so a capacity of more tokens needs no more bytes.
-#[must_use]
-pub fn arena_bytes(config: &Config, capacity: impl Into<Capacity>) -> usize {
-    let run = capacity.into().within(config);
-    let bytes = |phase: Phase| phase.describe(config, run, &mut |_, _| {});
-    let scratch = Phase::ALL[1..].iter().map(|phase| bytes(*phase)).max().unwrap_or(0);
-    bytes(Phase::Run).saturating_add(scratch)
-}
-
-/// Calls `report` with phase, name and bytes of every buffer that [`arena_bytes`] measures.
-pub fn arena_parts(
-    config: &Config,
-    capacity: impl Into<Capacity>,
-    mut report: impl FnMut(Phase, &'static str, usize),
-) {
-    let run = capacity.into().within(config);
-    for phase in Phase::ALL {
-        phase.describe(config, run, &mut |name, bytes| report(phase, name, bytes));
-    }
 }
 
 /// An arena that cannot be used.
@@ -230,21 +184,9 @@ impl fmt::Display for ArenaError {
                 write!(f, "arena: {given} bytes given, {needed} needed for {tokens} tokens")
             }
             Self::Misaligned => write!(f, "arena: its address must be a multiple of {ALIGNMENT}"),
-            Self::Scratch => f.write_str("arena: a phase found less scratch than was measured"),
+            Self::Scratch => f.write_str("arena: too little scratch memory for a phase"),
         }
     }
 }
 
 impl core::error::Error for ArenaError {}
-
-/// Checks that `arena` can hold runs of `capacity`.
-pub(crate) fn check(config: &Config, capacity: Capacity, arena: &[u8]) -> Result<(), ArenaError> {
-    let (needed, given) = (arena_bytes(config, capacity), arena.len());
-    if given < needed {
-        return Err(ArenaError::TooSmall { needed, given, tokens: capacity.tokens });
-    }
-    if arena.as_ptr().align_offset(ALIGNMENT) != 0 {
-        return Err(ArenaError::Misaligned);
-    }
-    Ok(())
-}

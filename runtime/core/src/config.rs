@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use crate::engine::Step;
 use crate::kernels::LANES;
 
 /// The head on top of the encoder.
@@ -12,6 +11,15 @@ pub enum HeadKind {
     Classification,
     /// One logit per token, positive for "replaced": `ElectraForPreTraining`.
     ReplacedTokenDetection,
+}
+
+impl fmt::Display for HeadKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Classification => "classification",
+            Self::ReplacedTokenDetection => "replaced-token detection",
+        })
+    }
 }
 
 /// Sizes of a model; names follow Hugging Face's `config.json`.
@@ -72,35 +80,11 @@ impl Config {
         }
     }
 
-    /// Returns the int8 multiply-accumulates of one run of `tokens` tokens, as the engines execute
-    /// it.
+    /// Returns whether only the first row of each sequence is read after `layer`. This is so for
+    /// the last layer of a classifier, whose head reads only `[CLS]`.
     #[must_use]
-    pub fn macs(&self, tokens: usize) -> u64 {
-        Step::all(self.num_hidden_layers).map(|step| self.step_macs(step, tokens)).sum()
-    }
-
-    /// Returns the int8 multiply-accumulates of one step. The last layer of a classifier computes
-    /// keys and values for all tokens, but everything else only for `[CLS]`.
-    #[must_use]
-    pub fn step_macs(&self, step: Step, tokens: usize) -> u64 {
-        let [all, hidden, intermediate] =
-            [tokens, self.hidden_size, self.intermediate_size].map(|size| size as u64);
-        let rows = |layer: usize| match self.head {
-            HeadKind::Classification if layer + 1 == self.num_hidden_layers => 1,
-            _ => all,
-        };
-        match step {
-            Step::Embedding if self.has_projection() => self.embedding_size as u64 * hidden * all,
-            Step::Embedding => 0,
-            Step::Attention(layer) => {
-                2 * hidden * hidden * all + rows(layer) * (2 * hidden * hidden + 2 * hidden * all)
-            }
-            Step::FeedForward(layer) => rows(layer) * 2 * hidden * intermediate,
-            Step::Head => {
-                let rows = if self.head == HeadKind::Classification { 1 } else { all };
-                rows * hidden * (hidden + self.padded_labels() as u64)
-            }
-        }
+    pub fn reads_only_first_row(&self, layer: usize) -> bool {
+        self.head == HeadKind::Classification && layer + 1 == self.num_hidden_layers
     }
 
     /// Checks every size against what the kernels can compute.

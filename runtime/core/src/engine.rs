@@ -2,12 +2,14 @@
 
 use core::fmt;
 
-use crate::arena::{self, ArenaError, Capacity, Workspace};
-use crate::blocks;
-use crate::config::HeadKind;
+use crate::arena::{Capacity, Workspace};
+use crate::blocks::{self, Context};
 use crate::kernels::Kernels;
-use crate::model::{Model, ModelError};
-use crate::team::{Alone, Team};
+use crate::model::Model;
+use crate::phases;
+use crate::run_error::RunError;
+use crate::step::Step;
+use crate::team::{SingleThread, Team, take};
 use crate::verdict;
 
 /// Runs a model in an arena that the caller lends.
@@ -48,10 +50,10 @@ impl<'a, 'm> Engine<'a, 'm> {
     ) -> Result<Self, RunError> {
         let positions = model.config().max_position_embeddings;
         if max_tokens == 0 || max_tokens > positions {
-            return Err(RunError::Length { tokens: max_tokens, most: positions });
+            return Err(RunError::Length { tokens: max_tokens, max: positions });
         }
-        arena::check(model.config(), max_tokens.into(), arena)?;
-        Ok(Self { steps: Steps { model, kernels, team: &Alone }, arena, max_tokens })
+        phases::check(model.config(), max_tokens.into(), arena)?;
+        Ok(Self { steps: Steps { model, kernels, team: &SingleThread }, arena, max_tokens })
     }
 
     /// Runs one sequence, `[CLS]` and `[SEP]` included, and returns its logits: one per label, or
@@ -69,30 +71,19 @@ impl<'a, 'm> Engine<'a, 'm> {
     }
 }
 
-/// One step of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Step {
-    /// From token ids to the encoder's input.
-    Embedding,
-    /// Self-attention of this layer.
-    Attention(usize),
-    /// The feed-forward block of this layer.
-    FeedForward(usize),
-    /// From hidden states to logits.
-    Head,
-}
-
-impl Step {
-    /// Returns all steps of a run through `layers` layers, in order.
-    pub fn all(layers: usize) -> impl Iterator<Item = Self> {
-        let encoder = (0..layers).flat_map(|layer| [Self::Attention(layer), Self::FeedForward(layer)]);
-        core::iter::once(Self::Embedding).chain(encoder).chain(core::iter::once(Self::Head))
+impl fmt::Debug for Engine<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("config", self.steps.model.config())
+            .field("kernels", &self.steps.kernels)
+            .field("max_tokens", &self.max_tokens)
+            .finish_non_exhaustive()
     }
 }
 
 /// The steps of a run over an arena that holds its ids, for an engine that schedules them itself.
 #[derive(Clone, Copy)]
-pub struct Steps<'a, 'm, T = Alone> {
+pub struct Steps<'a, 'm, T = SingleThread> {
     /// The model whose weights are read in place.
     pub model: &'a Model<'m>,
     /// The kernels that compute the steps.
@@ -116,13 +107,13 @@ impl<T: Team> Steps<'_, '_, T> {
     /// more tokens than fit, when an id is beyond the vocabulary, or when `arena` is too small or
     /// misaligned.
     pub fn begin(&self, sequences: &[&[u16]], capacity: Capacity, arena: &mut [u8]) -> Result<Run, RunError> {
-        let most = capacity.tokens;
+        let max = capacity.tokens;
         let tokens = sequences.iter().map(|ids| ids.len()).sum();
         if sequences.is_empty() || sequences.len() > capacity.sequences {
-            return Err(RunError::Sequences { found: sequences.len(), most: capacity.sequences });
+            return Err(RunError::Sequences { found: sequences.len(), max: capacity.sequences });
         }
-        if tokens > most || sequences.iter().any(|ids| ids.is_empty()) {
-            return Err(RunError::Length { tokens, most });
+        if tokens > max || sequences.iter().any(|ids| ids.is_empty()) {
+            return Err(RunError::Length { tokens, max });
         }
         let config = self.model.config();
         let run = Run { tokens, sequences: sequences.len() };
@@ -133,7 +124,7 @@ impl<T: Team> Steps<'_, '_, T> {
                 let (id, vocab_size) = (sequence[position], config.vocab_size);
                 return Err(RunError::Token { position, id, vocab_size });
             }
-            crate::team::take(&mut rest, sequence.len()).copy_from_slice(sequence);
+            take(&mut rest, sequence.len()).copy_from_slice(sequence);
             end += sequence.len();
             if let Some(to) = ends.next() {
                 // A run has no more tokens than the model has positions, which are at most 65,535.
@@ -149,33 +140,25 @@ impl<T: Team> Steps<'_, '_, T> {
     /// When `arena` is too small for the run or misaligned, or when the model has no layer of the
     /// step's index.
     pub fn run(&self, step: Step, run: Run, arena: &mut [u8]) -> Result<(), RunError> {
-        let (model, kernels, team) = (self.model, self.kernels, self.team);
+        let model = self.model;
         let config = model.config();
+        let context = Context { team: self.team, kernels: self.kernels.set(), config };
         let Workspace { ids, ends, hidden, logits, scratch } =
             Workspace::carve(config, self.capacity(run), arena)?;
         match step {
             Step::Embedding => {
-                blocks::embedding::run(
-                    team,
-                    kernels,
-                    config,
-                    model.embeddings(),
-                    (ids, ends),
-                    hidden,
-                    scratch,
-                )?;
+                blocks::embedding::run(&context, model.embeddings(), (ids, ends), hidden, scratch)?;
             }
             Step::Attention(index) => {
-                let first_only = self.first_only(index);
-                let layer = &model.layer(index)?;
-                blocks::attention::run(team, kernels, config, layer, hidden, ends, first_only, scratch)?;
+                let first_only = config.reads_only_first_row(index);
+                blocks::attention::run(&context, &model.layer(index)?, hidden, ends, first_only, scratch)?;
             }
             Step::FeedForward(index) => {
-                let rows = if self.first_only(index) { run.sequences } else { run.tokens };
+                let rows = if config.reads_only_first_row(index) { run.sequences } else { run.tokens };
                 let hidden = &mut hidden[..rows * config.hidden_size];
-                blocks::feed_forward::run(team, kernels, config, &model.layer(index)?, hidden, scratch)?;
+                blocks::feed_forward::run(&context, &model.layer(index)?, hidden, scratch)?;
             }
-            Step::Head => blocks::head::run(kernels, config, model.head(), hidden, logits, scratch)?,
+            Step::Head => blocks::head::run(&context, model.head(), hidden, logits, scratch)?,
         }
         Ok(())
     }
@@ -189,32 +172,36 @@ impl<T: Team> Steps<'_, '_, T> {
         Ok(Workspace::carve(self.model.config(), self.capacity(run), arena)?.logits)
     }
 
-    /// Computes, for measurement, only the two GEMMs of a layer's feed-forward block. They are the
-    /// GEMMs of a run of `tokens` tokens, over the bytes that the arena happens to hold. Returns
-    /// the number of multiply-accumulates.
+    /// Computes only the two GEMMs of a layer's feed-forward block (feature `internals`). They are
+    /// the GEMMs of a run of `tokens` tokens, over the bytes that the arena happens to hold.
+    /// Returns the number of multiply-accumulates.
     ///
     /// # Errors
     /// When the arena is too small for a run of `tokens` tokens, or when the model has no layer
     /// `layer`.
+    #[cfg(feature = "internals")]
     pub fn feed_forward_gemms(&self, layer: usize, tokens: usize, arena: &mut [u8]) -> Result<u64, RunError> {
         let config = self.model.config();
         let run = Run { tokens, sequences: 1 };
         let Workspace { scratch, .. } = Workspace::carve(config, self.capacity(run), arena)?;
-        let rows = if self.first_only(layer) { run.sequences } else { tokens };
-        blocks::feed_forward::gemms(self.kernels, config, &self.model.layer(layer)?, rows, scratch)?;
+        let rows = if config.reads_only_first_row(layer) { run.sequences } else { tokens };
+        let context = Context { team: &SingleThread, kernels: self.kernels.set(), config };
+        blocks::feed_forward::gemms(&context, &self.model.layer(layer)?, rows, scratch)?;
         Ok(2 * (rows * config.hidden_size * config.intermediate_size) as u64)
-    }
-
-    /// Returns whether only the first row of each sequence is read after this layer. This is so for
-    /// the last layer of a classifier. That layer leaves those rows, and only them, at the
-    /// beginning.
-    fn first_only(&self, layer: usize) -> bool {
-        let config = self.model.config();
-        config.head == HeadKind::Classification && layer + 1 == config.num_hidden_layers
     }
 
     fn capacity(&self, run: Run) -> Capacity {
         Capacity { tokens: run.tokens, sequences: run.sequences, workers: self.team.workers() }
+    }
+}
+
+impl<T: Team> fmt::Debug for Steps<'_, '_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Steps")
+            .field("config", self.model.config())
+            .field("kernels", &self.kernels)
+            .field("workers", &self.team.workers())
+            .finish()
     }
 }
 
@@ -224,73 +211,3 @@ pub struct Run {
     tokens: usize,
     sequences: usize,
 }
-
-/// Errors of a run.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum RunError {
-    /// A sequence has no tokens, or there are more tokens than fit.
-    Length {
-        /// Tokens given.
-        tokens: usize,
-        /// The maximum.
-        most: usize,
-    },
-    /// No sequences, or more than fit.
-    Sequences {
-        /// Sequences given.
-        found: usize,
-        /// The maximum.
-        most: usize,
-    },
-    /// A token id is beyond the vocabulary.
-    Token {
-        /// Its position in its sequence.
-        position: usize,
-        /// The id.
-        id: u16,
-        /// Number of ids in the vocabulary.
-        vocab_size: usize,
-    },
-    /// A logit is infinite or NaN.
-    NotFinite {
-        /// Its index: of a label, or of a token of the sequence.
-        index: usize,
-    },
-    /// The arena cannot hold the run.
-    Arena(ArenaError),
-    /// The model has no layer of the given index.
-    Model(ModelError),
-}
-
-impl From<ArenaError> for RunError {
-    fn from(error: ArenaError) -> Self {
-        Self::Arena(error)
-    }
-}
-
-impl From<ModelError> for RunError {
-    fn from(error: ModelError) -> Self {
-        Self::Model(error)
-    }
-}
-
-impl fmt::Display for RunError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Length { tokens, most } => write!(f, "sequence of {tokens} tokens, expected 1 to {most}"),
-            Self::Sequences { found, most } => write!(f, "{found} sequences, expected 1 to {most}"),
-            Self::Token { position, id, vocab_size } => {
-                write!(f, "token id {id} at position {position}, expected below {vocab_size}")
-            }
-            Self::NotFinite { index } => write!(
-                f,
-                "logit {index} is not finite, expected a finite number: the weights of the model are too large for this text"
-            ),
-            Self::Arena(error) => write!(f, "{error}"),
-            Self::Model(error) => write!(f, "model: {error}"),
-        }
-    }
-}
-
-impl core::error::Error for RunError {}

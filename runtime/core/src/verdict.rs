@@ -1,6 +1,6 @@
 //! Rules that turn logits into answers. The library, the command and the firmware share them.
 
-use crate::engine::RunError;
+use crate::run_error::RunError;
 
 /// Returns the logits of one sequence if all of them are finite.
 ///
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_is_named() {
+    fn the_first_non_finite_logit_is_named() {
         assert_eq!(finite(&[]), Ok(&[][..]));
         assert_eq!(finite(&[f32::MAX, f32::MIN, -0.0]), Ok(&[f32::MAX, f32::MIN, -0.0][..]));
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {

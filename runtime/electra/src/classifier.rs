@@ -1,17 +1,20 @@
 //! Classification of texts.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use electra_core::{HeadKind, RunError, verdict};
+use electra_core::{HeadKind, verdict};
 
 use crate::engine::{Engine, EngineOptions};
 use crate::error::Error;
 use crate::model_file::ModelFile;
 use crate::windows::{Coverage, Windows};
 
-/// Settings of a classifier.
+/// Settings of a classifier. [`ClassifierOptions::new`] returns the defaults, and each method
+/// changes one of them.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct ClassifierOptions {
     /// Settings of its engine.
     pub engine: EngineOptions,
@@ -22,6 +25,32 @@ pub struct ClassifierOptions {
     /// their sum, so they add up to 1. For example, `["NEUTRAL"]` turns a classifier of three
     /// labels into one of two.
     pub without: Vec<String>,
+}
+
+impl ClassifierOptions {
+    /// Returns the defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`ClassifierOptions::engine`].
+    #[must_use]
+    pub fn engine(self, engine: EngineOptions) -> Self {
+        Self { engine, ..self }
+    }
+
+    /// Sets [`ClassifierOptions::truncate`].
+    #[must_use]
+    pub fn truncate(self, truncate: bool) -> Self {
+        Self { truncate, ..self }
+    }
+
+    /// Sets [`ClassifierOptions::without`].
+    #[must_use]
+    pub fn without<L: Into<String>>(self, labels: impl IntoIterator<Item = L>) -> Self {
+        Self { without: labels.into_iter().map(Into::into).collect(), ..self }
+    }
 }
 
 /// Classifies texts with one engine and its arena. For several threads, make one classifier per
@@ -38,9 +67,12 @@ pub struct ClassifierOptions {
 pub struct Classifier {
     engine: Engine,
     windows: Windows,
-    pack: Pack,
+    batch: Batch,
     labels: Labels,
     truncate: bool,
+    /// Buffers of [`Classifier::classify_in_place`].
+    tally: Tally,
+    scores: Vec<f32>,
 }
 
 /// The labels that can be answers.
@@ -54,6 +86,7 @@ struct Labels {
 
 /// Result of [`Classifier::classify`].
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Classification {
     /// The likeliest label, of equal ones the first. It is that of the first entry of
     /// [`Classification::ranked`].
@@ -63,6 +96,27 @@ pub struct Classification {
     /// The probability of every label that can be the answer, in the model's order. They add up to
     /// 1.
     pub scores: Vec<LabelScore>,
+    /// Number of tokens of the text that were run, without `[CLS]` and `[SEP]`.
+    pub tokens: usize,
+    /// Number of windows that were run; 1 unless the text is long.
+    pub windows: usize,
+    /// Whether the text was cut.
+    pub truncated: bool,
+}
+
+/// Result of [`Classifier::classify_in_place`]. It borrows from the classifier.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Answer<'a> {
+    /// The likeliest label, of equal ones the first.
+    pub label: &'a str,
+    /// Its index in [`Answer::scores`] and [`Classifier::labels`].
+    pub index: usize,
+    /// Its probability, 0 to 1.
+    pub score: f32,
+    /// The probability of every label that can be the answer, in the order of
+    /// [`Classifier::labels`].
+    pub scores: &'a [f32],
     /// Number of tokens of the text that were run, without `[CLS]` and `[SEP]`.
     pub tokens: usize,
     /// Number of windows that were run; 1 unless the text is long.
@@ -81,6 +135,16 @@ pub struct LabelScore {
 }
 
 impl Classification {
+    /// Creates the result that follows from the probability of every label, for a text of one
+    /// window without tokens.
+    #[must_use]
+    pub fn new(scores: Vec<LabelScore>) -> Self {
+        let best = verdict::likeliest(scores.iter().map(|entry| entry.score));
+        let (label, score) =
+            best.map_or((Arc::from(""), 0.0), |(index, score)| (scores[index].label.clone(), score));
+        Self { label, score, scores, tokens: 0, windows: 1, truncated: false }
+    }
+
     /// Returns labels and probabilities, the likeliest first, equal ones in the model's order.
     #[must_use]
     pub fn ranked(&self) -> Vec<LabelScore> {
@@ -120,8 +184,9 @@ impl Classifier {
         let engine = Engine::new(file, &options.engine)?;
         let windows = Windows::new(engine.max_tokens());
         let labels = Labels::new(file, &options.without)?;
-        let pack = Pack::new(&engine);
-        Ok(Self { engine, windows, pack, labels, truncate: options.truncate })
+        let batch = Batch::new(&engine);
+        let (tally, scores) = (Tally::new(labels.all), vec![0.0; labels.indices.len()]);
+        Ok(Self { engine, windows, batch, labels, truncate: options.truncate, tally, scores })
     }
 
     /// Classifies one text. A text longer than the engine's sequences is classified in overlapping
@@ -135,44 +200,61 @@ impl Classifier {
         self.classify_all(&[text]).pop().expect("an answer")
     }
 
+    /// Classifies one text with the same result as [`Classifier::classify`]. Allocates nothing
+    /// after the first call, whatever the length of the text.
+    ///
+    /// # Errors
+    /// As [`Classifier::classify`].
+    pub fn classify_in_place(&mut self, text: &str) -> Result<Answer<'_>, Error> {
+        let Self { engine, windows, labels, truncate, tally, scores, .. } = self;
+        let file = engine.file().clone();
+        tally.reset();
+        let coverage = windows.each(file.tokenizer(), text, *truncate, |window| {
+            tally.add(engine.run_packed(&[window.ids])?, window.weight());
+            Ok(())
+        })?;
+        if let Some(error) = tally.failure.take() {
+            return Err(error);
+        }
+        for (score, probability) in scores.iter_mut().zip(tally.probabilities(labels)) {
+            *score = probability;
+        }
+        let (index, score) = verdict::likeliest(scores.iter().copied()).unwrap_or_default();
+        let label = labels.names.get(index).map_or("", |label| &**label);
+        let (tokens, windows, truncated) = (coverage.tokens, coverage.windows, coverage.truncated);
+        Ok(Answer { label, index, score, scores, tokens, windows, truncated })
+    }
+
     /// Classifies several texts, with the same answers as [`Classifier::classify`] gives for each.
     /// Short texts run together, which is faster; at most [`EngineOptions::max_sequences`] windows
     /// share a run.
     ///
     /// # Errors
-    /// For each text as [`Classifier::classify`]. If a run fails, every text gets
-    /// [`Error::Engine`].
+    /// For each text as [`Classifier::classify`]. If a run fails, all texts of that run get its
+    /// error.
     pub fn classify_all(&mut self, texts: &[&str]) -> Vec<Result<Classification, Error>> {
-        let Self { engine, windows, pack, labels, truncate } = self;
+        let Self { engine, windows, batch, labels, truncate, .. } = self;
         let file = engine.file().clone();
         let mut tallies: Vec<_> = texts.iter().map(|_| Tally::new(labels.all)).collect();
-        let mut failure = None;
         let coverages: Vec<_> = texts
             .iter()
             .enumerate()
             .map(|(text_index, text)| {
                 windows.each(file.tokenizer(), text, *truncate, |window| {
-                    if !pack.has_room(window.ids.len()) {
-                        failure = pack.run(engine, &mut tallies).err().or(failure.take());
+                    if !batch.has_room(window.ids.len()) {
+                        batch.run(engine, &mut tallies);
                     }
-                    let weight = (window.tokens.len() - window.repeated).max(1) as f64;
-                    pack.push(window.ids, text_index, weight);
+                    batch.push(window.ids, text_index, window.weight());
                     Ok(())
                 })
             })
             .collect();
-        // Texts run together, so an error of a run is the error of all texts.
-        failure = pack.run(engine, &mut tallies).err().or(failure);
+        batch.run(engine, &mut tallies);
         let answers = tallies.into_iter().zip(coverages);
-        answers
-            .map(|(tally, coverage)| match &failure {
-                Some(error) => Err(Error::Engine(error.to_string())),
-                None => tally.classification(labels, coverage?),
-            })
-            .collect()
+        answers.map(|(tally, coverage)| tally.classification(labels, coverage?)).collect()
     }
 
-    /// The engine that runs the model.
+    /// Returns the engine that runs the model.
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.engine
@@ -182,6 +264,16 @@ impl Classifier {
     #[must_use]
     pub fn labels(&self) -> &[Arc<str>] {
         &self.labels.names
+    }
+}
+
+impl fmt::Debug for Classifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Classifier")
+            .field("engine", &self.engine)
+            .field("labels", &self.labels.names)
+            .field("truncate", &self.truncate)
+            .finish_non_exhaustive()
     }
 }
 
@@ -212,7 +304,7 @@ struct Tally {
     /// Weight of all windows so far.
     total: f64,
     /// The error of a window that has no probabilities.
-    failure: Option<RunError>,
+    failure: Option<Error>,
 }
 
 impl Tally {
@@ -220,12 +312,18 @@ impl Tally {
         Self { means: vec![0.0; labels], total: 0.0, failure: None }
     }
 
+    fn reset(&mut self) {
+        self.means.fill(0.0);
+        self.total = 0.0;
+        self.failure = None;
+    }
+
     /// Adds a window.
     fn add(&mut self, logits: &[f32], weight: f64) {
         let logits = match verdict::finite(logits) {
             Ok(logits) => logits,
             Err(error) => {
-                self.failure.get_or_insert(error);
+                self.failure.get_or_insert(error.into());
                 return;
             }
         };
@@ -238,59 +336,53 @@ impl Tally {
         }
     }
 
-    fn classification(self, labels: &Labels, coverage: Coverage) -> Result<Classification, Error> {
-        if let Some(error) = self.failure {
-            return Err(error.into());
-        }
+    /// Returns the probabilities of `labels`.
+    fn probabilities<'a>(&'a self, labels: &'a Labels) -> impl Iterator<Item = f32> + 'a {
         let means = labels.indices.iter().map(|&index| self.means[index]);
         // The division comes after the windows are averaged, so a window counts in proportion to
         // its probability of these labels.
         let total: f64 = if labels.indices.len() < labels.all { means.clone().sum() } else { 1.0 };
         let equal = 1.0 / labels.indices.len().max(1) as f64;
-        let scores: Vec<_> = labels
-            .names
-            .iter()
-            .zip(means)
-            .map(|(label, mean)| {
-                let score = if total > 0.0 { mean / total } else { equal };
-                LabelScore { label: label.clone(), score: score as f32 }
-            })
-            .collect();
-        let best = verdict::likeliest(scores.iter().map(|entry| entry.score));
-        // `Config::validate` refuses models without labels.
-        let (label, score) =
-            best.map_or((Arc::from(""), 0.0), |(index, score)| (scores[index].label.clone(), score));
+        means.map(move |mean| (if total > 0.0 { mean / total } else { equal }) as f32)
+    }
+
+    fn classification(self, labels: &Labels, coverage: Coverage) -> Result<Classification, Error> {
+        let probabilities = self.probabilities(labels);
+        let label_score = |(label, score): (&Arc<str>, f32)| LabelScore { label: label.clone(), score };
+        let scores: Vec<_> = labels.names.iter().zip(probabilities).map(label_score).collect();
+        if let Some(error) = self.failure {
+            return Err(error);
+        }
         let (tokens, windows, truncated) = (coverage.tokens, coverage.windows, coverage.truncated);
-        Ok(Classification { label, score, scores, tokens, windows, truncated })
+        Ok(Classification { tokens, windows, truncated, ..Classification::new(scores) })
     }
 }
 
-/// Maximum number of tokens of windows that run together. More rows than this do not reduce the
-/// time per token.
-const PACKED_TOKENS: usize = 64;
-/// Maximum number of windows that run together.
-const PACKED_WINDOWS: usize = 16;
+/// Maximum number of tokens of a [`Batch`]. More rows than this do not reduce the time per token.
+const BATCH_TOKENS: usize = 64;
+/// Maximum number of windows of a [`Batch`].
+const BATCH_WINDOWS: usize = 16;
 
 /// Windows that wait to run together.
-struct Pack {
+struct Batch {
     ids: Vec<u16>,
     /// For each window the end of its ids, the index of its text and its weight.
     windows: Vec<(usize, usize, f64)>,
-    most_windows: usize,
-    most_tokens: usize,
+    max_windows: usize,
+    max_tokens: usize,
 }
 
-impl Pack {
+impl Batch {
     fn new(engine: &Engine) -> Self {
-        let most_windows = engine.max_sequences().min(PACKED_WINDOWS);
+        let max_windows = engine.max_sequences().min(BATCH_WINDOWS);
         let ids = Vec::with_capacity(engine.max_tokens());
-        let windows = Vec::with_capacity(most_windows);
-        Self { ids, windows, most_windows, most_tokens: engine.max_tokens().min(PACKED_TOKENS) }
+        let windows = Vec::with_capacity(max_windows);
+        Self { ids, windows, max_windows, max_tokens: engine.max_tokens().min(BATCH_TOKENS) }
     }
 
     fn has_room(&self, tokens: usize) -> bool {
-        let fits = || self.ids.len() + tokens <= self.most_tokens;
-        self.windows.is_empty() || (self.windows.len() < self.most_windows && fits())
+        let fits = || self.ids.len() + tokens <= self.max_tokens;
+        self.windows.is_empty() || (self.windows.len() < self.max_windows && fits())
     }
 
     fn push(&mut self, ids: &[u16], text_index: usize, weight: f64) {
@@ -298,24 +390,33 @@ impl Pack {
         self.windows.push((self.ids.len(), text_index, weight));
     }
 
-    /// Runs the waiting windows and adds their results to the tallies of their texts.
-    fn run(&mut self, engine: &mut Engine, tallies: &mut [Tally]) -> Result<(), Error> {
-        let mut sequences = [&[][..]; PACKED_WINDOWS];
+    /// Runs the waiting windows and adds their results, or the error of the run, to the tallies of
+    /// their texts.
+    fn run(&mut self, engine: &mut Engine, tallies: &mut [Tally]) {
+        let count = self.windows.len();
+        if count == 0 {
+            return;
+        }
+        let mut sequences = [&[][..]; BATCH_WINDOWS];
         let mut start = 0;
         for (sequence, (end, ..)) in sequences.iter_mut().zip(&self.windows) {
             *sequence = &self.ids[start..*end];
             start = *end;
         }
-        let count = self.windows.len();
-        let outcome = if count > 0 { engine.run_packed(&sequences[..count]) } else { Ok(&[][..]) };
-        let outcome = outcome.map(|logits| {
-            let windows = logits.chunks_exact((logits.len() / count.max(1)).max(1)).zip(&self.windows);
-            for (logits, (_, text_index, weight)) in windows {
-                tallies[*text_index].add(logits, *weight);
+        match engine.run_packed(&sequences[..count]) {
+            Ok(logits) => {
+                let windows = logits.chunks_exact((logits.len() / count).max(1)).zip(&self.windows);
+                for (logits, (_, text_index, weight)) in windows {
+                    tallies[*text_index].add(logits, *weight);
+                }
             }
-        });
+            Err(error) => {
+                for (_, text_index, _) in &self.windows {
+                    tallies[*text_index].failure.get_or_insert_with(|| error.repeated());
+                }
+            }
+        }
         self.ids.clear();
         self.windows.clear();
-        outcome
     }
 }

@@ -1,9 +1,9 @@
 //! Detection of replaced tokens in a text.
 
+use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
-use electra_core::tokenizer::Token;
 use electra_core::{HeadKind, verdict};
 
 use crate::engine::{Engine, EngineOptions};
@@ -20,6 +20,7 @@ pub struct Detector {
 
 /// Result of [`Detector::detect`].
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Detection {
     /// One verdict per token, in text order.
     pub tokens: Vec<TokenVerdict>,
@@ -29,9 +30,22 @@ pub struct Detection {
 
 /// Verdict on one token.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct TokenVerdict {
     /// The token as the vocabulary spells it.
     pub piece: String,
+    /// Bytes of the text from which it comes.
+    pub span: Range<usize>,
+    /// Probability that it was replaced, 0 to 1.
+    pub probability: f32,
+}
+
+/// Verdict on one token, as [`Detector::detect_each`] reports it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TokenVerdictRef<'a> {
+    /// The token as the vocabulary spells it.
+    pub piece: &'a str,
     /// Bytes of the text from which it comes.
     pub span: Range<usize>,
     /// Probability that it was replaced, 0 to 1.
@@ -74,23 +88,40 @@ impl Detector {
     /// # Errors
     /// When the text is longer than 4 GiB, or its logits are not finite.
     pub fn detect(&mut self, text: &str) -> Result<Detection, Error> {
+        let mut tokens = Vec::new();
+        let windows = self.detect_each(text, |verdict| {
+            let TokenVerdictRef { piece, span, probability } = verdict;
+            tokens.push(TokenVerdict { piece: piece.to_owned(), span, probability });
+        })?;
+        Ok(Detection { tokens, windows })
+    }
+
+    /// Calls `report` with the verdicts of [`Detector::detect`], in text order, and returns the
+    /// number of windows. Allocates nothing after the first call.
+    ///
+    /// # Errors
+    /// As [`Detector::detect`]. Verdicts of earlier windows may have been reported then.
+    pub fn detect_each(
+        &mut self,
+        text: &str,
+        mut report: impl FnMut(TokenVerdictRef<'_>),
+    ) -> Result<usize, Error> {
         let Self { engine, windows } = self;
         let file = engine.file().clone();
         let vocabulary = file.model().vocabulary();
-        let mut tokens = Vec::new();
         let coverage = windows.each(file.tokenizer(), text, false, |window| {
             let from = window.repeated / 2;
             let to = window.tokens.len() - (window.to_repeat - window.to_repeat / 2);
             let logits = engine.run(window.ids)?;
             // The first logit belongs to [CLS].
-            let judged = window.tokens.iter().zip(&logits[1..]).take(to).skip(from);
-            tokens.extend(judged.map(|(token, logit)| {
+            for (token, logit) in window.tokens.iter().zip(&logits[1..]).take(to).skip(from) {
                 let piece = vocabulary.token(token.id).unwrap_or_default();
-                judge(token, piece, *logit)
-            }));
+                let span = token.start as usize..token.end as usize;
+                report(TokenVerdictRef { piece, span, probability: verdict::probability(*logit) });
+            }
             Ok(())
         })?;
-        Ok(Detection { tokens, windows: coverage.windows })
+        Ok(coverage.windows)
     }
 
     /// Returns the engine that runs the model.
@@ -100,7 +131,8 @@ impl Detector {
     }
 }
 
-fn judge(token: &Token, piece: &str, logit: f32) -> TokenVerdict {
-    let (span, probability) = (token.start as usize..token.end as usize, verdict::probability(logit));
-    TokenVerdict { piece: piece.to_owned(), span, probability }
+impl fmt::Debug for Detector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Detector").field("engine", &self.engine).finish_non_exhaustive()
+    }
 }

@@ -9,7 +9,5 @@ impl Aligned<[u8]> {
     }
 }
 
-pub(crate) static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../../models/electra-small-sentiment/model.electra"
-)));
+/// `build.rs` sets the path.
+pub(crate) static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!(env!("ELECTRA_EMBEDDED_MODEL")));

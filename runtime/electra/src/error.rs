@@ -1,4 +1,5 @@
-//! Errors of the library. Each message names the file, the value found and the value expected.
+//! Errors of the library. Each message names the file, the value found and the value expected. It
+//! includes the message of [`std::error::Error::source`].
 
 use std::fmt;
 use std::io;
@@ -51,7 +52,7 @@ pub enum Error {
         /// The number asked for.
         found: usize,
         /// The model's positions.
-        most: usize,
+        max: usize,
     },
     /// A label to leave out that the model lacks, or without which fewer than two would remain.
     Without {
@@ -65,7 +66,7 @@ pub enum Error {
         /// The number asked for.
         found: usize,
         /// The maximum.
-        most: usize,
+        max: usize,
     },
     /// The threads could not be pinned to cores of their own.
     Pinning {
@@ -87,13 +88,25 @@ pub enum Error {
     Text(TextTooLong),
     /// A run failed.
     Run(RunError),
-    /// The engine failed outside our own operators, or a run of [`crate::Classifier`] failed.
+    /// tract failed outside the operators of this crate.
     Engine(String),
 }
 
 impl Error {
     pub(crate) fn model(path: &Path, source: ModelError) -> Self {
         Self::Model { path: path.to_path_buf(), source }
+    }
+}
+
+impl Error {
+    /// Returns the error of a run again, for another text of the same run.
+    pub(crate) fn repeated(&self) -> Self {
+        match self {
+            Self::Arena(error) => Self::Arena(*error),
+            Self::Run(error) => Self::Run(*error),
+            Self::Engine(message) => Self::Engine(message.clone()),
+            other => Self::Engine(other.to_string()),
+        }
     }
 }
 
@@ -111,16 +124,12 @@ impl fmt::Display for Error {
         match self {
             Self::Io { path, source } => write!(f, "{}: {source}", path.display()),
             Self::Model { path, source } => write!(f, "{}: {source}", path.display()),
-            Self::Head { path, found, expected } => write!(
-                f,
-                "{}: the model has a head for {}, expected one for {}",
-                path.display(),
-                head_name(*found),
-                head_name(*expected)
-            ),
+            Self::Head { path, found, expected } => {
+                write!(f, "{}: the model has a head for {found}, expected one for {expected}", path.display(),)
+            }
             Self::Without { label, labels } => write!(
                 f,
-                "label {label} cannot be left out, expected labels of the model, {}, of which two stay at least",
+                "label {label} cannot be left out: the model has {}, and at least two labels must remain",
                 labels.join(", ")
             ),
             Self::NoDefaultModel { searched } => {
@@ -131,15 +140,15 @@ impl fmt::Display for Error {
                 Ok(())
             }
             Self::Arena(error) => write!(f, "{error}"),
-            Self::OutOfMemory { bytes } => write!(f, "arena: the system has no {bytes} bytes"),
-            Self::MaxTokens { found, most } => {
-                write!(f, "max_tokens is {found}, expected 3 to {most}, the model's positions")
+            Self::OutOfMemory { bytes } => write!(f, "arena: the system cannot allocate {bytes} bytes"),
+            Self::MaxTokens { found, max } => {
+                write!(f, "max_tokens is {found}, expected 3 to {max}, the model's positions")
             }
-            Self::Threads { found, most } => write!(f, "{found} threads for one text, expected 1 to {most}"),
+            Self::Threads { found, max } => write!(f, "{found} threads for one text, expected 1 to {max}"),
             Self::Pinning { threads, cores } => {
                 write!(f, "{threads} threads cannot be pinned: this process may use {cores} cores")
             }
-            Self::Thread(error) => write!(f, "no thread could be started: {error}"),
+            Self::Thread(error) => write!(f, "cannot start a thread: {error}"),
             Self::Kernels { name, source } => write!(f, "kernels {name:?}: {source}"),
             Self::Text(error) => write!(f, "{error}"),
             Self::Run(error) => write!(f, "{error}"),
@@ -148,18 +157,23 @@ impl fmt::Display for Error {
     }
 }
 
-fn head_name(head: HeadKind) -> &'static str {
-    match head {
-        HeadKind::Classification => "classification",
-        HeadKind::ReplacedTokenDetection => "replaced-token detection",
-    }
-}
-
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { source, .. } | Self::Thread(source) => Some(source),
-            _ => None,
+            Self::Model { source, .. } => Some(source),
+            Self::Arena(source) => Some(source),
+            Self::Kernels { source, .. } => Some(source),
+            Self::Text(source) => Some(source),
+            Self::Run(source) => Some(source),
+            Self::Head { .. }
+            | Self::NoDefaultModel { .. }
+            | Self::OutOfMemory { .. }
+            | Self::MaxTokens { .. }
+            | Self::Without { .. }
+            | Self::Threads { .. }
+            | Self::Pinning { .. }
+            | Self::Engine(_) => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A model file and the view over it, in one value that engines can share.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -41,7 +42,6 @@ struct Parsed<'m> {
 
 enum Bytes {
     Mapped(Mmap),
-    #[cfg(feature = "embed-model")]
     Static(&'static [u8]),
 }
 
@@ -49,7 +49,6 @@ impl Bytes {
     fn as_slice(&self) -> &[u8] {
         match self {
             Self::Mapped(map) => map,
-            #[cfg(feature = "embed-model")]
             Self::Static(bytes) => bytes,
         }
     }
@@ -70,7 +69,6 @@ impl Bytes {
             }
             #[cfg(not(unix))]
             Self::Mapped(_) => {}
-            #[cfg(feature = "embed-model")]
             Self::Static(_) => {}
         }
     }
@@ -88,6 +86,15 @@ impl ModelFile {
         Self::parse(path.to_path_buf(), Bytes::Mapped(map))
     }
 
+    /// Verifies a model file in memory; the bytes are not copied. They must begin at a multiple of
+    /// four. `name` stands for the file in messages.
+    ///
+    /// # Errors
+    /// When the bytes are not an intact model file of this version.
+    pub fn from_static(name: &str, bytes: &'static [u8]) -> Result<Self, Error> {
+        Self::parse(PathBuf::from(name), Bytes::Static(bytes))
+    }
+
     /// Opens the default model: the one that `ELECTRA_MODEL` names, the one in the executable
     /// (feature `embed-model`), or `electra-small-sentiment` from the place where it was installed
     /// or checked out.
@@ -101,8 +108,7 @@ impl ModelFile {
         }
         #[cfg(feature = "embed-model")]
         {
-            let bytes = crate::embedded::MODEL.as_slice();
-            Self::parse(PathBuf::from("(model in the executable)"), Bytes::Static(bytes))
+            Self::from_static("(model in the executable)", crate::embedded::MODEL.as_slice())
         }
         #[cfg(not(feature = "embed-model"))]
         Self::search(default_model::SENTIMENT)
@@ -166,6 +172,12 @@ impl ModelFile {
     }
 }
 
+impl fmt::Debug for ModelFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ModelFile").field("path", &self.path()).finish_non_exhaustive()
+    }
+}
+
 /// First bytes of the small text that Git LFS leaves in place of a large file that was not fetched
 /// (<https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>).
 const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
@@ -185,8 +197,7 @@ fn map(path: &Path) -> io::Result<Mmap> {
     // truncates the file meanwhile, as every user of mapped files must.
     let map = unsafe { Mmap::map(&file) }?;
     if map.starts_with(LFS_POINTER) {
-        let problem =
-            "is a pointer of Git LFS, expected the model file; `git lfs pull` in its repository fetches it";
+        let problem = "is a Git LFS pointer, expected the model file; run `git lfs pull` in its repository";
         return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
     }
     Ok(map)

@@ -29,6 +29,13 @@ pub(crate) struct Window<'a> {
     pub to_repeat: usize,
 }
 
+impl Window<'_> {
+    /// Returns the weight of the window in the mean of a text: the number of tokens that it adds.
+    pub(crate) fn weight(&self) -> f64 {
+        (self.tokens.len() - self.repeated).max(1) as f64
+    }
+}
+
 /// Windows and tokens of a text that were run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Coverage {

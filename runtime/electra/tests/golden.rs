@@ -24,7 +24,7 @@ fn every_target_gives_these_logits() {
     assert_eq!(file.model().fingerprint(), FINGERPRINT, "a new model needs new golden logits");
     for kernels in Kernels::all() {
         for kind in EngineKind::ALL {
-            let options = EngineOptions { engine: *kind, kernels: Some(kernels), ..EngineOptions::default() };
+            let options = EngineOptions::new().engine(*kind).kernels(kernels);
             let mut engine = Engine::new(&file, &options).expect("an engine");
             for (text, times, expected) in GOLDEN {
                 let mut ids = [0; 512];

@@ -1,4 +1,5 @@
-//! Any bytes as a file of texts: rows or an error, whatever pieces the bytes arrive in. The first byte chooses the format.
+//! Reads arbitrary bytes as a file of texts. The rows or the error must not depend on the sizes of
+//! the pieces in which the bytes arrive. The first byte selects the format.
 #![no_main]
 
 use std::io::{BufReader, Cursor};
@@ -18,9 +19,9 @@ fuzz_target!(|data: &[u8]| {
     assert!(rows.iter().all(|row| (1..=lines).contains(&row.line)), "a row on a line that is not there");
     let values = rows.iter().filter_map(|row| row.values.as_ref().ok()).filter_map(|values| values.get(1));
     let labels = Labels::new(&["a", "1", "A"].map(str::to_owned));
-    let reading = labels.reading(values.clone().map(|value| (value.as_str(), 1)));
+    let detected = labels.detect_kind(values.clone().map(|value| (value.as_str(), 1)));
     let fits = |kind| values.clone().filter(|value| labels.label(value, kind).is_some()).count();
-    assert!(fits(reading.kind) >= fits(Kind::Name).max(fits(Kind::Index)));
+    assert!(fits(detected.kind) >= fits(Kind::Name).max(fits(Kind::Index)));
 });
 
 fn read(choice: u8, file: &[u8], piece: usize) -> Result<Vec<Row>, String> {

@@ -68,9 +68,7 @@ mod tests {
     fn answer(scores: &[(&str, f32)]) -> Classification {
         let scores: Vec<_> =
             scores.iter().map(|&(label, score)| LabelScore { label: Arc::from(label), score }).collect();
-        let best = scores.iter().max_by(|a, b| a.score.total_cmp(&b.score)).unwrap().clone();
-        let (label, score) = (best.label, best.score);
-        Classification { label, score, scores, tokens: 1, windows: 1, truncated: false }
+        Classification::new(scores)
     }
 
     fn labelled(expected: &[&str]) -> Check {

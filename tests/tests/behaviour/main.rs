@@ -75,13 +75,8 @@ fn answers(checks: &[Check]) -> HashMap<&str, Classification> {
 
 fn classify<'a>(file: &ModelFile, texts: &[&'a str]) -> Vec<(&'a str, Classification)> {
     // All engines give the same answers. This one starts faster.
-    let engine = EngineOptions {
-        engine: EngineKind::Direct,
-        max_tokens: Some(64 + BATCH),
-        max_sequences: Some(BATCH),
-        ..EngineOptions::default()
-    };
-    let options = ClassifierOptions { engine, truncate: true, ..ClassifierOptions::default() };
+    let engine = EngineOptions::new().engine(EngineKind::Direct).max_tokens(64 + BATCH).max_sequences(BATCH);
+    let options = ClassifierOptions::new().engine(engine).truncate(true);
     let mut classifier = Classifier::new(file, &options).unwrap_or_else(|error| panic!("{error}"));
     let mut answers = Vec::with_capacity(texts.len());
     for batch in texts.chunks(BATCH) {

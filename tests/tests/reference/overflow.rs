@@ -35,8 +35,7 @@ fn what_overflows_in_any_layer_is_no_answer() {
             let file = model_file(&pack(&inflated(&sane, tensor, 3e38)));
             for kernels in Kernels::all() {
                 for engine in EngineKind::ALL {
-                    let options =
-                        EngineOptions { engine: *engine, kernels: Some(kernels), ..EngineOptions::default() };
+                    let options = EngineOptions::new().engine(*engine).kernels(kernels);
                     let mut engine = Engine::new(&file, &options).unwrap_or_else(|error| panic!("{error}"));
                     let outcome = engine.run(&ids);
                     assert!(
@@ -64,12 +63,7 @@ fn a_word_that_overflows_spoils_its_own_sequence_only() {
         let file = model_file(&pack(&checkpoint));
         let good: Vec<u16> = vec![2, 20, 21, 22, 3];
         for kernels in Kernels::all() {
-            let options = EngineOptions {
-                kernels: Some(kernels),
-                threads: Some(2),
-                max_sequences: Some(3),
-                ..EngineOptions::default()
-            };
+            let options = EngineOptions::new().kernels(kernels).threads(2).max_sequences(3);
             let mut engine = Engine::new(&file, &options).unwrap_or_else(|error| panic!("{error}"));
             let alone = engine.run(&good).unwrap_or_else(|error| panic!("{error}")).to_vec();
             for place in 0..good.len() {

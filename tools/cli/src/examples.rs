@@ -13,7 +13,7 @@ Environment:
 Exit codes:
   0  done
   1  something failed at run time
-  2  wrong use";
+  2  wrong usage";
 
 pub(crate) const CLASSIFY: &str = "\
 Examples:
@@ -22,9 +22,9 @@ Examples:
   tail -n +2 reviews.csv | electra classify --input - --top-k 2
 
 Languages:
-  The sentiment model that comes with electra knows English only. It gives texts in other languages
-  a label, too, which means nothing. 'electra inspect' shows the language of a model that was packed
-  with --language.";
+  The sentiment model that comes with electra knows English only. Labels for texts in other
+  languages are meaningless. 'electra inspect' shows the language of a model that was packed with
+  --language.";
 
 pub(crate) const DETECT: &str = "\
 Examples:
@@ -32,8 +32,8 @@ Examples:
   electra detect --input reviews.csv --column review --json
 
 Languages:
-  The model that comes with electra knows English only. In a text of another language its marks mean
-  nothing.";
+  The model that comes with electra knows English only. Its results for other languages are
+  meaningless.";
 
 pub(crate) const EVALUATE: &str = "\
 Examples:

@@ -4,18 +4,18 @@ use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use electra_formats::error::steers_terminal;
+use electra_formats::error::controls_terminal;
 
 /// Prints a message on standard error. A write error is ignored, because the exit code reports the
 /// failure as well.
 ///
 /// A message may contain text from outside, for example the name of a file. Characters that control
 /// a terminal are therefore escaped. Line breaks stay, because they belong to the message.
-pub(crate) fn say(message: fmt::Arguments<'_>) {
+pub(crate) fn report(message: fmt::Arguments<'_>) {
     let message = message.to_string();
     let mut shown = String::with_capacity(message.len());
     for character in message.chars() {
-        if character != '\n' && steers_terminal(character) {
+        if character != '\n' && controls_terminal(character) {
             shown.extend(character.escape_default());
         } else {
             shown.push(character);
@@ -46,11 +46,11 @@ impl Failure {
     pub(crate) fn report(self) -> ExitCode {
         match self {
             Self::Run(message) | Self::Partly(message) => {
-                say(format_args!("{message}"));
+                report(format_args!("{message}"));
                 ExitCode::from(1)
             }
             Self::Usage(message) => {
-                say(format_args!("{message}\nTry 'electra --help'."));
+                report(format_args!("{message}\nTry 'electra --help'."));
                 ExitCode::from(2)
             }
             Self::ClosedPipe => ExitCode::SUCCESS,

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use electra_formats::rows::{self, Field, Format, Options};
 
-use crate::args::InputArgs;
-use crate::failure::{Failure, say};
+use crate::args::{InputArgs, TextArgs};
+use crate::failure::{Failure, report};
 
 /// Default names of the text column.
 const TEXT_COLUMNS: [&str; 2] = ["text", "sentence"];
@@ -94,22 +94,29 @@ pub(crate) struct Source<'a> {
     pub label_column: Option<&'a str>,
 }
 
-impl InputArgs {
+impl TextArgs {
     /// Returns the texts of the command line, or the rows of the input file.
-    pub(crate) fn rows(&self, texts: &[String]) -> Result<Rows, Failure> {
-        let Some(path) = &self.input else {
+    pub(crate) fn rows(&self) -> Result<Rows, Failure> {
+        let texts = &self.texts;
+        let Some(path) = &self.input.input else {
             texts.iter().for_each(|text| hint_at_file(text));
             let row = |(index, text)| {
                 let content = Content { text, label: None };
                 Ok(Row { line: index as u64 + 1, content: Ok(content) })
             };
-            let texts = texts.to_vec();
+            let texts = texts.clone();
             let rows = Box::new(texts.into_iter().enumerate().map(row));
             return Ok(Rows { rows, from_file: false, position: None });
         };
-        let column = self.column.as_deref();
-        let format = self.format.map(Format::from);
-        Source { path, format, delimiter: self.delimiter, column, label_column: None }.rows()
+        self.input.source(path, None).rows()
+    }
+}
+
+impl InputArgs {
+    /// Returns the input file at `path`.
+    pub(crate) fn source<'a>(&'a self, path: &'a Path, label_column: Option<&'a str>) -> Source<'a> {
+        let (format, column) = (self.format.map(Format::from), self.column.as_deref());
+        Source { path, format, delimiter: self.delimiter, column, label_column }
     }
 
     /// Returns the line of a row for JSON, or `None` for texts of the command line.
@@ -121,9 +128,9 @@ impl InputArgs {
 /// Prints a hint for a text that was probably meant as an input: `-`, or the name of a file.
 fn hint_at_file(text: &str) {
     if text == "-" {
-        say(format_args!("'-' is taken as a text; '--input -' reads standard input"));
+        report(format_args!("'-' is taken as a text; '--input -' reads standard input"));
     } else if Path::new(text).is_file() {
-        say(format_args!("'{text}' is taken as a text; '--input {text}' reads the file of that name"));
+        report(format_args!("'{text}' is taken as a text; '--input {text}' reads the file of that name"));
     }
 }
 
@@ -181,7 +188,7 @@ impl Source<'_> {
         fields.extend(self.label_column.map(|it| field(vec![it.to_owned()], "--label-column", true)));
         let format = self.format()?;
         if self.delimiter.is_some() && !matches!(format, Format::Csv | Format::Tsv) {
-            let problem = "--delimiter goes with .csv and .tsv, or with --format csv";
+            let problem = "--delimiter requires a .csv or .tsv file, or --format csv";
             return Err(Failure::Usage(format!("{}: {problem}", self.name())));
         }
         Ok(Options {
@@ -198,7 +205,7 @@ impl Source<'_> {
             Some(format) => Ok(format),
             None if self.path == Path::new("-") => Ok(Format::Txt),
             None => Format::of_name(self.path).map_err(|error| {
-                Failure::Usage(format!("{error}; --format tells the format of a file with another name"))
+                Failure::Usage(format!("{error}; use --format for a file with another name"))
             }),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use electra_formats::labels::{Kind, Labels};
 
 use crate::args::LabelKind;
-use crate::failure::{Failure, say};
+use crate::failure::{Failure, report};
 use crate::input::Row;
 
 /// Number of unknown values that are listed. In a wrong column every row may have one.
@@ -51,16 +51,16 @@ impl LabelColumn {
                 std::collections::btree_map::Entry::Occupied(mut entry) => entry.get_mut().count += 1,
             }
         }
-        let reading = labels.reading(values.iter().map(|(value, rows)| (value.as_str(), rows.count)));
+        let detected = labels.detect_kind(values.iter().map(|(value, rows)| (value.as_str(), rows.count)));
         let kind = match asked {
             Some(LabelKind::Name) => Kind::Name,
             Some(LabelKind::Index) => Kind::Index,
-            None => reading.kind,
+            None => detected.kind,
         };
-        if asked.is_none() && reading.ambiguous {
-            say(format_args!(
-                "{name}: the values of column {column} can be names or indices of labels; they are read as \
-                 names, --label-as index reads them as indices"
+        if asked.is_none() && detected.ambiguous {
+            report(format_args!(
+                "{name}: the values of column {column} may be names or indices of labels; they are read as \
+                 names unless --label-as is index"
             ));
         }
         let this = Self { labels, kind };
@@ -84,12 +84,12 @@ impl LabelColumn {
             };
             let value = electra_formats::error::quoted(value);
             let expected = self.labels.expected(self.kind);
-            say(format_args!("{name}, {rows}: {column}: found '{value}', expected {expected}"));
+            report(format_args!("{name}, {rows}: {column}: found '{value}', expected {expected}"));
         }
         let rest: u64 = foreign.iter().skip(LISTED).map(|(_, rows)| rows.count).sum::<u64>() + more;
         if rest > 0 {
-            say(format_args!(
-                "{name}: {rest} more rows have other values in column {column} that are no labels"
+            report(format_args!(
+                "{name}: {rest} more rows have other values in column {column} that are not labels"
             ));
         }
     }

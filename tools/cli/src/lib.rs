@@ -6,12 +6,12 @@ mod args;
 mod commands;
 mod examples;
 mod failure;
+mod footprint;
 mod input;
 mod label_column;
 mod metrics;
 mod output;
 mod output_file;
-mod picture;
 #[cfg(unix)]
 mod serve;
 mod workers;

@@ -4,10 +4,10 @@ use std::io::{self, IsTerminal, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use electra_formats::error::steers_terminal;
+use electra_formats::error::controls_terminal;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::failure::say;
+use crate::failure::report;
 use crate::input::{Position, Rows};
 
 /// Buffered standard output. For a long input, a progress display on standard error is shown if
@@ -101,7 +101,7 @@ impl Output {
     /// Reports a bad row on standard error.
     pub(crate) fn bad_row(&mut self, input: &str, line: u64, problem: &str) {
         self.advance(1);
-        self.progress.suspend(|| say(format_args!("{input}, line {line}: {problem}")));
+        self.progress.suspend(|| report(format_args!("{input}, line {line}: {problem}")));
     }
 
     /// Ends the progress display and flushes.
@@ -114,5 +114,5 @@ impl Output {
 /// Returns `text` on one line. Characters that could end the line or control a terminal become
 /// spaces.
 pub(crate) fn one_line(text: &str) -> String {
-    text.chars().map(|c| if steers_terminal(c) { ' ' } else { c }).collect()
+    text.chars().map(|c| if controls_terminal(c) { ' ' } else { c }).collect()
 }

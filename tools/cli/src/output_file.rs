@@ -52,12 +52,12 @@ impl OutputFile {
         };
         let Ok(target) = path.canonicalize() else {
             return match path.is_symlink() {
-                true => refuse("is a link to nothing"),
+                true => refuse("is a broken link"),
                 false => Ok(Self(path.to_path_buf())),
             };
         };
         if !target.is_file() {
-            return refuse(if target.is_dir() { "is a directory" } else { "is no regular file" });
+            return refuse(if target.is_dir() { "is a directory" } else { "is not a regular file" });
         }
         let mut beginning = Vec::new();
         let read = File::open(&target).and_then(|file| file.take(64).read_to_end(&mut beginning));
@@ -65,7 +65,7 @@ impl OutputFile {
             return Err(Failure::run(format_args!("{}: {error}", path.display())));
         }
         if !beginning.is_empty() && !kind.begins(&beginning) {
-            return refuse("is another file");
+            return refuse("is a file of another kind");
         }
         Ok(Self(target))
     }

@@ -116,7 +116,7 @@ pub(crate) fn spawn(name: &str, task: impl FnOnce() + Send + 'static) -> Result<
 /// Returns the error for a thread that could not be started. The text is that of
 /// `electra::Error::Thread`, which concerns threads that share a run.
 fn not_started(error: &io::Error) -> Failure {
-    Failure::run(format_args!("no thread could be started: {error}"))
+    Failure::run(format_args!("cannot start a thread: {error}"))
 }
 
 /// Returns the number of cores that this process may use.

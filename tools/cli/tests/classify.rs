@@ -218,10 +218,7 @@ fn failures_at_run_time_exit_with_1() {
         (vec!["classify", "x", "--model", folder_name], "is a directory, expected a model file"),
         (vec!["classify", "x", "--model", &path("empty-model")], "is empty, expected a model file"),
         (vec!["classify", "x", "--model", &path("not-a-model")], "not an electra model file"),
-        (
-            vec!["classify", "x", "--model", &path("pointer")],
-            "is a pointer of Git LFS, expected the model file",
-        ),
+        (vec!["classify", "x", "--model", &path("pointer")], "is a Git LFS pointer, expected the model file"),
         (
             vec!["classify", "--input", &path("pointer.csv")],
             "found a Git LFS pointer, expected the file itself",

@@ -60,7 +60,7 @@ fn threads_that_cannot_be_started_are_an_error() {
         expect_code(&output, 1);
         let message = stderr(&output);
         assert_eq!(message.lines().count(), 1, "{args:?}: {message}");
-        assert!(message.starts_with("electra: no thread could be started: "), "{args:?}: {message}");
+        assert!(message.starts_with("electra: cannot start a thread: "), "{args:?}: {message}");
         assert_eq!(stdout(&output), "", "{args:?}");
     }
 }

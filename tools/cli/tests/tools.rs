@@ -93,7 +93,7 @@ fn packed_models_run_and_explain_themselves() {
     for wrong in ["", "d", "german language", "de_CH", "de-", "12", "de\nname=x", "Deutschland"] {
         let refused = run(&["pack", &source, "-o", &path("refused.electra"), "--language", wrong]);
         expect_code(&refused, 2);
-        assert!(stderr(&refused).contains("expected a language tag, for instance en"), "{wrong}");
+        assert!(stderr(&refused).contains("expected a language tag, for example en"), "{wrong}");
     }
 
     let inspected = json(&["inspect", &classifier, "--json"]);
@@ -119,7 +119,7 @@ fn a_damaged_model_is_refused_by_section() {
     let last = damaged.len() - 100;
     damaged[last] ^= 1;
     refuse(&damaged, "section head: checksum mismatch");
-    refuse(&bytes[..bytes.len() - 1], "cut off");
+    refuse(&bytes[..bytes.len() - 1], "truncated");
     let mut other = bytes.clone();
     other[12] = 9;
     refuse(&other, "format version 9 found, 1 expected");
@@ -144,13 +144,13 @@ fn pack_replaces_models_and_nothing_else() {
     std::os::unix::fs::symlink("nothing", path("dangling")).expect("a link");
     let dev_null = "/dev/null".to_owned();
     for (output, message) in [
-        (&of_source, "is another file, expected a new file or a model file to replace"),
-        (&of_weights, "is another file, expected a new file or a model file to replace"),
-        (&of_vocabulary, "is another file"),
-        (&of_config, "is another file"),
-        (&path("dangling"), "is a link to nothing"),
+        (&of_source, "is a file of another kind, expected a new file or a model file to replace"),
+        (&of_weights, "is a file of another kind, expected a new file or a model file to replace"),
+        (&of_vocabulary, "is a file of another kind"),
+        (&of_config, "is a file of another kind"),
+        (&path("dangling"), "is a broken link"),
         (&path(""), "is a directory"),
-        (&dev_null, "is no regular file"),
+        (&dev_null, "is not a regular file"),
     ] {
         let refused = run(&["pack", source, "-o", output]);
         expect_code(&refused, 1);
@@ -164,7 +164,7 @@ fn pack_replaces_models_and_nothing_else() {
     for output in [&external, &of_vocabulary] {
         let refused = run(&["pack", &format!("{source}/torchscript.onnx"), "-o", output]);
         expect_code(&refused, 1);
-        assert!(stderr(&refused).contains("is another file"), "{}", stderr(&refused));
+        assert!(stderr(&refused).contains("is a file of another kind"), "{}", stderr(&refused));
     }
     assert_eq!(fs::read(external).expect("data"), fs::read(onnx.with_extension("onnx.data")).expect("data"));
     expect_code(&run(&["footprint", "--svg", &of_config]), 1);
@@ -189,7 +189,7 @@ fn pack_replaces_models_and_nothing_else() {
         fs::write(&config, document.to_string()).expect("written");
         let refused = run(&["pack", source, "-o", &path("model.electra")]);
         expect_code(&refused, 1);
-        assert!(stderr(&refused).contains("expected a name of its own"), "{}", stderr(&refused));
+        assert!(stderr(&refused).contains("expected a unique name"), "{}", stderr(&refused));
     }
 }
 
@@ -299,7 +299,7 @@ fn profile_accounts_for_a_run() {
     assert_eq!((report["tokens"].as_u64(), report["threads"].as_u64()), (Some(16), Some(2)));
     assert!(report["peak_macs_per_second"].as_f64().is_some_and(|peak| peak > 1e8));
     let text = stdout(&run(&["profile", SENTENCE, "--runs", "2"]));
-    assert!(text.contains("the smallest time of 2 runs") && text.contains("feed-forward GEMMs alone"));
+    assert!(text.contains("smallest time of 2 runs") && text.contains("feed-forward GEMMs alone"));
     assert_eq!(report["statistic"], "smallest");
     for wrong in
         [&["profile", SENTENCE, "--tokens", "513"][..], &["profile", ""], &["profile", "x", "--runs", "0"]]

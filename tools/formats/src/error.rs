@@ -75,7 +75,7 @@ pub fn quoted(text: &str) -> String {
             result.push_str("...");
             break;
         }
-        if steers_terminal(character) {
+        if controls_terminal(character) {
             result.extend(character.escape_default());
         } else {
             result.push(character);
@@ -113,7 +113,7 @@ pub fn quoted_list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
 /// Returns whether a terminal acts on the character instead of showing it. This holds for control
 /// characters, the separators of lines and paragraphs, and the characters that change the direction
 /// of a text (Unicode UAX 9).
-pub fn steers_terminal(character: char) -> bool {
+pub fn controls_terminal(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_text_neither_steers_a_terminal_nor_fills_it() {
+    fn foreign_text_neither_controls_a_terminal_nor_fills_it() {
         assert_eq!(quoted("a\u{1b}]0;x\u{7}\u{202e}b\n"), "a\\u{1b}]0;x\\u{7}\\u{202e}b\\n");
         assert_eq!(quoted(&"é".repeat(121)), format!("{}...", "é".repeat(120)));
     }

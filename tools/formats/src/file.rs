@@ -27,7 +27,7 @@ pub(crate) const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/
 pub fn open(file: &Path, limit: u64) -> Result<Take<File>, Error> {
     let metadata = fs::metadata(file).map_err(|source| Error::read(file, source))?;
     if !metadata.is_file() {
-        let found = if metadata.is_dir() { "a folder" } else { "neither file nor folder" };
+        let found = if metadata.is_dir() { "a folder" } else { "neither a file nor a folder" };
         return Err(Error::field(file, "path", found, "a file"));
     }
     if metadata.len() == 0 || metadata.len() > limit {
@@ -80,7 +80,7 @@ fn refuse_lfs_pointer(file: &Path) -> Result<(), Error> {
 }
 
 pub(crate) fn lfs_pointer(file: &Path) -> Error {
-    let expected = "the file itself; `git lfs pull` in its repository fetches it";
+    let expected = "the file itself; run `git lfs pull` in its repository";
     Error::field(file, "content", "a Git LFS pointer", expected)
 }
 
@@ -95,8 +95,7 @@ mod tests {
         fs::write(&file, "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n").unwrap();
         let error = read_bytes(&file, MAX_WEIGHT_FILE).unwrap_err().to_string();
         assert!(error.ends_with(
-            "content: found a Git LFS pointer, expected the file itself; `git lfs pull` in its repository \
-             fetches it"
+            "content: found a Git LFS pointer, expected the file itself; run `git lfs pull` in its repository"
         ));
         fs::write(&file, "version https://git-lfs").unwrap();
         assert!(read_bytes(&file, MAX_WEIGHT_FILE).is_ok());

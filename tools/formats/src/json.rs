@@ -118,7 +118,7 @@ impl<'a> Object<'a> {
             return Ok(None);
         };
         let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
-        number.map(Some).ok_or_else(|| self.refuse(name, "a whole number, not negative"))
+        number.map(Some).ok_or_else(|| self.refuse(name, "a non-negative integer"))
     }
 
     /// Returns the number in field `name`, if there is one.

@@ -23,9 +23,9 @@ pub struct Labels {
     folded: HashMap<String, Option<usize>>,
 }
 
-/// Result of [`Labels::reading`].
+/// Result of [`Labels::detect_kind`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading {
+pub struct DetectedKind {
     /// Kind of the values in the column.
     pub kind: Kind,
     /// Whether the other kind also fits all rows and gives different labels.
@@ -52,7 +52,7 @@ impl Labels {
 
     /// Decides the kind of a column from its `values`, each with its number of rows. The kind that
     /// fits more rows wins. In a tie, names win.
-    pub fn reading<'v>(&self, values: impl IntoIterator<Item = (&'v str, u64)>) -> Reading {
+    pub fn detect_kind<'v>(&self, values: impl IntoIterator<Item = (&'v str, u64)>) -> DetectedKind {
         let (mut rows, mut names, mut indices, mut differ) = (0, 0, 0, false);
         for (value, count) in values {
             let as_both = (self.label(value, Kind::Name), self.label(value, Kind::Index));
@@ -62,7 +62,7 @@ impl Labels {
             differ |= as_both.0 != as_both.1;
         }
         let kind = if indices > names { Kind::Index } else { Kind::Name };
-        Reading { kind, ambiguous: names == rows && indices == rows && differ }
+        DetectedKind { kind, ambiguous: names == rows && indices == rows && differ }
     }
 
     /// Returns the index of the label that `value` stands for in a column of this kind. White space
@@ -122,18 +122,18 @@ mod tests {
         Labels::new(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
     }
 
-    fn read(labels: &Labels, values: &[&str]) -> (Reading, Vec<Option<usize>>) {
-        let reading = labels.reading(values.iter().map(|&value| (value, 1)));
-        (reading, values.iter().map(|value| labels.label(value, reading.kind)).collect())
+    fn read(labels: &Labels, values: &[&str]) -> (DetectedKind, Vec<Option<usize>>) {
+        let detected = labels.detect_kind(values.iter().map(|&value| (value, 1)));
+        (detected, values.iter().map(|value| labels.label(value, detected.kind)).collect())
     }
 
     #[test]
     fn a_column_is_read_as_one_kind() {
         let numbers = labels(&["1", "2", "3"]);
-        let sure = |kind| Reading { kind, ambiguous: false };
+        let sure = |kind| DetectedKind { kind, ambiguous: false };
         assert_eq!(read(&numbers, &["0", "1", "2"]), (sure(Kind::Index), vec![Some(0), Some(1), Some(2)]));
         assert_eq!(read(&numbers, &["1", "2", "3"]), (sure(Kind::Name), vec![Some(0), Some(1), Some(2)]));
-        let both = Reading { kind: Kind::Name, ambiguous: true };
+        let both = DetectedKind { kind: Kind::Name, ambiguous: true };
         assert_eq!(read(&numbers, &["1", "2"]), (both, vec![Some(0), Some(1)]));
         assert_eq!(read(&labels(&["0", "1"]), &["1", "0"]), (sure(Kind::Name), vec![Some(1), Some(0)]));
         let words = labels(&["NEGATIVE", "POSITIVE"]);

@@ -178,7 +178,7 @@ impl Config {
             for (index, label) in labels.iter().enumerate() {
                 // A label is printed, and it must identify its answer.
                 if label.is_empty() || label.contains(char::is_control) || labels[..index].contains(label) {
-                    let expected = "a name of its own, without control characters";
+                    let expected = "a unique name without control characters";
                     return Err(Error::field(
                         file,
                         format!("id2label {index}"),

@@ -11,6 +11,7 @@ use crate::quantize::{QuantizationError, Quantized};
 use crate::vocabulary::{self, VocabularyBuildError};
 
 /// A packed model and a report on its tensors and sections.
+#[derive(Debug)]
 pub struct Packed {
     /// The model file.
     pub bytes: Vec<u8>,
@@ -23,6 +24,7 @@ pub struct Packed {
 }
 
 /// Report on one packed tensor.
+#[derive(Debug)]
 pub struct TensorReport {
     /// Hugging Face name of the tensor.
     pub name: String,
@@ -293,7 +295,7 @@ impl fmt::Display for PackError {
             Self::Metadata(entry) => {
                 write!(f, "metadata {entry:?}: expected key=value on one line, no '=' in the key")
             }
-            Self::Unreadable(error) => write!(f, "the packed file does not open: {error}"),
+            Self::Unreadable(error) => write!(f, "cannot open the packed file: {error}"),
         }
     }
 }

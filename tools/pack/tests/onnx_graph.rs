@@ -61,13 +61,13 @@ const CLASSIFIERS: [(&str, &str); 4] = [
 ];
 
 #[test]
-fn what_stands_behind_the_head_is_refused_by_name() {
+fn operators_after_the_head_are_refused_by_name() {
     for (model, _) in CLASSIFIERS {
         for (operator, constant) in
             [("Sigmoid", None), ("Div", Some(1.5)), ("Mul", Some(2.0)), ("Tanh", None), ("LogSoftmax", None)]
         {
             let refused = changed("classifier", model, |graph| insert(graph, "logits", operator, constant));
-            let node = format!("node inserted/{operator}: found {operator} behind the head");
+            let node = format!("node inserted/{operator}: found {operator} after the head");
             assert_refused(refused, &[&node, "the output of classifier.out_proj as an output"]);
         }
     }
@@ -84,11 +84,11 @@ fn probabilities_of_the_runtimes_kind_are_packed_as_logits() {
     }
     let detector = plain("detector", "dynamo.onnx");
     assert_eq!(with("detector", "dynamo.onnx", "Sigmoid").unwrap(), detector);
-    assert_refused(with("detector", "dynamo.onnx", "Softmax"), &["inserted/Softmax", "behind the head"]);
+    assert_refused(with("detector", "dynamo.onnx", "Softmax"), &["inserted/Softmax", "after the head"]);
 }
 
 #[test]
-fn what_is_changed_inside_is_refused_by_layer() {
+fn changes_inside_are_refused_by_layer() {
     for (model, hidden) in CLASSIFIERS {
         let refused = |operator: &str, constant| {
             changed("classifier", model, |graph| insert(graph, hidden, operator, constant))
@@ -96,7 +96,7 @@ fn what_is_changed_inside_is_refused_by_layer() {
         for (operator, constant) in [("Mul", 1.01), ("Add", 0.05), ("Max", 0.0)] {
             assert_refused(
                 refused(operator, Some(constant)),
-                &["changed.onnx: node ", "found other values behind it than layer 1 of ELECTRA has"],
+                &["changed.onnx: node ", "found values after this node that differ from layer 1"],
             );
         }
         // A factor of one changes nothing.
@@ -115,7 +115,7 @@ fn what_is_changed_inside_is_refused_by_layer() {
             ..TensorProto::default()
         });
     });
-    assert_refused(refused, &["node node_layer_norm_4", "than the head of ELECTRA has"]);
+    assert_refused(refused, &["node node_layer_norm_4", "differ from the head of ELECTRA"]);
 }
 
 /// By default, exporters fix the sizes of inputs.
@@ -138,7 +138,7 @@ fn graphs_of_one_size_are_checked_at_that_size() {
         })
     };
     of_length(32, None).unwrap();
-    assert_refused(of_length(32, Some(1.5)), &["than layer 1 of ELECTRA has"]);
+    assert_refused(of_length(32, Some(1.5)), &["differ from layer 1 of ELECTRA"]);
     assert_refused(of_length(33, None), &["found a length of 33", "at most the 32 of max_position"]);
 }
 
@@ -148,7 +148,7 @@ fn graphs_that_cannot_be_run_are_refused() {
     let missing = dynamo(|graph| graph.node.retain(|node| node.name != "node_layer_norm_2"));
     assert_refused(missing, &["found no value layer_norm_2"]);
     let headless = dynamo(|graph| graph.output[0].name = "layer_norm_2".to_owned());
-    assert_refused(headless, &["node node_layer_norm_2: found LayerNormalization behind the head"]);
+    assert_refused(headless, &["node node_layer_norm_2: found LayerNormalization after the head"]);
     let huge = dynamo(|graph| {
         insert(graph, "layer_norm_2", "Expand", None);
         let at = graph.node.iter().position(|node| node.op_type == "Expand" && node.name.starts_with("ins"));

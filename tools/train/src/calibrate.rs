@@ -50,7 +50,8 @@ pub fn calibrate(path: &Path, source: &Source, output: &Path, device: DeviceChoi
     let temperature = minimum(|temperature| at(temperature).loss);
     if RANGE.0 * 1.01 > temperature || temperature > RANGE.1 / 1.01 {
         eprintln!(
-            "warning: {temperature:.3} is an end of the range: are these other labels, or texts that it has learnt from?"
+            "warning: {temperature:.3} is at the end of the range; check the labels, and that the model was \
+             not trained on these texts"
         );
     }
     classifier.divide_logits(temperature)?;

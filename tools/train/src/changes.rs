@@ -111,12 +111,12 @@ mod tests {
             ..Config::default()
         };
         let labels = ["A".to_owned(), "B".to_owned()];
-        let begun =
+        let initial =
             TextClassifier::random(&config, &labels, Vec::new(), Device::Cpu, Precision::F32, 1).unwrap();
         let (base, changes) = (root.path().join("base"), root.path().join("changes"));
         for folder in [&base, &changes] {
             fs::create_dir(folder).unwrap();
-            begun.write(folder, &vocabulary).unwrap();
+            initial.write(folder, &vocabulary).unwrap();
         }
         let matrix = "mpnet.encoder.layer.0.attention.attn.k.weight";
         let delta: Vec<u8> = (0..16).map(|index| (index - 8_i8).cast_unsigned()).collect();

@@ -19,7 +19,7 @@ pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Resu
     let path = &match path.canonicalize() {
         Ok(whole) => whole,
         Err(_) if path.is_symlink() => {
-            return Err(Error::field(path, "output", "a link to nothing", "a folder, or nothing"));
+            return Err(Error::field(path, "output", "a broken link", "a folder, or nothing"));
         }
         Err(_) => path.components().collect(),
     };
@@ -110,11 +110,11 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Fails if `result` exists without any checkpoint: the run would train anew over its result.
+    /// Fails if `result` exists without any checkpoint: the run would start over and replace it.
     pub fn refuse_ended(&self, result: &Path) -> Result<()> {
         match self.last()? {
             None if result.exists() => {
-                let expected = "checkpoints as well, or another --output: this would train anew";
+                let expected = "checkpoints too, or another --output: the run would start over";
                 Err(Error::field(result, "run", "a result without checkpoints", expected))
             }
             _ => Ok(()),
@@ -245,9 +245,7 @@ mod tests {
             std::os::unix::fs::symlink("nothing", &dangling).unwrap();
             write_folder(&link, fill).unwrap();
             assert!(link.is_symlink() && root.path().join("linked/weights").exists());
-            assert!(
-                write_folder(&dangling, fill).unwrap_err().to_string().contains("found a link to nothing")
-            );
+            assert!(write_folder(&dangling, fill).unwrap_err().to_string().contains("found a broken link"));
         }
         let file = root.path().join("file");
         write_text(&file, "x").unwrap();

@@ -46,7 +46,8 @@ impl DeviceChoice {
         match (Cuda::is_available(), self) {
             (true, _) if local_rank >= Cuda::device_count() as usize => Err(Error::Device {
                 wanted: "cuda",
-                hint: "every process of a machine needs a GPU of its own: torchrun --nproc-per-node, or run.device",
+                hint: "each process of a machine needs its own GPU; change torchrun --nproc-per-node or \
+                       run.device",
             }),
             (true, _) => Ok(Device::Cuda(local_rank)),
             (false, Self::Cuda) => Err(Error::Device {

@@ -39,7 +39,7 @@ pub fn evaluate(
     let longest = folder.config.longest_input() as usize;
     let max_length = max_length.unwrap_or(longest);
     if !(3..=longest).contains(&max_length) {
-        let expected = format!("3 to {longest}, what the model takes");
+        let expected = format!("3 to {longest}, the longest input of the model");
         return Err(Error::field(Path::new("--max-length"), "tokens", max_length.to_string(), expected));
     }
     let known = source.known(labels)?;

@@ -19,7 +19,8 @@ pub fn half(path: &Path, output: &Path) -> Result<()> {
         // 65504 is the largest number of f16. Numbers below 65520 round to it, larger ones to
         // infinity.
         if tensor.kind() == Kind::Float && largest >= 65520.0 {
-            return Err(Error::field(&file, name, largest.to_string(), "numbers that f16 has, below 65520"));
+            let expected = "numbers in the range of f16, below 65520";
+            return Err(Error::field(&file, name, largest.to_string(), expected));
         }
     }
     folder.write_with(folder.tensors(), WeightKind::F16, output)

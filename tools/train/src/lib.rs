@@ -29,6 +29,6 @@ pub mod quantize;
 pub mod random;
 pub mod run;
 pub mod texts;
-pub mod threads;
+pub mod startup;
 pub mod walk_through;
 pub mod why_electra;

@@ -52,7 +52,7 @@ pub fn cross_entropy_sum(
 
 /// Computes the distance between the answers to texts and to their changed copies: the mean of both
 /// Kullback-Leibler divergences, over the copies, in nats. It is zero without copies.
-pub fn apart(logits: &Tensor, batch: &LabelledBatch) -> Result<Tensor> {
+pub fn copy_divergence(logits: &Tensor, batch: &LabelledBatch) -> Result<Tensor> {
     let Some(originals) = &batch.originals else {
         return Ok(Tensor::f_zeros([], (Kind::Float, logits.device()))?);
     };
@@ -132,13 +132,13 @@ mod tests {
         let divergence =
             |a: [f64; 2], b: [f64; 2]| (0..2).map(|it| a[it] * (a[it] / b[it]).ln()).sum::<f64>();
         let expected = (divergence(p, q) + divergence(q, p)) / 2.0;
-        assert!((apart(&logits, &batch).unwrap().double_value(&[]) - expected).abs() < 1e-6);
+        assert!((copy_divergence(&logits, &batch).unwrap().double_value(&[]) - expected).abs() < 1e-6);
         assert_eq!(
             batch.spread(&Tensor::from_slice(&[7_i64, 8])).unwrap(),
             Tensor::from_slice(&[7_i64, 8, 8])
         );
         let alone = batch.of_texts().unwrap();
         assert_eq!(alone.ids.size(), [2, 3]);
-        assert_eq!(apart(&logits.narrow(0, 0, 2), &alone).unwrap().double_value(&[]), 0.0);
+        assert_eq!(copy_divergence(&logits.narrow(0, 0, 2), &alone).unwrap().double_value(&[]), 0.0);
     }
 }

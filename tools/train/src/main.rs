@@ -64,7 +64,7 @@ struct RunArguments {
     /// last checkpoint.
     #[arg(short, long)]
     output: PathBuf,
-    /// Change one setting, for instance `training.steps=1000`.
+    /// Change one setting, for example `training.steps=1000`.
     #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
     overrides: Vec<String>,
 }
@@ -80,7 +80,7 @@ struct LabelArguments {
     /// File to write. If an interrupted run has written it, the run continues.
     #[arg(short, long)]
     output: PathBuf,
-    /// Change one setting, for instance `run.batch_tokens=2048`.
+    /// Change one setting, for example `run.batch_tokens=2048`.
     #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
     overrides: Vec<String>,
 }
@@ -190,7 +190,7 @@ struct EvaluateArguments {
 }
 
 fn main() -> ExitCode {
-    electra_train::threads::limit_spinning();
+    electra_train::startup::restart_with_settings();
     electra_train::memory::keep_freed_memory();
     let said = run(Arguments::parse().command).map(|text| io::stdout().lock().write_all(text.as_bytes()));
     match said {
@@ -260,7 +260,10 @@ fn run(command: Command) -> Result<String> {
                 electra_train::label::label(&it.teachers, &it.settings, &it.overrides, &it.output)?;
             labelled.map_or_else(String::new, |labelled| {
                 let (texts, now, tokens) = (labelled.texts, labelled.now, labelled.tokens);
-                format!("{texts} texts, {now} of them now, of {tokens} tokens; {}\n", it.output.display())
+                format!(
+                    "{texts} texts, {now} labelled in this run ({tokens} tokens); {}\n",
+                    it.output.display()
+                )
             })
         }
         Command::Quantize(it) => {

@@ -1,6 +1,9 @@
 //! Metrics of a classifier on labelled texts.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// Number of bins of the calibration error.
 const BINS: usize = 15;
@@ -56,6 +59,41 @@ impl Metrics {
             macro_recall: mean((0..labels).filter_map(|label| recall(&confusion, label))),
             calibration_error: bins.iter().map(|(scores, right)| (scores - right).abs()).sum::<f64>() / count,
         }
+    }
+}
+
+impl Metrics {
+    /// Returns whether these metrics are better than `other`: a higher accuracy, or the same
+    /// accuracy and a lower loss.
+    pub fn is_better_than(&self, other: &Self) -> bool {
+        (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
+    }
+
+    /// Returns the metrics on dev as figures of a run's log.
+    pub fn dev_figures(&self) -> Map<String, Value> {
+        let figures = [
+            ("dev_accuracy", self.accuracy),
+            ("dev_loss", self.loss),
+            ("dev_macro_f1", self.macro_f1),
+            ("dev_macro_recall", self.macro_recall),
+            ("dev_calibration_error", self.calibration_error),
+        ];
+        figures.map(|(name, value)| (name.to_owned(), Value::from(value))).into_iter().collect()
+    }
+}
+
+impl fmt::Display for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (low, high) = self.interval;
+        write!(
+            f,
+            "accuracy {:.2} % ({:.1} to {:.1}), loss {:.4}, calibration error {:.2} %",
+            self.accuracy * 100.0,
+            low * 100.0,
+            high * 100.0,
+            self.loss,
+            self.calibration_error * 100.0
+        )
     }
 }
 

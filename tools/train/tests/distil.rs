@@ -153,7 +153,7 @@ fn a_student_that_cannot_be_packed_is_announced(root: &Path, settings: &Path) {
     let arguments = [&["distil", text(settings), "-o", text(&output)][..], &changes].concat();
     let said = electra_train(&arguments).output().unwrap().stderr;
     let said = String::from_utf8(said).unwrap();
-    let expected = "warning: electra pack will not take what this makes: model: embedding_size: found 24, expected a multiple of 16";
+    let expected = "warning: electra pack will not accept the result: model: embedding_size: found 24, expected a multiple of 16";
     assert!(said.contains(expected), "{said}");
 }
 

@@ -41,7 +41,7 @@ fn two_processes_are_one_that_makes_the_passes_of_both() {
     let left = first.wait_with_output().unwrap();
     let message = String::from_utf8(left.stderr).unwrap();
     assert_eq!(left.status.code(), Some(1), "{message}");
-    assert!(message.contains("error: processes: adding up over all: "), "{message}");
+    assert!(message.contains("error: processes: summing over the processes: "), "{message}");
 
     let printed = finish(start_two(&[&half[..], &[text(&two)]].concat()));
     assert_eq!(printed[0].lines().count(), 2, "{printed:?}");

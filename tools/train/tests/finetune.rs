@@ -135,7 +135,10 @@ fn a_bert_folder_without_prefix() {
     let arguments = [&["finetune", text(&settings), "-o", text(&other)][..], &more, &again].concat();
     let output_of_other = electra_train(&arguments).output().unwrap();
     let said = String::from_utf8_lossy(&output_of_other.stderr).into_owned();
-    assert!(said.contains("its head for NEGATIVE, POSITIVE gives way to a new one for BAD, GOOD"), "{said}");
+    assert!(
+        said.contains("its head for NEGATIVE, POSITIVE is replaced with a new one for BAD, GOOD"),
+        "{said}"
+    );
     let dev = root.path().join("dev.tsv");
     let best = output.join("seed-1/model");
     let arguments = ["evaluate", text(&best), text(&dev), "--text", "sentence", "--json"];

@@ -190,7 +190,7 @@ fn bad_inputs_are_named() {
         ),
         (
             "data.labels=[\"POSITIVE\", \"NEGATIVE\"]",
-            "config.json: id2label: found NEGATIVE, POSITIVE, expected POSITIVE, NEGATIVE, as data.labels",
+            "config.json: id2label: found NEGATIVE, POSITIVE, expected POSITIVE, NEGATIVE, as in data.labels",
         ),
         ("training.teacher_weight=1.5", "training.teacher_weight: found 1.5, expected 0 to 1"),
         ("training.steps=0", "training.steps: found 0, expected at least 1"),
@@ -250,14 +250,15 @@ fn bad_inputs_are_named() {
     // Heads of a width that the kernels do not support.
     change(&classifier.join(CONFIG), "\"num_attention_heads\": 2", "\"num_attention_heads\": 8");
     let expected = "config.json: hidden_size / num_attention_heads: found 8, expected a multiple of 16 from 16 to 65536: \
-         the int8 runtime takes no other";
+         the int8 runtime supports nothing else";
     assert!(with(&[]).contains(expected), "{}", with(&[]));
     change(&classifier.join(CONFIG), "\"num_attention_heads\": 8", "\"num_attention_heads\": 2");
 
     // The runtime does not run BERT.
     change(&classifier.join(CONFIG), "\"model_type\": \"electra\"", "\"model_type\": \"bert\"");
     change(&classifier.join(CONFIG), "\"embedding_size\": 32", "\"embedding_size\": 64");
-    let expected = "config.json: model_type: found bert, expected electra: the int8 runtime runs no other";
+    let expected =
+        "config.json: model_type: found bert, expected electra: the int8 runtime supports nothing else";
     assert!(with(&[]).contains(expected), "{}", with(&[]));
     let dev = root.path().join("dev.tsv");
     assert!(refused(&["evaluate", text(&classifier), text(&dev), "--int8"]).contains(expected));

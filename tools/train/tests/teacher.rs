@@ -167,7 +167,7 @@ fn answers_are_a_teacher(root: &Path, model: &Path) {
     let command = ["label", text(model), text(&labelling), "-o", text(&output)];
     let said = run(&command);
     let whole = fs::read(&output).unwrap();
-    assert!(said.contains(" texts, ") && run(&command).contains(" 0 of them now"), "{said}");
+    assert!(said.contains(" texts, ") && run(&command).contains(" 0 labelled in this run"), "{said}");
     fs::write(&output, &whole[..whole.len() / 2]).unwrap();
     run(&command);
     assert_eq!(fs::read(&output).unwrap(), whole);

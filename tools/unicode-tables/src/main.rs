@@ -23,7 +23,7 @@ mod tests {
         let committed = include_str!("../../../runtime/core/src/tokenizer/tables.rs");
         assert!(
             committed == super::emit::source(&super::layout::Tables::derive()),
-            "tables.rs differs from what this crate writes: write it anew"
+            "tables.rs differs from the output of this crate: generate it again"
         );
     }
 }

@@ -22,7 +22,7 @@ impl Peer for Electra {
             .find(|kind| kind.name() == arguments.variant)
             .ok_or_else(|| format!("engine {:?} found, expected {names}", arguments.variant))?;
         let file = ModelFile::open(&arguments.model)?;
-        let options = EngineOptions { engine, threads: Some(arguments.threads), ..EngineOptions::default() };
+        let options = EngineOptions::new().engine(engine).threads(arguments.threads);
         Ok(Self(Engine::new(&file, &options)?))
     }
 

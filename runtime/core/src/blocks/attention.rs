@@ -11,34 +11,63 @@
 use core::array::from_fn;
 use core::ops::Range;
 
-use super::linear::{self, Output, QuantizedRows};
-use super::{ROW_BLOCK, blocks_of_rows};
+use bytemuck::Pod;
+
+use super::linear::{self, Operands, Output, QuantizedRows};
+use super::{Context, ROW_BLOCK, blocks_of_rows};
 use crate::arena::{ArenaError, Capacity, Carver, Space};
 use crate::config::Config;
-use crate::kernels::{Activation, KernelSet, Kernels, LANES, Operand};
+use crate::kernels::{Activation, LANES, Operand};
 use crate::math::all_finite;
 use crate::model::Layer;
-use crate::team::{MAX_WORKERS, Team, share, share_rows, take};
+use crate::team::{Divisible, FEWEST_ROWS, Items, MAX_WORKERS, Team, share_among};
 
 pub(crate) struct Scratch<'a> {
     input: QuantizedRows<'a>,
-    memory: Memory<'a>,
+    keys_values: KeysValues<'a>,
     workers: [Worker<'a>; MAX_WORKERS],
 }
 
-/// Keys and values, head after head. The part of a head holds one sequence after another.
-struct Memory<'a> {
+/// Packed keys and values. The items of each buffer are attention heads; the part of a head holds
+/// one sequence after another.
+struct KeysValues<'a> {
     /// Per sequence: [tokens/16][head size/4][16][4].
-    keys: &'a mut [i8],
+    keys: Items<'a, i8>,
     /// Per sequence: [tokens, padded to a multiple of 16].
-    key_sums: &'a mut [i32],
-    key_scales: &'a mut [f32],
+    key_sums: Items<'a, i32>,
+    key_scales: Items<'a, f32>,
     /// Per sequence: [head size/16][tokens/4][16][4].
-    values: &'a mut [i8],
+    values: Items<'a, i8>,
     /// Per sequence: [head size].
-    value_sums: &'a mut [i32],
+    value_sums: Items<'a, i32>,
     /// One per sequence.
-    value_scales: &'a mut [f32],
+    value_scales: Items<'a, f32>,
+}
+
+impl KeysValues<'_> {
+    fn reborrow(&mut self) -> KeysValues<'_> {
+        KeysValues {
+            keys: self.keys.reborrow(),
+            key_sums: self.key_sums.reborrow(),
+            key_scales: self.key_scales.reborrow(),
+            values: self.values.reborrow(),
+            value_sums: self.value_sums.reborrow(),
+            value_scales: self.value_scales.reborrow(),
+        }
+    }
+}
+
+impl Divisible for KeysValues<'_> {
+    fn split_off_first(&mut self, heads: usize) -> Self {
+        Self {
+            keys: self.keys.split_off_first(heads),
+            key_sums: self.key_sums.split_off_first(heads),
+            key_scales: self.key_scales.split_off_first(heads),
+            values: self.values.split_off_first(heads),
+            value_sums: self.value_sums.split_off_first(heads),
+            value_scales: self.value_scales.split_off_first(heads),
+        }
+    }
 }
 
 /// Buffers of one worker.
@@ -63,23 +92,32 @@ struct Worker<'a> {
 
 impl<'a> Scratch<'a> {
     pub(crate) fn take<S: Space<'a>>(config: &Config, run: Capacity, space: &mut S) -> Self {
-        let (hidden, heads) = (config.hidden_size, config.num_attention_heads);
+        let (hidden, heads, head_size) = (config.hidden_size, config.num_attention_heads, config.head_size());
         let (padded16, padded4) = (run.padded(LANES), run.padded(4));
         let input = QuantizedRows::take(space, ["quantized input", "its scales"], run.tokens, hidden);
-        let memory = Memory {
-            keys: space.take("keys", padded16, hidden),
-            key_sums: space.take("sums of keys", padded16, heads),
-            key_scales: space.take("scales of keys", padded16, heads),
-            values: space.take("values", padded4, hidden),
-            value_sums: space.take("sums of values", hidden, run.sequences),
-            value_scales: space.take("scales of values", heads, run.sequences),
+        let keys_values = KeysValues {
+            keys: take_heads(space, "keys", heads, padded16.saturating_mul(head_size)),
+            key_sums: take_heads(space, "sums of keys", heads, padded16),
+            key_scales: take_heads(space, "scales of keys", heads, padded16),
+            values: take_heads(space, "values", heads, padded4.saturating_mul(head_size)),
+            value_sums: take_heads(space, "sums of values", heads, head_size.saturating_mul(run.sequences)),
+            value_scales: take_heads(space, "scales of values", heads, run.sequences),
         };
         let mut workers = from_fn(|_| Worker::default());
         for worker in workers.iter_mut().take(run.workers) {
             *worker = Worker::take(config, run, space);
         }
-        Self { input, memory, workers }
+        Self { input, keys_values, workers }
     }
+}
+
+fn take_heads<'a, E: Pod, S: Space<'a>>(
+    space: &mut S,
+    name: &'static str,
+    heads: usize,
+    width: usize,
+) -> Items<'a, E> {
+    Items { elements: space.take(name, heads, width), width }
 }
 
 impl<'a> Worker<'a> {
@@ -102,27 +140,30 @@ impl<'a> Worker<'a> {
 /// Replaces the rows of `hidden` (tokens x hidden size) by the block's output. Every row serves as
 /// key and value. `ends` holds the end of each sequence but the last. With `first_only`, only the
 /// first row of each sequence gets an output, and these rows move to the beginning of `hidden`.
-#[expect(clippy::too_many_arguments, reason = "a block takes its operands flat")]
 pub(crate) fn run<T: Team>(
-    team: &T,
-    kernels: Kernels,
-    config: &Config,
+    context: &Context<'_, T>,
     layer: &Layer<'_>,
     hidden: &mut [f32],
     ends: &[u16],
     first_only: bool,
     scratch: &mut [u8],
 ) -> Result<(), ArenaError> {
-    let kernels = kernels.set();
+    let &Context { team, kernels, config } = context;
     let width = config.hidden_size;
-    let (tokens, workers) = (hidden.len() / width, team.workers());
+    let tokens = hidden.len() / width;
     let mut carver = Carver::new(scratch);
-    let run = Capacity { tokens, sequences: ends.len() + 1, workers };
-    let Scratch { mut input, mut memory, workers: mut own } = Scratch::take(config, run, &mut carver);
+    let run = Capacity { tokens, sequences: ends.len() + 1, workers: team.workers() };
+    let Scratch { mut input, mut keys_values, mut workers } = Scratch::take(config, run, &mut carver);
     carver.finish()?;
 
     input.quantize_shared(team, kernels, hidden);
-    remember(team, kernels, config, layer, &input, ends, &mut memory, &mut own);
+    let memory = Memory { context, layer, input: &input, ends };
+    let heads = config.num_attention_heads;
+    share_among(team, (heads, 1), keys_values.reborrow(), &mut workers, |heads, mut part, worker| {
+        for head in heads {
+            memory.fill(head, &mut part.split_off_first(1), worker);
+        }
+    });
     let mut rows = tokens;
     if first_only {
         rows = run.sequences;
@@ -138,17 +179,10 @@ pub(crate) fn run<T: Team>(
         }
     }
     let attention =
-        Attention { kernels, config, layer, ends, first_only, input: &input, memory: &memory, run };
-    let mut rest = &mut hidden[..rows * width];
-    let mut parts = own.each_mut().map(|worker| (Range::<usize>::default(), &mut [][..], worker));
-    let mut used = 0;
-    for (index, (rows_of_part, hidden, _)) in parts.iter_mut().enumerate() {
-        *rows_of_part = share_rows(rows, workers, index);
-        *hidden = take(&mut rest, rows_of_part.len() * width);
-        used += usize::from(!Range::is_empty(rows_of_part));
-    }
-    team.for_each(&mut parts[..used], |(rows, hidden, worker)| {
-        for (block, hidden) in blocks_of_rows(rows.clone()).zip(hidden.chunks_mut(ROW_BLOCK * width)) {
+        Attention { context, layer, ends, first_only, input: &input, keys_values: &keys_values, run };
+    let hidden = Items { elements: &mut hidden[..rows * width], width };
+    share_among(team, (rows, FEWEST_ROWS), hidden, &mut workers, |rows, hidden, worker| {
+        for (block, hidden) in blocks_of_rows(rows).zip(hidden.elements.chunks_mut(ROW_BLOCK * width)) {
             attention.queries(block, worker);
             attention.output(hidden, worker);
         }
@@ -156,103 +190,49 @@ pub(crate) fn run<T: Team>(
     Ok(())
 }
 
-/// Computes the keys and values of all tokens.
-#[expect(clippy::too_many_arguments, reason = "a block takes its operands flat")]
-fn remember<T: Team>(
-    team: &T,
-    kernels: &dyn KernelSet,
-    config: &Config,
-    layer: &Layer<'_>,
-    input: &QuantizedRows<'_>,
-    ends: &[u16],
-    memory: &mut Memory<'_>,
-    workers: &mut [Worker<'_>; MAX_WORKERS],
-) {
-    let heads = config.num_attention_heads;
-    let [keys, values] = [memory.keys.len() / heads, memory.values.len() / heads];
-    let [padded, value_sums, value_scales] =
-        [memory.key_sums.len() / heads, memory.value_sums.len() / heads, memory.value_scales.len() / heads];
-    let mut rest = Memory {
-        keys: memory.keys,
-        key_sums: memory.key_sums,
-        key_scales: memory.key_scales,
-        values: memory.values,
-        value_sums: memory.value_sums,
-        value_scales: memory.value_scales,
-    };
-    let mut parts = workers.each_mut().map(|worker| (Range::<usize>::default(), None, worker));
-    let mut used = 0;
-    for (index, (heads_of_part, part, _)) in parts.iter_mut().enumerate() {
-        *heads_of_part = share(heads, team.workers(), index);
-        let count = heads_of_part.len();
-        *part = Some(Memory {
-            keys: take(&mut rest.keys, count * keys),
-            key_sums: take(&mut rest.key_sums, count * padded),
-            key_scales: take(&mut rest.key_scales, count * padded),
-            values: take(&mut rest.values, count * values),
-            value_sums: take(&mut rest.value_sums, count * value_sums),
-            value_scales: take(&mut rest.value_scales, count * value_scales),
-        });
-        used += usize::from(count > 0);
-    }
-    team.for_each(&mut parts[..used], |(heads, part, worker)| {
-        let Some(part) = part else { return };
-        let of_heads = part
-            .keys
-            .chunks_exact_mut(keys)
-            .zip(part.key_sums.chunks_exact_mut(padded))
-            .zip(part.key_scales.chunks_exact_mut(padded))
-            .zip(part.values.chunks_exact_mut(values))
-            .zip(part.value_sums.chunks_exact_mut(value_sums))
-            .zip(part.value_scales.chunks_exact_mut(value_scales));
-        for (head, (((((keys, key_sums), key_scales), values), value_sums), value_scales)) in
-            heads.clone().zip(of_heads)
-        {
-            let one = Memory { keys, key_sums, key_scales, values, value_sums, value_scales };
-            remember_head(kernels, config, layer, input, ends, head, one, worker);
-        }
-    });
+/// Computes keys and values.
+struct Memory<'a, T> {
+    context: &'a Context<'a, T>,
+    layer: &'a Layer<'a>,
+    input: &'a QuantizedRows<'a>,
+    ends: &'a [u16],
 }
 
-/// Computes the keys and values of one head.
-#[expect(clippy::too_many_arguments, reason = "a block takes its operands flat")]
-fn remember_head(
-    kernels: &dyn KernelSet,
-    config: &Config,
-    layer: &Layer<'_>,
-    input: &QuantizedRows<'_>,
-    ends: &[u16],
-    head: usize,
-    memory: Memory<'_>,
-    worker: &mut Worker<'_>,
-) {
-    let size = config.head_size();
-    let columns = head * size..(head + 1) * size;
-    let tokens = input.rows();
-    let values_next = layer.value.panel(columns.start);
-    let keys_next = layer.key.panel(columns.end);
-    for (linear, next) in [(&layer.key, values_next), (&layer.value, keys_next)] {
-        let of_head = &mut worker.head[..tokens * size];
-        for (rows, out) in blocks_of_rows(0..tokens).zip(of_head.chunks_mut(ROW_BLOCK * size)) {
-            let mut output = Output { rows: out, stride: size, activation: Activation::Identity };
-            linear::apply(kernels, linear, input, rows, columns.clone(), worker.panel, &mut output, next);
-        }
-        for sequence in sequences(ends, tokens, false) {
-            let x = &of_head[sequence.queries.start * size..sequence.queries.end * size];
-            if core::ptr::eq(linear, &layer.key) {
-                let of_sequence = sequence.keys();
-                kernels.pack_keys(
-                    x,
-                    size,
-                    &mut memory.keys[of_sequence.start * size..of_sequence.end * size],
-                    &mut memory.key_sums[of_sequence.clone()],
-                    &mut memory.key_scales[of_sequence],
-                );
-            } else {
-                let of_sequence = sequence.values();
-                let packed = &mut memory.values[of_sequence.start * size..of_sequence.end * size];
-                let sums = &mut memory.value_sums[sequence.index * size..(sequence.index + 1) * size];
-                memory.value_scales[sequence.index] = kernels.pack_values(x, size, packed, sums);
+impl<T> Memory<'_, T> {
+    /// Computes the keys and values of one head into `out`.
+    fn fill(&self, head: usize, out: &mut KeysValues<'_>, worker: &mut Worker<'_>) {
+        let &Context { kernels, config, .. } = self.context;
+        let (layer, size) = (self.layer, config.head_size());
+        let columns = head * size..(head + 1) * size;
+        let tokens = self.input.rows();
+        let values_next = layer.value.panel(columns.start);
+        let keys_next = layer.key.panel(columns.end);
+        for (linear, next) in [(&layer.key, values_next), (&layer.value, keys_next)] {
+            let of_head = &mut worker.head[..tokens * size];
+            for (rows, block) in blocks_of_rows(0..tokens).zip(of_head.chunks_mut(ROW_BLOCK * size)) {
+                let operands = Operands { linear, input: self.input, rows, columns: columns.clone(), next };
+                let mut output = Output { rows: block, stride: size, activation: Activation::Identity };
+                linear::apply(kernels, &operands, worker.panel, &mut output);
+            }
+            for sequence in sequences(self.ends, tokens, false) {
+                let x = &of_head[sequence.queries.start * size..sequence.queries.end * size];
+                if core::ptr::eq(linear, &layer.key) {
+                    let of_sequence = sequence.keys();
+                    kernels.pack_keys(
+                        x,
+                        size,
+                        &mut out.keys.elements[of_sequence.start * size..of_sequence.end * size],
+                        &mut out.key_sums.elements[of_sequence.clone()],
+                        &mut out.key_scales.elements[of_sequence],
+                    );
+                } else {
+                    let of_sequence = sequence.values();
+                    let packed = &mut out.values.elements[of_sequence.start * size..of_sequence.end * size];
+                    let sums = sequence.index * size..(sequence.index + 1) * size;
+                    let sums = &mut out.value_sums.elements[sums];
+                    let scale = kernels.pack_values(x, size, packed, sums);
+                    out.value_scales.elements[sequence.index] = scale;
+                }
             }
         }
     }
@@ -294,40 +274,34 @@ fn sequences(ends: &[u16], tokens: usize, first_only: bool) -> impl Iterator<Ite
     })
 }
 
-struct Attention<'a> {
-    kernels: &'a dyn KernelSet,
-    config: &'a Config,
+/// Computes the output of a block of rows.
+struct Attention<'a, T> {
+    context: &'a Context<'a, T>,
     layer: &'a Layer<'a>,
     ends: &'a [u16],
     first_only: bool,
     input: &'a QuantizedRows<'a>,
-    memory: &'a Memory<'a>,
+    keys_values: &'a KeysValues<'a>,
     run: Capacity,
 }
 
-impl Attention<'_> {
+impl<T> Attention<'_, T> {
     /// Computes the context of all heads for a block of query rows.
     fn queries(&self, rows: Range<usize>, worker: &mut Worker<'_>) {
-        let size = self.config.head_size();
-        for head in 0..self.config.num_attention_heads {
+        let &Context { kernels, config, .. } = self.context;
+        let size = config.head_size();
+        for head in 0..config.num_attention_heads {
             let columns = head * size..(head + 1) * size;
             let queries = &mut worker.head[..rows.len() * size];
-            let mut output = Output { rows: queries, stride: size, activation: Activation::Identity };
             let next = match columns.end {
-                end if end < self.config.hidden_size => self.layer.query.panel(end),
+                end if end < config.hidden_size => self.layer.query.panel(end),
                 _ => self.layer.attention_output.panel(0),
             };
-            linear::apply(
-                self.kernels,
-                &self.layer.query,
-                self.input,
-                rows.clone(),
-                columns,
-                worker.panel,
-                &mut output,
-                next,
-            );
-            worker.queries.quantize(self.kernels, queries, 0);
+            let operands =
+                Operands { linear: &self.layer.query, input: self.input, rows: rows.clone(), columns, next };
+            let mut output = Output { rows: queries, stride: size, activation: Activation::Identity };
+            linear::apply(kernels, &operands, worker.panel, &mut output);
+            worker.queries.quantize(kernels, queries, 0);
             for sequence in sequences(self.ends, self.run.tokens, self.first_only) {
                 let common = sequence.queries.start.max(rows.start)..sequence.queries.end.min(rows.end);
                 if !common.is_empty() {
@@ -340,50 +314,36 @@ impl Attention<'_> {
     /// Computes the context of one head for `rows` of the block, whose queries belong to
     /// `sequence`.
     fn attend(&self, head: usize, sequence: &Sequence, rows: Range<usize>, worker: &mut Worker<'_>) {
-        let (hidden, size, heads) =
-            (self.config.hidden_size, self.config.head_size(), self.config.num_attention_heads);
-        let (count, memory) = (rows.len(), self.memory);
-        let of_head = |len: usize| head * (len / heads);
+        let &Context { kernels, config, .. } = self.context;
+        let (hidden, size) = (config.hidden_size, config.head_size());
+        let (count, keys_values) = (rows.len(), self.keys_values);
         let keys = sequence.keys();
-        let start = of_head(memory.keys.len());
-        let packed_keys = &memory.keys[start + keys.start * size..start + keys.end * size];
-        let start = of_head(memory.key_sums.len());
-        let (key_sums, key_scales) = (
-            &memory.key_sums[start + keys.start..start + keys.end],
-            &memory.key_scales[start + keys.start..start + keys.end],
-        );
+        let packed_keys = &keys_values.keys.item(head)[keys.start * size..keys.end * size];
+        let key_sums = &keys_values.key_sums.item(head)[keys.clone()];
+        let key_scales = &keys_values.key_scales.item(head)[keys.clone()];
         let values = sequence.values();
-        let start = of_head(memory.values.len());
-        let packed_values = &memory.values[start + values.start * size..start + values.end * size];
-        let value = head * self.run.sequences + sequence.index;
-        let (value_sums, value_scale) =
-            (&memory.value_sums[value * size..(value + 1) * size], memory.value_scales[value]);
+        let packed_values = &keys_values.values.item(head)[values.start * size..values.end * size];
+        let of_sequence = sequence.index * size..(sequence.index + 1) * size;
+        let value_sums = &keys_values.value_sums.item(head)[of_sequence];
+        let value_scale = keys_values.value_scales.item(head)[sequence.index];
 
         let scores = &mut worker.scores[..count * keys.len()];
         let queries = worker.queries.values(rows.clone());
-        self.kernels.gemm(Operand::Signed, queries, size, packed_keys, key_sums, scores, &[]);
+        kernels.gemm(Operand::Signed, queries, size, packed_keys, key_sums, scores, &[]);
         let score_scale = 1.0 / crate::math::sqrt(size as f32);
         let factors = &mut worker.factors[..count];
         for (factor, scale) in factors.iter_mut().zip(worker.queries.scales(rows.clone())) {
             *factor = scale * score_scale;
         }
         let probabilities = &mut worker.probabilities[..count * values.len()];
-        self.kernels.softmax(scores, sequence.tokens, key_scales, factors, probabilities);
+        kernels.softmax(scores, sequence.tokens, key_scales, factors, probabilities);
         for factor in factors.iter_mut() {
             *factor = value_scale / *factor;
         }
         let sums = &mut worker.scores[..count * size];
-        self.kernels.gemm(
-            Operand::Unsigned,
-            probabilities,
-            values.len(),
-            packed_values,
-            value_sums,
-            sums,
-            &[],
-        );
+        kernels.gemm(Operand::Unsigned, probabilities, values.len(), packed_values, value_sums, sums, &[]);
         let context = &mut worker.context[rows.start * hidden..rows.end * hidden];
-        self.kernels.scale_rows(sums, size, factors, context, hidden, head * size);
+        kernels.scale_rows(sums, size, factors, context, hidden, head * size);
         // Integers cannot represent scores that overflow or numbers that are not finite. In these
         // cases the context is set to infinity.
         let greatest_key = key_scales[..sequence.tokens].iter().copied().fold(0.0, f32::max);
@@ -397,21 +357,20 @@ impl Attention<'_> {
 
     /// Computes output projection, residual and LayerNorm of a block of rows.
     fn output(&self, hidden: &mut [f32], worker: &mut Worker<'_>) {
-        let width = self.config.hidden_size;
+        let &Context { kernels, config, .. } = self.context;
+        let width = config.hidden_size;
         let count = hidden.len() / width;
-        worker.quantized_context.quantize(self.kernels, &worker.context[..count * width], 0);
+        worker.quantized_context.quantize(kernels, &worker.context[..count * width], 0);
+        let operands = Operands {
+            linear: &self.layer.attention_output,
+            input: &worker.quantized_context,
+            rows: 0..count,
+            columns: 0..width,
+            next: self.layer.intermediate.panel(0),
+        };
         let mut output = Output { rows: hidden, stride: width, activation: Activation::AddTo };
-        linear::apply(
-            self.kernels,
-            &self.layer.attention_output,
-            &worker.quantized_context,
-            0..count,
-            0..width,
-            worker.panel,
-            &mut output,
-            self.layer.intermediate.panel(0),
-        );
+        linear::apply(kernels, &operands, worker.panel, &mut output);
         let [gamma, beta] = self.layer.attention_norm;
-        self.kernels.layer_norm(hidden, gamma, beta, self.config.layer_norm_eps);
+        kernels.layer_norm(hidden, gamma, beta, config.layer_norm_eps);
     }
 }

@@ -3,13 +3,13 @@
 
 use core::array::from_fn;
 
-use super::linear::{self, Output, QuantizedRows};
-use super::{ROW_BLOCK, blocks_of_rows};
+use super::linear::{self, Operands, Output, QuantizedRows};
+use super::{Context, ROW_BLOCK};
 use crate::arena::{ArenaError, Carver, Space};
 use crate::config::Config;
-use crate::kernels::{Activation, KernelSet, Kernels};
+use crate::kernels::Activation;
 use crate::model::Layer;
-use crate::team::{MAX_WORKERS, Team, share_rows, take};
+use crate::team::{FEWEST_ROWS, Items, MAX_WORKERS, Team, share_among};
 
 pub(crate) struct Scratch<'a> {
     workers: [Worker<'a>; MAX_WORKERS],
@@ -46,96 +46,77 @@ impl<'a> Scratch<'a> {
 
 /// Replaces each row of `hidden` by the block's output.
 pub(crate) fn run<T: Team>(
-    team: &T,
-    kernels: Kernels,
-    config: &Config,
+    context: &Context<'_, T>,
     layer: &Layer<'_>,
     hidden: &mut [f32],
     scratch: &mut [u8],
 ) -> Result<(), ArenaError> {
-    let kernels = kernels.set();
+    let &Context { team, config, .. } = context;
     let mut carver = Carver::new(scratch);
     let mut scratch = Scratch::take(config, team.workers(), &mut carver);
     carver.finish()?;
     let rows = hidden.len() / config.hidden_size;
-    let (mut rest, mut used) = (hidden, 0);
-    let mut parts = scratch.workers.each_mut().map(|worker| (&mut [][..], worker));
-    for (index, (hidden, _)) in parts.iter_mut().enumerate() {
-        let share = share_rows(rows, team.workers(), index);
-        *hidden = take(&mut rest, share.len() * config.hidden_size);
-        used += usize::from(!share.is_empty());
-    }
-    team.for_each(&mut parts[..used], |(hidden, worker)| {
-        rows_of_worker(kernels, config, layer, hidden, worker)
+    let hidden = Items { elements: hidden, width: config.hidden_size };
+    share_among(team, (rows, FEWEST_ROWS), hidden, &mut scratch.workers, |_, hidden, worker| {
+        rows_of_worker(context, layer, hidden.elements, worker);
     });
     Ok(())
 }
 
-fn rows_of_worker(
-    kernels: &dyn KernelSet,
-    config: &Config,
+fn rows_of_worker<T>(
+    context: &Context<'_, T>,
     layer: &Layer<'_>,
     hidden: &mut [f32],
     scratch: &mut Worker<'_>,
 ) {
+    let &Context { kernels, config, .. } = context;
     let (narrow, wide) = (config.hidden_size, config.intermediate_size);
     for hidden in hidden.chunks_mut(ROW_BLOCK * narrow) {
         let rows = 0..hidden.len() / narrow;
         scratch.input.quantize(kernels, hidden, 0);
         let intermediate = &mut scratch.intermediate[..rows.len() * wide];
+        let operands = Operands {
+            linear: &layer.intermediate,
+            input: &scratch.input,
+            rows: rows.clone(),
+            columns: 0..wide,
+            next: layer.output.panel(0),
+        };
         let mut output = Output { rows: intermediate, stride: wide, activation: Activation::Gelu };
-        let (expand, input) = (&layer.intermediate, &scratch.input);
-        linear::apply(
-            kernels,
-            expand,
-            input,
-            rows.clone(),
-            0..wide,
-            scratch.panel,
-            &mut output,
-            layer.output.panel(0),
-        );
+        linear::apply(kernels, &operands, scratch.panel, &mut output);
         scratch.quantized.quantize(kernels, intermediate, 0);
-        let mut output = Output { rows: hidden, stride: narrow, activation: Activation::AddTo };
-        let (contract, input) = (&layer.output, &scratch.quantized);
-        linear::apply(
-            kernels,
-            contract,
-            input,
+        let operands = Operands {
+            linear: &layer.output,
+            input: &scratch.quantized,
             rows,
-            0..narrow,
-            scratch.panel,
-            &mut output,
-            layer.intermediate.panel(0),
-        );
+            columns: 0..narrow,
+            next: layer.intermediate.panel(0),
+        };
+        let mut output = Output { rows: hidden, stride: narrow, activation: Activation::AddTo };
+        linear::apply(kernels, &operands, scratch.panel, &mut output);
         let [gamma, beta] = layer.output_norm;
         kernels.layer_norm(hidden, gamma, beta, config.layer_norm_eps);
     }
 }
 
 /// Computes only the GEMMs of `rows` rows.
-pub(crate) fn gemms(
-    kernels: Kernels,
-    config: &Config,
+#[cfg(feature = "internals")]
+pub(crate) fn gemms<T>(
+    context: &Context<'_, T>,
     layer: &Layer<'_>,
     rows: usize,
     scratch: &mut [u8],
 ) -> Result<(), ArenaError> {
+    let &Context { kernels, config, .. } = context;
     let mut carver = Carver::new(scratch);
     let mut scratch = Scratch::take(config, 1, &mut carver);
     carver.finish()?;
     let [worker, ..] = &mut scratch.workers;
     let layers = [(&layer.intermediate, &worker.input), (&layer.output, &worker.quantized)];
-    for rows in blocks_of_rows(0..rows) {
+    for rows in super::blocks_of_rows(0..rows) {
         for (index, (linear, input)) in layers.into_iter().enumerate() {
-            linear::multiply(
-                kernels.set(),
-                linear,
-                input,
-                rows.len(),
-                worker.panel,
-                layers[1 - index].0.panel(0),
-            );
+            let next = layers[1 - index].0.panel(0);
+            linear::multiply(kernels, linear, input, rows.len(), worker.panel, next);
         }
     }
     Ok(())

@@ -1,10 +1,10 @@
 //! The heads: a dense layer with GELU, then one output per label (for `[CLS]`) or one per token.
 
-use super::ROW_BLOCK;
-use super::linear::{self, Output, QuantizedRows};
+use super::linear::{self, Operands, Output, QuantizedRows};
+use super::{Context, ROW_BLOCK};
 use crate::arena::{ArenaError, Carver, Space};
 use crate::config::{Config, HeadKind};
-use crate::kernels::{Activation, Kernels};
+use crate::kernels::Activation;
 use crate::model::Head;
 
 pub(crate) struct Scratch<'a> {
@@ -37,15 +37,14 @@ fn rows(config: &Config) -> usize {
 
 /// Computes `logits` from the first rows of `hidden`: one per label for each sequence, or one per
 /// row.
-pub(crate) fn run(
-    kernels: Kernels,
-    config: &Config,
+pub(crate) fn run<T>(
+    context: &Context<'_, T>,
     head: &Head<'_>,
     hidden: &[f32],
     logits: &mut [f32],
     scratch: &mut [u8],
 ) -> Result<(), ArenaError> {
-    let kernels = kernels.set();
+    let &Context { kernels, config, .. } = context;
     let mut carver = Carver::new(scratch);
     let mut scratch = Scratch::take(config, &mut carver);
     carver.finish()?;
@@ -56,14 +55,17 @@ pub(crate) fn run(
         let rows = 0..hidden.len() / width;
         scratch.input.quantize_checked(kernels, hidden, 0);
         let dense = &mut scratch.dense[..hidden.len()];
-        let mut output = Output { rows: dense, stride: width, activation: Activation::Gelu };
         let input = &scratch.input;
-        linear::apply(kernels, &head.dense, input, rows.clone(), 0..width, scratch.panel, &mut output, &[]);
+        let operands =
+            Operands { linear: &head.dense, input, rows: rows.clone(), columns: 0..width, next: &[] };
+        let mut output = Output { rows: dense, stride: width, activation: Activation::Gelu };
+        linear::apply(kernels, &operands, scratch.panel, &mut output);
         scratch.input.quantize_checked(kernels, dense, 0);
         let padded_logits = &mut scratch.logits[..rows.len() * padded];
-        let mut output = Output { rows: padded_logits, stride: padded, activation: Activation::Identity };
         let input = &scratch.input;
-        linear::apply(kernels, &head.output, input, rows, 0..padded, scratch.panel, &mut output, &[]);
+        let operands = Operands { linear: &head.output, input, rows, columns: 0..padded, next: &[] };
+        let mut output = Output { rows: padded_logits, stride: padded, activation: Activation::Identity };
+        linear::apply(kernels, &operands, scratch.panel, &mut output);
         for (logits, padded) in logits.chunks_exact_mut(config.num_labels).zip(padded_logits.chunks(padded)) {
             logits.copy_from_slice(&padded[..config.num_labels]);
         }

@@ -1,7 +1,6 @@
 //! One fully connected layer in int8: a GEMM in panels of columns. Scale, bias and activation
 //! follow each panel while its sums are still in the first-level cache.
 
-use core::array::from_fn;
 use core::ops::Range;
 
 use super::ROW_BLOCK;
@@ -9,7 +8,7 @@ use crate::arena::Space;
 use crate::kernels::{Activation, KernelSet, Operand};
 use crate::math::all_finite;
 use crate::model::Linear;
-use crate::team::{MAX_WORKERS, Team, share_rows, take};
+use crate::team::{FEWEST_ROWS, Items, MAX_WORKERS, Team, share_among};
 
 /// Output columns that are computed before they are scaled.
 pub(crate) const PANEL: usize = 64;
@@ -54,17 +53,19 @@ impl<'a> QuantizedRows<'a> {
     /// Quantizes all rows of `x`. Each worker takes a share of them.
     pub(crate) fn quantize_shared<T: Team>(&mut self, team: &T, kernels: &dyn KernelSet, x: &[f32]) {
         let (columns, rows) = (self.columns, x.len() / self.columns);
-        let (mut values, mut scales) = (&mut self.values[..rows * columns], &mut self.scales[..rows]);
-        let mut used = 0;
-        let mut parts: [_; MAX_WORKERS] = from_fn(|index| {
-            let share = share_rows(rows, team.workers(), index);
-            used += usize::from(!share.is_empty());
-            let (values, scales) = (take(&mut values, share.len() * columns), take(&mut scales, share.len()));
-            (&x[share.start * columns..share.end * columns], values, scales)
-        });
-        team.for_each(&mut parts[..used], |(x, values, scales)| {
-            kernels.quantize_rows(x, columns, values, scales);
-        });
+        let values = Items { elements: &mut self.values[..rows * columns], width: columns };
+        let scales = Items { elements: &mut self.scales[..rows], width: 1 };
+        let buffers = (values, scales);
+        share_among(
+            team,
+            (rows, FEWEST_ROWS),
+            buffers,
+            &mut [(); MAX_WORKERS],
+            |rows, (values, scales), ()| {
+                let x = &x[rows.start * columns..rows.end * columns];
+                kernels.quantize_rows(x, columns, values.elements, scales.elements);
+            },
+        );
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -108,21 +109,26 @@ pub(crate) struct Output<'a> {
     pub activation: Activation,
 }
 
-/// Applies output `columns` of `linear` to `rows` of `input` (at most [`ROW_BLOCK`]). The first of
-/// these columns lands in column 0 of `output`. `next` holds the weights that are read next; they
-/// are fetched during the GEMM.
-#[expect(clippy::too_many_arguments, reason = "the operands of a layer and the memory it works in")]
+/// Operands of a linear layer.
+pub(crate) struct Operands<'a> {
+    pub linear: &'a Linear<'a>,
+    pub input: &'a QuantizedRows<'a>,
+    /// Rows of `input`, at most [`ROW_BLOCK`].
+    pub rows: Range<usize>,
+    /// Output columns of `linear`. The first of them lands in column 0 of the output.
+    pub columns: Range<usize>,
+    /// Weights that are read next. They are fetched during the GEMM.
+    pub next: &'a [i8],
+}
+
+/// Applies a linear layer, with `panel` for the sums of [`PANEL`] columns.
 pub(crate) fn apply(
     kernels: &dyn KernelSet,
-    linear: &Linear<'_>,
-    input: &QuantizedRows<'_>,
-    rows: Range<usize>,
-    columns: Range<usize>,
+    operands: &Operands<'_>,
     panel: &mut [i32],
     output: &mut Output<'_>,
-    next: &[i8],
 ) {
-    let first = columns.start;
+    let Operands { linear, input, rows, columns, next } = operands;
     for start in columns.clone().step_by(PANEL) {
         let end = columns.end.min(start + PANEL);
         let sums = &mut panel[..rows.len() * (end - start)];
@@ -130,7 +136,7 @@ pub(crate) fn apply(
         let values = input.values(rows.clone());
         let next_end = columns.end.min(end + PANEL);
         let next = if end == columns.end {
-            next
+            *next
         } else {
             &linear.weights[end * linear.inputs..next_end * linear.inputs]
         };
@@ -143,13 +149,14 @@ pub(crate) fn apply(
             output.activation,
             output.rows,
             output.stride,
-            start - first,
+            start - columns.start,
         );
     }
 }
 
 /// Computes the GEMM of all columns of `linear` with the first `rows` rows of `input` and discards
 /// its sums.
+#[cfg(feature = "internals")]
 pub(crate) fn multiply(
     kernels: &dyn KernelSet,
     linear: &Linear<'_>,

@@ -6,6 +6,9 @@
 
 use core::ops::Range;
 
+use crate::config::Config;
+use crate::kernels::KernelSet;
+
 pub(crate) mod attention;
 pub(crate) mod embedding;
 pub(crate) mod feed_forward;
@@ -15,6 +18,14 @@ mod linear;
 /// Rows that a block takes through its matrices together. The wide intermediate values exist for
 /// this many rows only.
 pub(crate) const ROW_BLOCK: usize = 16;
+
+/// The surroundings of every block of a run.
+pub(crate) struct Context<'a, T> {
+    /// The workers that share a block.
+    pub team: &'a T,
+    pub kernels: &'a dyn KernelSet,
+    pub config: &'a Config,
+}
 
 /// Splits `rows` into blocks of at most [`ROW_BLOCK`].
 fn blocks_of_rows(rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {

@@ -27,9 +27,9 @@ pub(crate) trait Simd: Copy {
     /// the weights of the tile in the first-level cache on sets whose tiles have too few rows for
     /// the second level to keep up.
     const TILE_DEPTH: usize = usize::MAX;
-    /// Vectors that element-wise kernels process side by side: 1, 2 or 4, as many as the registers
+    /// Vectors that element-wise kernels process at once: 1, 2 or 4, as many as the registers
     /// hold.
-    const SIDE_BY_SIDE: usize = 1;
+    const VECTORS_AT_ONCE: usize = 1;
     /// Bias added to a signed activation to encode it for this instruction set: 128 where the
     /// multiply instruction takes unsigned activations, 0 where it takes signed ones. The weight
     /// sums undo it.

@@ -1,6 +1,8 @@
 //! CRC-32 (IEEE 802.3, as in zlib and PNG) of the sections and of the whole file, in one pass over
 //! the bytes.
 
+use core::fmt;
+
 use super::format::field;
 use hasher::Hasher;
 
@@ -14,6 +16,12 @@ pub fn crc32(bytes: &[u8]) -> u32 {
 
 /// Computes the checksum of each section and, in the same pass, that of the whole file.
 pub struct FileChecksum(Hasher);
+
+impl fmt::Debug for FileChecksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FileChecksum").finish_non_exhaustive()
+    }
+}
 
 impl FileChecksum {
     /// Begins with the header and the section table. The four bytes of the stored checksum count as

@@ -54,9 +54,7 @@ pub enum ModelError {
 impl fmt::Display for ModelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooShort { needed, found } => {
-                write!(f, "cut off: {found} bytes found, {needed} expected")
-            }
+            Self::TooShort { needed, found } => write!(f, "truncated: {found} bytes, expected {needed}"),
             Self::Magic => f.write_str("not an electra model file: it does not begin with \"ELECTRA\\0\""),
             Self::BigEndian => f.write_str("written in big-endian byte order, little-endian expected"),
             Self::Version { found } => {
@@ -71,12 +69,24 @@ impl fmt::Display for ModelError {
                 write!(f, "section {}: its length does not fit the config", kind.name())
             }
             Self::NotUtf8(kind) => write!(f, "section {}: its text is not UTF-8", kind.name()),
-            Self::SectionChecksum(kind) => write!(f, "section {}: checksum mismatch, damaged", kind.name()),
-            Self::FileChecksum => f.write_str("header or section table: checksum mismatch, damaged"),
+            Self::SectionChecksum(kind) => {
+                write!(f, "section {}: checksum mismatch: the file is damaged", kind.name())
+            }
+            Self::FileChecksum => {
+                f.write_str("header or section table: checksum mismatch: the file is damaged")
+            }
             Self::Config(error) => write!(f, "{error}"),
             Self::Vocabulary(error) => write!(f, "section vocabulary: {error}"),
         }
     }
 }
 
-impl core::error::Error for ModelError {}
+impl core::error::Error for ModelError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Config(source) => Some(source),
+            Self::Vocabulary(source) => Some(source),
+            _ => None,
+        }
+    }
+}

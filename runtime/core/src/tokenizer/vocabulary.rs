@@ -358,7 +358,7 @@ impl fmt::Display for VocabularyError {
                  within the text, 0 to {MAX_TOKEN_BYTES} bytes after {before}"
             ),
             Self::Slot { slot, tokens } => {
-                write!(f, "vocabulary: slot {slot} holds the id of no token, expected one below {tokens}")
+                write!(f, "vocabulary: slot {slot} holds an unknown id, expected an id below {tokens}")
             }
             Self::Special { id, expected } => {
                 write!(f, "vocabulary: the id given for {expected} is {id}, which is not that token's")

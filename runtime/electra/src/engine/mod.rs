@@ -6,9 +6,13 @@ mod team;
 #[cfg(feature = "tract")]
 mod tract;
 
+use std::fmt;
+#[cfg(feature = "internals")]
 use std::time::{Duration, Instant};
 
-use electra_core::{Capacity, Kernels, RunError, Step, Steps, arena_bytes, verdict};
+use electra_core::{Capacity, Kernels, arena_bytes, verdict};
+#[cfg(feature = "internals")]
+use electra_core::{RunError, Step, Steps};
 
 use crate::arena::Arena;
 use crate::error::Error;
@@ -16,7 +20,7 @@ use crate::model_file::ModelFile;
 use direct::Direct;
 use team::Threads;
 
-#[cfg(feature = "tract")]
+#[cfg(all(feature = "tract", feature = "internals"))]
 pub use tract::OPERATORS;
 #[cfg(feature = "tract")]
 use tract::Tract;
@@ -57,8 +61,15 @@ impl Default for EngineKind {
     }
 }
 
-/// Settings of an engine.
+/// Settings of an engine. [`EngineOptions::new`] returns the defaults, and each method changes one
+/// of them.
+///
+/// ```
+/// let options = electra::EngineOptions::new().max_tokens(128).threads(2);
+/// assert_eq!(options.max_tokens, Some(128));
+/// ```
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct EngineOptions {
     /// Kind of engine.
     pub engine: EngineKind,
@@ -77,6 +88,56 @@ pub struct EngineOptions {
     pub pin_threads: bool,
     /// Maximum number of sequences of one [`Engine::run_packed`]; 1 by default.
     pub max_sequences: Option<usize>,
+}
+
+impl EngineOptions {
+    /// Returns the defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`EngineOptions::engine`].
+    #[must_use]
+    pub fn engine(self, engine: EngineKind) -> Self {
+        Self { engine, ..self }
+    }
+
+    /// Sets [`EngineOptions::max_tokens`]; `None` for the default.
+    #[must_use]
+    pub fn max_tokens(self, max_tokens: impl Into<Option<usize>>) -> Self {
+        Self { max_tokens: max_tokens.into(), ..self }
+    }
+
+    /// Sets [`EngineOptions::arena_bytes`]; `None` for the default.
+    #[must_use]
+    pub fn arena_bytes(self, arena_bytes: impl Into<Option<usize>>) -> Self {
+        Self { arena_bytes: arena_bytes.into(), ..self }
+    }
+
+    /// Sets [`EngineOptions::kernels`]; `None` for the default.
+    #[must_use]
+    pub fn kernels(self, kernels: impl Into<Option<Kernels>>) -> Self {
+        Self { kernels: kernels.into(), ..self }
+    }
+
+    /// Sets [`EngineOptions::threads`]; `None` for the default.
+    #[must_use]
+    pub fn threads(self, threads: impl Into<Option<usize>>) -> Self {
+        Self { threads: threads.into(), ..self }
+    }
+
+    /// Sets [`EngineOptions::pin_threads`].
+    #[must_use]
+    pub fn pin_threads(self, pin_threads: bool) -> Self {
+        Self { pin_threads, ..self }
+    }
+
+    /// Sets [`EngineOptions::max_sequences`]; `None` for the default.
+    #[must_use]
+    pub fn max_sequences(self, max_sequences: impl Into<Option<usize>>) -> Self {
+        Self { max_sequences: max_sequences.into(), ..self }
+    }
 }
 
 /// A model that is ready to run. [`Engine::new`] allocates all of its working memory.
@@ -108,7 +169,7 @@ impl Engine {
         let positions = config.max_position_embeddings;
         let max_tokens = options.max_tokens.unwrap_or(positions);
         if max_tokens < 3 || max_tokens > positions {
-            return Err(Error::MaxTokens { found: max_tokens, most: positions });
+            return Err(Error::MaxTokens { found: max_tokens, max: positions });
         }
         let team = Threads::new(options.threads.unwrap_or(1), options.pin_threads)?;
         let sequences = options.max_sequences.unwrap_or(1).clamp(1, max_tokens);
@@ -166,11 +227,13 @@ impl Engine {
         Ok(logits)
     }
 
-    /// Runs one sequence and returns the duration of each step. A tract engine runs the steps
-    /// outside its plan here, so the durations do not include the overhead of tract.
+    /// Runs one sequence and returns the duration of each step (feature `internals`). A tract
+    /// engine runs the steps outside its plan here, so the durations do not include the overhead of
+    /// tract.
     ///
     /// # Errors
     /// As [`Engine::run`], except that the logits are not checked.
+    #[cfg(feature = "internals")]
     pub fn time_steps(&mut self, ids: &[u16]) -> Result<Vec<(Step, Duration)>, Error> {
         let capacity = self.capacity;
         Ok(self.with_steps(|steps, arena| {
@@ -184,11 +247,13 @@ impl Engine {
         })?)
     }
 
-    /// Returns the duration of the feed-forward GEMMs of a run of `tokens` tokens, and the number
+    /// Measures the feed-forward GEMMs of a run of `tokens` tokens (feature `internals`). Returns
+    /// their duration and the number
     /// of their multiply-accumulates. They run on one thread, without the operations between them.
     ///
     /// # Errors
     /// When there are more tokens than [`Engine::max_tokens`].
+    #[cfg(feature = "internals")]
     pub fn time_gemms(&mut self, tokens: usize) -> Result<(Duration, u64), Error> {
         Ok(self.with_steps(|steps, arena| {
             let start = Instant::now();
@@ -199,6 +264,7 @@ impl Engine {
         })?)
     }
 
+    #[cfg(feature = "internals")]
     fn with_steps<T>(
         &mut self,
         task: impl FnOnce(Steps<'_, '_, Threads>, &mut [u8]) -> Result<T, RunError>,
@@ -247,8 +313,9 @@ impl Engine {
         self.kernels
     }
 
-    /// Returns the names of the operators in the order in which tract executes them. There are none
-    /// for the direct engine.
+    /// Returns the names of the operators in the order in which tract executes them (feature
+    /// `internals`). There are none for the direct engine.
+    #[cfg(feature = "internals")]
     #[must_use]
     pub fn operators(&self) -> Vec<String> {
         match &self.runner {
@@ -256,6 +323,23 @@ impl Engine {
             #[cfg(feature = "tract")]
             Runner::Tract(tract) => tract.operators(),
         }
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.runner {
+            Runner::Direct(_) => EngineKind::Direct,
+            #[cfg(feature = "tract")]
+            Runner::Tract(_) => EngineKind::Tract,
+        };
+        f.debug_struct("Engine")
+            .field("file", &self.file)
+            .field("kind", &kind)
+            .field("kernels", &self.kernels)
+            .field("capacity", &self.capacity)
+            .field("arena_bytes", &self.arena_bytes)
+            .finish_non_exhaustive()
     }
 }
 

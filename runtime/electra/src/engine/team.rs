@@ -57,7 +57,7 @@ impl Threads {
     /// of these threads runs on a core of its own, the caller's included.
     pub(super) fn new(count: usize, pinned: bool) -> Result<Self, Error> {
         if count == 0 || count > MAX_WORKERS {
-            return Err(Error::Threads { found: count, most: MAX_WORKERS });
+            return Err(Error::Threads { found: count, max: MAX_WORKERS });
         }
         let cores = if pinned { core_affinity::get_core_ids().unwrap_or_default() } else { Vec::new() };
         let pin = |index: usize| cores.get(index).is_none_or(|core| core_affinity::set_for_current(*core));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn who_sleeps_is_woken() {
+    fn sleeping_threads_are_woken() {
         let team = threads(3);
         for _ in 0..3 {
             thread::sleep(Duration::from_millis(if cfg!(miri) { 1 } else { 30 }));
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_the_callers_and_does_no_harm() {
+    fn a_panic_reaches_the_caller() {
         let team = threads(3);
         for culprit in 0..3 {
             let mut parts = [0, 1, 2];

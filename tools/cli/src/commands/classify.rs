@@ -13,23 +13,26 @@ use crate::output::{Output, one_line};
 use crate::workers;
 
 pub(crate) fn run(args: &ClassifyArgs) -> Result<(), Failure> {
-    let rows = args.input.rows(&args.texts)?;
-    let default = if args.input.input.is_some() { workers::cores() } else { 1 };
+    let rows = args.text.rows()?;
+    let default = if args.text.input.input.is_some() { workers::cores() } else { 1 };
     let mut engine = args.engine.options();
     // An arena of a given size holds one text at a time. `electra footprint` computes it in the
     // same way.
     engine.max_sequences = if args.engine.arena_bytes.is_none() { Some(ROWS_TOGETHER) } else { None };
     let mut classifiers = open_classifiers(
         args.engine.model.as_ref(),
-        &ClassifierOptions { engine, truncate: args.truncate, without: args.without.without.clone() },
-        args.engine.workers(args.threads, default)?,
+        &ClassifierOptions::new()
+            .engine(engine)
+            .truncate(args.long_texts.truncate)
+            .without(args.without.without.clone()),
+        args.workers.count(&args.engine, default)?,
     )?;
     let mut output = Output::of_rows(&rows);
-    let source = input::display_name(args.input.input.as_deref());
+    let source = input::display_name(args.text.input.input.as_deref());
     let (mut good, mut bad) = (0u64, 0u64);
     workers::run(&mut classifiers, rows, ROWS_TOGETHER, classify_rows, |item| {
         let Some((row, result)) = item else { return Ok(output.flush()?) };
-        let line = args.input.line_number(row.line);
+        let line = args.text.input.line_number(row.line);
         let rendered = row.content.and_then(|content| Ok(render(args, line, &content.text, &result?)));
         match rendered {
             Ok(rendered) => {
@@ -57,7 +60,7 @@ pub(crate) fn open_classifiers(
     count: usize,
 ) -> Result<Vec<Classifier>, Failure> {
     let file = open_model(model)?;
-    let options = ClassifierOptions { without: label_names(&file, &options.without), ..options.clone() };
+    let options = options.clone().without(label_names(&file, &options.without));
     let options = &options;
     (0..count).map(|_| Ok(Classifier::new(&file, options)?)).collect()
 }
@@ -93,7 +96,7 @@ fn classify_rows(classifier: &mut Classifier, rows: &[Row]) -> Vec<Result<Classi
 /// Formats one answer. `number` is the line of the input, with which JSON answers can be joined to
 /// it.
 fn render(args: &ClassifyArgs, number: Option<u64>, text: &str, classification: &Classification) -> String {
-    if args.json {
+    if args.print.json {
         let mut answer = render_json(text, classification, args.top_k);
         set_line(&mut answer, number);
         return answer.to_string();

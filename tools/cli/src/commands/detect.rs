@@ -17,22 +17,22 @@ const GREEN: &str = "\x1b[32m";
 const RESET: &str = "\x1b[0m";
 
 pub(crate) fn run(args: &DetectArgs) -> Result<(), Failure> {
-    let rows = args.input.rows(&args.texts)?;
+    let rows = args.text.rows()?;
     let file = match &args.engine.model {
         Some(path) => ModelFile::open(path)?,
         None => ModelFile::open_default_detector()?,
     };
     let mut detector = Detector::new(&file, &args.engine.options())?;
-    let mut output = Output::of_rows(&rows).prompt_for(args.input.input.as_ref());
-    let source = input::display_name(args.input.input.as_deref());
+    let mut output = Output::of_rows(&rows).prompt_for(args.text.input.input.as_ref());
+    let source = input::display_name(args.text.input.input.as_deref());
     let coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let (mut good, mut bad) = (0u64, 0u64);
     for row in rows {
         let row = row?;
-        let line = args.input.line_number(row.line);
+        let line = args.text.input.line_number(row.line);
         let rendered = row.content.and_then(|content| {
             let detection = detector.detect(&content.text).map_err(|error| error.to_string())?;
-            Ok(if args.json {
+            Ok(if args.print.json {
                 render_json(line, &content.text, &detection)
             } else {
                 render(&content.text, &detection, coloured)
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &DetectArgs) -> Result<(), Failure> {
     output.finish()?;
     match bad {
         0 => Ok(()),
-        _ => Err(Failure::Partly(format!("{bad} of {} rows could not be judged", good + bad))),
+        _ => Err(Failure::Partly(format!("{bad} of {} rows could not be processed", good + bad))),
     }
 }
 

@@ -3,26 +3,22 @@
 use std::time::{Duration, Instant};
 
 use electra::{Classification, Classifier, ClassifierOptions};
-use electra_formats::rows::Format;
 use serde_json::json;
 
 use crate::args::EvaluateArgs;
 use crate::commands::classify::open_classifiers;
 use crate::failure::Failure;
-use crate::input::{Row, Rows, Source};
+use crate::input::{Row, Rows};
 use crate::label_column::LabelColumn;
 use crate::metrics::{Metrics, Outcome};
 use crate::output::{Output, one_line};
 use crate::workers;
 
 pub(crate) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
-    let source = Source {
-        path: &args.input,
-        format: args.format.map(Format::from),
-        delimiter: args.delimiter,
-        column: args.column.as_deref(),
-        label_column: Some(&args.label_column),
+    let Some(path) = &args.input.input else {
+        return Err(Failure::Usage("--input is missing".to_owned()));
     };
+    let source = args.input.source(path, Some(&args.label_column));
     if !source.format()?.has_fields() {
         return Err(Failure::Usage(
             "a .txt input has no labels, expected .csv, .tsv or .jsonl, or --format".to_owned(),
@@ -32,12 +28,11 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     let rows = source.rows()?;
     let mut classifiers = open_classifiers(
         args.engine.model.as_ref(),
-        &ClassifierOptions {
-            engine: args.engine.options(),
-            truncate: args.truncate,
-            without: args.without.without.clone(),
-        },
-        args.engine.workers(args.threads, 1)?,
+        &ClassifierOptions::new()
+            .engine(args.engine.options())
+            .truncate(args.long_texts.truncate)
+            .without(args.without.without.clone()),
+        args.workers.count(&args.engine, 1)?,
     )?;
     let names: Vec<String> =
         classifiers.first().map_or_else(Vec::new, |one| one.labels().iter().map(|l| l.to_string()).collect());
@@ -81,7 +76,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
         return Err(Failure::run(format_args!("{name}: no row could be evaluated")));
     }
     let metrics = Metrics::new(&names, &outcomes);
-    output.line(&if args.json { render_json(&metrics, bad) } else { render(&metrics) }, 0)?;
+    output.line(&if args.print.json { render_json(&metrics, bad) } else { render(&metrics) }, 0)?;
     output.finish()?;
     match bad {
         0 => Ok(()),

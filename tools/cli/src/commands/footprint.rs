@@ -2,44 +2,32 @@
 
 use std::fs;
 
-use electra::{Classifier, ClassifierOptions, Detector, EngineKind, EngineOptions, ModelFile};
-use electra_core::{HeadKind, Phase, arena_bytes, arena_parts};
+use electra::{EngineKind, EngineOptions, ModelFile};
+use electra_core::arena_bytes;
 use serde_json::json;
 
-use super::fit::Fit;
 use crate::args::{FootprintArgs, open_model};
 use crate::failure::Failure;
+use crate::footprint::{
+    Column, Device, Fit, Part, Resident, draw_arena, parts, phase_name, resident_after_run,
+};
 use crate::output::Output;
 use crate::output_file::{Kind, OutputFile};
-use crate::picture::{self, Column};
 
 /// Sequence lengths in the table and the picture. Lengths beyond the positions of the model are
 /// omitted.
 const LENGTHS: [usize; 7] = [8, 16, 32, 64, 128, 256, 512];
 
-/// One buffer of the arena.
-pub(crate) struct Part {
-    pub phase: Phase,
-    pub name: &'static str,
-    pub bytes: usize,
-}
-
-/// Resident memory of this process.
-pub(crate) struct Resident {
-    pub peak_kib: u64,
-    pub anonymous_kib: u64,
-    pub file_kib: u64,
-}
-
 pub(crate) fn run(args: &FootprintArgs) -> Result<(), Failure> {
     let picture = args.svg.as_ref().map(|path| OutputFile::new(path, Kind::Svg)).transpose()?;
     let file = open_model(args.model.as_ref())?;
     let engine = args.engine.unwrap_or_default();
-    let options = EngineOptions { engine, max_tokens: Some(args.max_tokens), ..EngineOptions::default() };
+    let options = EngineOptions::new().engine(engine).max_tokens(args.max_tokens);
     let mut output = Output::new();
     if let Some(target) = args.target {
-        let fit = Fit::new(target, args, &file, options)?;
-        output.line(&if args.json { fit.json().to_string() } else { fit.text() }, 0)?;
+        let device = Device { target, max_tokens: args.max_tokens, flash: args.flash, ram: args.ram };
+        let fit = Fit::new(&device, &file, options)?;
+        output.line(&if args.print.json { fit.json().to_string() } else { fit.text() }, 0)?;
         output.finish()?;
         return match fit.fits() {
             true => Ok(()),
@@ -59,56 +47,8 @@ pub(crate) fn run(args: &FootprintArgs) -> Result<(), Failure> {
         draw(&picture, &file, &lengths)?;
     }
     let report = Report { file: &file, engine, parts, lengths, code, resident, max_tokens: args.max_tokens };
-    output.line(&if args.json { report.json() } else { report.text() }, 0)?;
+    output.line(&if args.print.json { report.json() } else { report.text() }, 0)?;
     Ok(output.finish()?)
-}
-
-/// Runs the longest sequence and returns the resident memory while the engine and its arena exist.
-pub(crate) fn resident_after_run(
-    file: &ModelFile,
-    options: EngineOptions,
-) -> Result<Option<Resident>, Failure> {
-    // A length above the limit of the model is refused when the engine is created.
-    let longest = file.model().config().max_position_embeddings;
-    let text = "word ".repeat(options.max_tokens.unwrap_or(0).min(longest));
-    match file.model().config().head {
-        HeadKind::Classification => {
-            let options =
-                ClassifierOptions { engine: options, truncate: true, ..ClassifierOptions::default() };
-            let mut classifier = Classifier::new(file, &options)?;
-            classifier.classify(&text)?;
-            Ok(resident())
-        }
-        HeadKind::ReplacedTokenDetection => {
-            let mut detector = Detector::new(file, &options)?;
-            detector.detect(&text)?;
-            Ok(resident())
-        }
-    }
-}
-
-fn parts(file: &ModelFile, tokens: usize) -> Vec<Part> {
-    let mut parts = Vec::new();
-    arena_parts(file.model().config(), tokens, |phase, name, bytes| {
-        if bytes > 0 {
-            parts.push(Part { phase, name, bytes });
-        }
-    });
-    parts
-}
-
-/// Reads the resident memory from Linux. Returns `None` on other systems.
-fn resident() -> Option<Resident> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let field = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-        line.trim().trim_end_matches(" kB").parse().ok()
-    };
-    Some(Resident {
-        peak_kib: field("VmHWM")?,
-        anonymous_kib: field("RssAnon")?,
-        file_kib: field("RssFile")?,
-    })
 }
 
 fn draw(picture: &OutputFile, file: &ModelFile, lengths: &[(usize, usize)]) -> Result<(), Failure> {
@@ -116,7 +56,7 @@ fn draw(picture: &OutputFile, file: &ModelFile, lengths: &[(usize, usize)]) -> R
         .iter()
         .map(|(tokens, bytes)| Column { tokens: *tokens, bytes: *bytes, parts: parts(file, *tokens) })
         .collect();
-    let svg = picture::arena(&columns).map_err(Failure::run)?;
+    let svg = draw_arena(&columns).map_err(Failure::run)?;
     picture.write(svg.as_bytes())
 }
 
@@ -199,15 +139,5 @@ impl Report<'_> {
             "resident": resident,
         })
         .to_string()
-    }
-}
-
-pub(crate) fn phase_name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Run => "whole run",
-        Phase::Embedding => "embedding",
-        Phase::Attention => "attention",
-        Phase::FeedForward => "feed-forward",
-        Phase::Head => "head",
     }
 }

@@ -11,7 +11,7 @@ use crate::output::{Output, one_line};
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let file = open_model(args.file.as_ref())?;
     let mut output = Output::new();
-    let rendered = if args.json { render_json(&file).to_string() } else { render(&file) };
+    let rendered = if args.print.json { render_json(&file).to_string() } else { render(&file) };
     output.line(&rendered, 0)?;
     Ok(output.finish()?)
 }

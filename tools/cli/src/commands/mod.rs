@@ -3,7 +3,6 @@
 pub(crate) mod classify;
 pub(crate) mod detect;
 pub(crate) mod evaluate;
-pub(crate) mod fit;
 pub(crate) mod footprint;
 pub(crate) mod inspect;
 #[cfg(feature = "pack")]
@@ -11,5 +10,4 @@ pub(crate) mod pack;
 pub(crate) mod profile;
 #[cfg(unix)]
 pub(crate) mod serve;
-pub(crate) mod target;
 pub(crate) mod tokenize;

@@ -16,7 +16,9 @@ pub(crate) fn run(args: &PackArgs) -> Result<(), Failure> {
     let source = &args.source;
     let is_onnx = source.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"));
     if args.vocab.is_some() && !is_onnx {
-        return Err(Failure::Usage("--vocab goes with an .onnx file; a folder has its own".to_owned()));
+        return Err(Failure::Usage(
+            "--vocab is only for .onnx files; a folder contains its vocabulary".to_owned(),
+        ));
     }
     let target = OutputFile::new(&args.output, Kind::Model)?;
     let before = source_bytes(source);
@@ -36,7 +38,8 @@ pub(crate) fn run(args: &PackArgs) -> Result<(), Failure> {
     packed.check().map_err(problem)?;
     target.write(&packed.bytes)?;
     let mut output = Output::new();
-    let rendered = if args.json { render_json(args, &packed, before) } else { render(args, &packed, before) };
+    let rendered =
+        if args.print.json { render_json(args, &packed, before) } else { render(args, &packed, before) };
     output.line(&rendered, 0)?;
     Ok(output.finish()?)
 }

@@ -17,11 +17,12 @@ pub(crate) fn run(args: &ProfileArgs) -> Result<(), Failure> {
     let ids = ids(&file, &args.text, args.tokens, engine.max_tokens())?;
     let profile = Profile::measure(&mut engine, &ids, args.runs.get())?;
     let mut output = Output::new();
-    output.line(&if args.json { profile.json() } else { profile.text() }, 0)?;
+    output.line(&if args.print.json { profile.json() } else { profile.text() }, 0)?;
     Ok(output.finish()?)
 }
 
-/// The text's tokens, repeated or cut to `tokens` if that is given, between `[CLS]` and `[SEP]`.
+/// Returns the tokens of the text between `[CLS]` and `[SEP]`. They are repeated or cut to `tokens`
+/// in total, if that is given.
 fn ids(file: &ModelFile, text: &str, tokens: Option<usize>, most: usize) -> Result<Vec<u16>, Failure> {
     let pieces = file.tokenizer().pieces(text).map_err(|error| Failure::run(error.to_string()))?;
     let words: Vec<u16> = pieces.map(|token| token.id).collect();
@@ -44,18 +45,18 @@ struct Profile {
     tokens: usize,
     threads: usize,
     runs: usize,
-    /// Int8 multiply-accumulates a second of a loop that does nothing else, on one core.
+    /// Int8 multiply-accumulates per second of a loop without other work, on one core.
     peak: f64,
     fastest: Fastest,
 }
 
-/// The smallest times of several runs. What else the machine does only adds to a time, so the
-/// smallest of many is near what the work itself takes, while the median of a busy machine is the
-/// time of the work and of something else.
+/// Smallest times of several runs. Other work on the machine only adds time, so the smallest of
+/// many times is close to the time of the run itself. On a busy machine, the median includes other
+/// work.
 #[derive(Default)]
 struct Fastest {
     steps: Vec<(Step, Duration)>,
-    /// The feed-forward GEMMs of all layers: time and multiply-accumulates.
+    /// Time and multiply-accumulates of the feed-forward GEMMs of all layers.
     gemms: Option<(Duration, u64)>,
 }
 
@@ -77,7 +78,7 @@ impl Profile {
         let mut peak = 0f64;
         let mut fastest = Fastest::default();
         engine.time_steps(ids)?;
-        // Peak and steps by turns, so that they meet the same moods of the machine.
+        // Peak and steps are measured alternately, so both see the same state of the machine.
         for _ in 0..runs {
             peak = peak.max(multiply_rate(engine.kernels()));
             fastest.add(engine.time_steps(ids)?, engine.time_gemms(ids.len())?);
@@ -101,7 +102,7 @@ impl Profile {
                 Step::FeedForward(layer) => format!("layer {layer} feed-forward"),
                 Step::Head => "head".to_owned(),
             };
-            Row { name, time: *time, macs: self.config.step_macs(*step, self.tokens) }
+            Row { name, time: *time, macs: step.macs(&self.config, self.tokens) }
         };
         self.fastest.steps.iter().map(row).collect()
     }
@@ -121,19 +122,21 @@ impl Profile {
         let total = self.total();
         let mut lines = vec![
             format!(
-                "kernels {}, at most {:.1} G int8 multiply-accumulates a second and core (a loop of nothing else)",
+                "kernels {}, at most {:.1} G int8 multiply-accumulates per second and core (measured in a \
+                 loop without other work)",
                 self.kernels.name(),
                 self.peak / 1e9
             ),
             format!(
-                "{} tokens, {} threads, of each step the smallest time of {} runs",
+                "{} tokens, {} threads, smallest time of {} runs per step",
                 self.tokens, self.threads, self.runs
             ),
             format!("{:<26}{:>10}{:>8}{:>10}{:>10}{:>9}", "", "ms", "share", "M MACs", "G MACs/s", "of peak"),
         ];
         let line = |row: &Row, threads: usize| {
             let share = 100.0 * row.time.as_secs_f64() / total.time.as_secs_f64();
-            // The time of one thread is no share of that of several.
+            // The GEMMs run on one thread. Their time is not a share of the time of several
+            // threads.
             let share = if threads == self.threads { format!("{share:.1} %") } else { "-".to_owned() };
             format!(
                 "{:<26}{:>10.4}{:>8}{:>10.2}{:>10.1}{:>7.1} %",
@@ -182,13 +185,14 @@ struct Row {
 }
 
 impl Row {
-    /// Multiply-accumulates a second.
+    /// Returns the multiply-accumulates per second.
     fn rate(&self) -> f64 {
         self.macs as f64 / self.time.as_secs_f64()
     }
 }
 
-/// Rate of a loop of nothing but multiply-accumulates, over about a third of a millisecond.
+/// Measures the multiply-accumulates per second of a loop without other work that takes at least
+/// 0.3 ms.
 fn multiply_rate(kernels: Kernels) -> f64 {
     const LONG_ENOUGH: Duration = Duration::from_micros(300);
     let mut rounds = 1000;
@@ -207,8 +211,8 @@ fn multiply_rate(kernels: Kernels) -> f64 {
 mod tests {
     use super::*;
 
-    /// A run of ten units, of which the GEMMs are six, on a machine that holds up every second or
-    /// third of them.
+    /// Simulates runs of ten units of time, in which the GEMMs take six. The machine slows down one
+    /// step in every third run and the GEMMs in two of three runs.
     #[test]
     fn a_busy_machine_does_not_make_a_part_longer_than_the_whole() {
         let unit = Duration::from_micros(100);

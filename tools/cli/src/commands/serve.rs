@@ -9,9 +9,7 @@ use crate::serve::{Limits, Listener, Loader, Pool, Protocol, Server, Signals, Sy
 
 pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
     if args.engine.pin {
-        return Err(Failure::Usage(
-            "--pin is for commands that keep their threads: a reload brings new ones".into(),
-        ));
+        return Err(Failure::Usage("--pin is not supported by serve: a reload starts new threads".into()));
     }
     let signals = Signals::install().map_err(|error| Failure::run(format_args!("signals: {error}")))?;
     let systemd = Systemd::from_environment();
@@ -19,11 +17,14 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
     engine.max_sequences = if args.engine.arena_bytes.is_none() { Some(ROWS_TOGETHER) } else { None };
     let loader = Loader {
         model: args.engine.model.clone(),
-        options: ClassifierOptions { engine, truncate: args.truncate, without: args.without.without.clone() },
-        workers: args.threads.get(),
+        options: ClassifierOptions::new()
+            .engine(engine)
+            .truncate(args.long_texts.truncate)
+            .without(args.without.without.clone()),
+        workers: args.workers.count(&args.engine, 1)?,
     };
     let poll = mio::Poll::new().map_err(|error| Failure::run(format_args!("poll: {error}")))?;
-    let protocol = match (args.json_requests, args.json) {
+    let protocol = match (args.json_requests, args.print.json) {
         (true, _) => Protocol::JsonRequests,
         (false, true) => Protocol::JsonAnswers,
         (false, false) => Protocol::Plain,

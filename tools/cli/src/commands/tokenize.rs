@@ -10,10 +10,10 @@ use crate::input;
 use crate::output::Output;
 
 pub(crate) fn run(args: &TokenizeArgs) -> Result<(), Failure> {
-    let rows = args.input.rows(&args.texts)?;
+    let rows = args.text.rows()?;
     let file = open_model(args.model.as_ref())?;
-    let mut output = Output::of_rows(&rows).prompt_for(args.input.input.as_ref());
-    let source = input::display_name(args.input.input.as_deref());
+    let mut output = Output::of_rows(&rows).prompt_for(args.text.input.input.as_ref());
+    let source = input::display_name(args.text.input.input.as_deref());
     let (mut good, mut bad) = (0u64, 0u64);
     for row in rows {
         let row = row?;
@@ -25,8 +25,8 @@ pub(crate) fn run(args: &TokenizeArgs) -> Result<(), Failure> {
         match tokens {
             Ok((text, tokens)) => {
                 good += 1;
-                let line = args.input.line_number(row.line);
-                output.line(&render(args.json, line, file.model().vocabulary(), &text, &tokens), 1)?;
+                let line = args.text.input.line_number(row.line);
+                output.line(&render(args.print.json, line, file.model().vocabulary(), &text, &tokens), 1)?;
             }
             Err(problem) => {
                 bad += 1;

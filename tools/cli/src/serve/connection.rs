@@ -33,7 +33,7 @@ pub(crate) struct Connection {
     /// The connection closes after its output is written.
     pub closing: bool,
     /// Time when the client last sent a line, received an answer or read a part of one.
-    quiet_since: Instant,
+    last_activity: Instant,
     /// Rounds of reading after the idle time.
     last_rounds: u32,
 }
@@ -72,7 +72,7 @@ impl Connection {
             output: Vec::new(),
             pending: None,
             closing: false,
-            quiet_since: now,
+            last_activity: now,
             last_rounds: 0,
         }
     }
@@ -103,19 +103,19 @@ impl Connection {
     }
 
     /// Returns the time of the last activity of the client.
-    pub(crate) fn quiet_since(&self) -> Instant {
-        self.quiet_since
+    pub(crate) fn last_activity(&self) -> Instant {
+        self.last_activity
     }
 
-    pub(crate) fn stirs(&mut self, now: Instant) {
-        self.quiet_since = now;
+    pub(crate) fn note_activity(&mut self, now: Instant) {
+        self.last_activity = now;
         self.last_rounds = 0;
     }
 
     /// Counts a round after the idle time. Returns whether the client can be disconnected, because
     /// all its input was read or it had more than `most` rounds. The limit concerns clients that
     /// send bytes without a line ending.
-    pub(crate) fn was_heard_out(&mut self, most: u32) -> bool {
+    pub(crate) fn is_drained(&mut self, most: u32) -> bool {
         self.last_rounds += 1;
         !self.is_readable() || self.last_rounds > most
     }
@@ -125,7 +125,7 @@ impl Connection {
     ///
     /// # Errors
     /// Fails if the connection is broken.
-    pub(crate) fn insist(&mut self, now: Instant) -> io::Result<bool> {
+    pub(crate) fn try_write(&mut self, now: Instant) -> io::Result<bool> {
         let before = self.output.len();
         self.writable = true;
         self.flush(now)?;
@@ -215,7 +215,7 @@ impl Connection {
     /// Appends a line to the output, which [`Connection::flush`] writes. The idle time starts
     /// again, so the client has time to read the line.
     pub(crate) fn answer(&mut self, line: &str, now: Instant) {
-        self.stirs(now);
+        self.note_activity(now);
         self.output.extend_from_slice(line.as_bytes());
         self.output.push(b'\n');
     }
@@ -230,7 +230,7 @@ impl Connection {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     self.output.drain(..written);
-                    self.stirs(now);
+                    self.note_activity(now);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -52,7 +52,7 @@ impl Listener {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(fail(&error)),
             Ok(metadata) if !metadata.file_type().is_socket() => {
-                return Err(fail(&"exists and is no socket, expected a free path"));
+                return Err(fail(&"exists and is not a socket, expected a free path"));
             }
             Ok(_) => match UnixStream::connect(path) {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {

@@ -4,7 +4,7 @@
 //! lines wait in the socket. A client that does not read its answer delays only its own connection.
 
 mod connection;
-mod farewell;
+mod half_closed;
 mod listener;
 mod pool;
 mod protocol;

@@ -165,7 +165,7 @@ impl Display for Refusal {
             Self::Idle { seconds } => write!(f, "no whole line within {seconds} s"),
             Self::Line { most } => write!(f, "more than {most} bytes found in a line"),
             Self::Request(message) | Self::Run(message) => f.write_str(message),
-            Self::Stopping => f.write_str("the daemon ends, try again later"),
+            Self::Stopping => f.write_str("the service is stopping, try again later"),
             Self::Utf8 { at } => write!(f, "invalid UTF-8 found at byte {at}, expected text"),
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::connection::{Connection, Line, Pending};
-use super::farewell::Farewells;
+use super::half_closed::HalfClosed;
 use super::listener::{Listener, Stream};
 use super::pool::{Job, Report, Ticket};
 use super::protocol::{Id, Protocol, Refusal, Request};
@@ -19,7 +19,7 @@ const WAKER: Token = Token(0);
 const SIGNALS: Token = Token(1);
 const FIRST_LISTENER: usize = 2;
 const FIRST_CONNECTION: usize = 16;
-const FIRST_FAREWELL: usize = usize::MAX / 2;
+const FIRST_HALF_CLOSED: usize = usize::MAX / 2;
 
 /// Largest number of events per poll. If a poll returns this many, there may be more.
 const EVENTS: usize = 256;
@@ -27,9 +27,9 @@ const EVENTS: usize = 256;
 const CHUNK_BYTES: usize = 16 * 1024;
 /// Reads per client and round. The limit prevents a client that sends a lot from delaying the
 /// others.
-const CHUNKS_A_ROUND: usize = 4;
+const CHUNKS_PER_ROUND: usize = 4;
 /// Time after the last deadline in which the last answers are written and clients notice the end.
-const LAST_FAREWELL: Duration = Duration::from_secs(1);
+const LAST_CLOSING_TIME: Duration = Duration::from_secs(1);
 
 /// Limits for clients.
 #[derive(Clone, Copy)]
@@ -62,7 +62,7 @@ pub(crate) struct Server {
     limits: Limits,
     protocol: Protocol,
     connections: Vec<Option<Connection>>,
-    farewells: Farewells,
+    half_closed: HalfClosed,
     chunk: Box<[u8]>,
     serial: u64,
     reloading: bool,
@@ -128,7 +128,7 @@ impl Server {
             limits,
             protocol,
             connections: Vec::new(),
-            farewells: Farewells::default(),
+            half_closed: HalfClosed::default(),
             chunk: vec![0; CHUNK_BYTES].into(),
             serial: 0,
             reloading: false,
@@ -166,7 +166,7 @@ impl Server {
             self.note(&events);
             self.end_seen = self.all_seen && self.end.is_some();
             let now = Instant::now();
-            if self.heed_signals(now) {
+            if self.handle_signals(now) {
                 break;
             }
             self.take_reports(now)?;
@@ -178,7 +178,7 @@ impl Server {
                 again |= self.expire(seen_until, now);
             }
             let judged_by = self.all_seen.then_some(seen_until);
-            again |= self.farewells.advance(&mut self.chunk, judged_by);
+            again |= self.half_closed.advance(&mut self.chunk, judged_by);
             // Leaving clients have made room at this point. New clients are served in the next
             // round.
             again |= self.accept(now);
@@ -199,7 +199,9 @@ impl Server {
                 Token(token) if token < FIRST_CONNECTION => {
                     self.waiting.iter_mut().skip(token - FIRST_LISTENER).take(1).for_each(|w| *w = true);
                 }
-                Token(token) if token >= FIRST_FAREWELL => self.farewells.note(token - FIRST_FAREWELL),
+                Token(token) if token >= FIRST_HALF_CLOSED => {
+                    self.half_closed.note(token - FIRST_HALF_CLOSED);
+                }
                 Token(token) => {
                     if let Some(Some(connection)) = self.connections.get_mut(token - FIRST_CONNECTION) {
                         connection.note(event);
@@ -214,10 +216,10 @@ impl Server {
         let of_clients =
             self.connections.iter().flatten().filter_map(|connection| match &connection.pending {
                 Some(pending) => Some(pending.deadline),
-                None => self.limits.idle.map(|idle| connection.quiet_since() + idle),
+                None => self.limits.idle.map(|idle| connection.last_activity() + idle),
             });
         let of_listeners = self.waiting.contains(&true).then_some(self.accept_from);
-        let due = of_clients.chain(of_listeners).chain(self.farewells.due()).chain(self.end).min();
+        let due = of_clients.chain(of_listeners).chain(self.half_closed.due()).chain(self.end).min();
         due.map(|due| due.saturating_duration_since(now))
     }
 
@@ -225,7 +227,7 @@ impl Server {
     /// latest end is reached.
     fn is_over(&mut self, seen_until: Instant, again: bool) -> bool {
         let Some(end) = self.end else { return false };
-        if self.connections.iter().all(Option::is_none) && self.farewells.is_empty() {
+        if self.connections.iter().all(Option::is_none) && self.half_closed.is_empty() {
             return true;
         }
         if seen_until < end {
@@ -236,7 +238,7 @@ impl Server {
     }
 
     /// Handles signals. Returns whether the daemon must end at once.
-    fn heed_signals(&mut self, now: Instant) -> bool {
+    fn handle_signals(&mut self, now: Instant) -> bool {
         if self.signals.take_reload() && self.end.is_none() {
             if self.reloading {
                 self.reload_again = true;
@@ -250,8 +252,8 @@ impl Server {
         if self.end.is_some() {
             return true;
         }
-        self.end = Some(now + self.limits.deadline + LAST_FAREWELL);
-        self.farewells.hurry(now + LAST_FAREWELL);
+        self.end = Some(now + self.limits.deadline + LAST_CLOSING_TIME);
+        self.half_closed.limit_time(now + LAST_CLOSING_TIME);
         // Clients in the backlog of the listeners are answered, too.
         self.waiting.fill(true);
         for _ in 0..LAST_ROUNDS {
@@ -263,7 +265,7 @@ impl Server {
         self.listeners.clear();
         self.waiting.clear();
         self.held = None;
-        log("stopping: what waits is answered first");
+        log("stopping: waiting requests are answered first");
         self.systemd.stopping();
         false
     }
@@ -283,7 +285,7 @@ impl Server {
                 self.pool.model = path;
                 format!("model {}, reloaded", self.pool.model.display())
             }
-            Err(failure) => format!("reload failed, {kept} is kept as it was: {failure}"),
+            Err(failure) => format!("reload failed, {kept} stays in use: {failure}"),
         };
         log(&status);
         self.systemd.ready(&status);
@@ -340,14 +342,14 @@ impl Server {
                 self.answer(ticket, Err(refusal), now);
             } else {
                 let Some(idle) = self.limits.idle else { continue };
-                if connection.quiet_since() + idle > seen_until {
+                if connection.last_activity() + idle > seen_until {
                     continue;
                 }
                 if connection.has_output() {
-                    again |= self.insist(index, now);
+                    again |= self.try_write(index, now);
                     continue;
                 }
-                if !connection.was_heard_out(LAST_ROUNDS) {
+                if !connection.is_drained(LAST_ROUNDS) {
                     continue;
                 }
                 let refusal = Refusal::Idle { seconds: idle.as_secs_f64() };
@@ -363,11 +365,11 @@ impl Server {
     /// Disconnects a client that has not read its answers, unless it has just started to read. The
     /// poll reports a socket as writable only if it has much room, so this function tries to write.
     /// Returns whether there is more work for the client.
-    fn insist(&mut self, index: usize, now: Instant) -> bool {
+    fn try_write(&mut self, index: usize, now: Instant) -> bool {
         let Some(Some(connection)) = self.connections.get_mut(index) else { return false };
-        match connection.insist(now) {
+        match connection.try_write(now) {
             Ok(true) => return self.advance(index, now),
-            Ok(false) => self.part(index, now),
+            Ok(false) => self.close_gracefully(index, now),
             Err(_) => drop(self.close(index)),
         }
         false
@@ -380,7 +382,7 @@ impl Server {
             Ok(Progress::Waits) => false,
             Ok(Progress::CouldGoOn) => true,
             Ok(Progress::Done) => {
-                self.part(index, now);
+                self.close_gracefully(index, now);
                 false
             }
             // A broken connection does not affect other clients.
@@ -409,7 +411,7 @@ impl Server {
                 return Ok(Progress::Waits);
             }
             if let Some(line) = connection.next_line(self.limits.line_bytes) {
-                connection.stirs(now);
+                connection.note_activity(now);
                 let request = match line {
                     Line::TooLong => Err((Id::Null, Refusal::Line { most: self.limits.line_bytes })),
                     Line::Invalid { at } => Err((Id::Null, Refusal::Utf8 { at })),
@@ -444,7 +446,7 @@ impl Server {
                     Some(_) if self.end_seen => Progress::Done,
                     Some(_) => Progress::CouldGoOn,
                 });
-            } else if chunks == CHUNKS_A_ROUND {
+            } else if chunks == CHUNKS_PER_ROUND {
                 return Ok(Progress::CouldGoOn);
             } else {
                 connection.fill(&mut self.chunk)?;

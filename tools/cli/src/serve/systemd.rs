@@ -39,7 +39,7 @@ impl Systemd {
         if let Some((socket, address)) = &self.0
             && let Err(error) = socket.send_to_addr(state.as_bytes(), address)
         {
-            log(format_args!("the service manager was not told: {error}"));
+            log(format_args!("cannot notify the service manager: {error}"));
         }
     }
 }

@@ -50,7 +50,7 @@ fn load(requests: usize, warm_up: usize) {
         times.sort_unstable();
         let at = |share: usize| times[(times.len() - 1) * share / 100].as_secs_f64() * 1e3;
         println!(
-            "{requests} requests from {CLIENTS} clients in {seconds:.1} s: {:.0} a second, 0 lost; {:.1} ms in the \
+            "{requests} requests from {CLIENTS} clients in {seconds:.1} s: {:.0} per second, 0 lost; {:.1} ms in the \
              median, {:.1} ms of 99 %; resident {} KiB before, {} KiB after",
             requests as f64 / seconds,
             at(50),

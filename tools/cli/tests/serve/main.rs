@@ -99,9 +99,9 @@ fn lines_sent_together_are_answered_in_order() {
 #[test]
 fn tcp_is_for_this_machine() {
     for (address, problem) in [
-        ("0.0.0.0:7070", "0.0.0.0 is no loopback address"),
-        ("192.168.1.2:7070", "192.168.1.2 is no loopback address"),
-        ("[::]:7070", ":: is no loopback address"),
+        ("0.0.0.0:7070", "0.0.0.0 is not a loopback address"),
+        ("192.168.1.2:7070", "192.168.1.2 is not a loopback address"),
+        ("[::]:7070", ":: is not a loopback address"),
         ("localhost:7070", "expected an IP address and a port"),
     ] {
         let output = run(&["serve", "--tcp", address]);
@@ -235,7 +235,10 @@ fn a_stop_answers_what_waits() {
     let answers: Vec<_> = clients.iter_mut().map(|client| client.line().expect("an answer")).collect();
     assert!(answers.iter().all(|answer| answer.contains("\t0.")), "{answers:?}");
     for client in &mut clients[1..] {
-        assert_eq!(client.line().as_deref(), Some("error stopping: the daemon ends, try again later"));
+        assert_eq!(
+            client.line().as_deref(),
+            Some("error stopping: the service is stopping, try again later")
+        );
         assert_eq!(client.line(), None);
     }
     let (status, log) = daemon.end();
@@ -320,7 +323,7 @@ fn the_socket_of_a_daemon_that_was_killed_is_replaced() {
     fs::write(&file, "kept").expect("written");
     let output = run(&["serve", "--socket", file.to_str().expect("UTF-8")]);
     expect_code(&output, 1);
-    assert!(stderr(&output).contains("exists and is no socket"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("exists and is not a socket"), "{}", stderr(&output));
     assert_eq!(fs::read(&file).expect("read"), b"kept");
     expect_code(&run(&["serve", "--socket", &format!("/tmp/{}", "x".repeat(200))]), 1);
 }

@@ -52,7 +52,7 @@ impl Format {
             Some("jsonl" | "ndjson") => Ok(Self::Jsonl),
             Some("txt") | None => Ok(Self::Txt),
             Some("json") => {
-                let expected = ".jsonl, an object per line; `jq -c '.[]' FILE` makes that of an array";
+                let expected = ".jsonl, one object per line; `jq -c '.[]' FILE` converts an array";
                 Err(Error::field(name, "extension", ".json", expected))
             }
             Some(other) => {
@@ -170,6 +170,12 @@ pub struct Table {
     pub rows: Rows,
 }
 
+impl std::fmt::Debug for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Table").field("header", &self.header).finish_non_exhaustive()
+    }
+}
+
 /// Reads the header, if the format has one, and returns the rows. `name` stands for the file in
 /// errors.
 ///
@@ -254,7 +260,7 @@ fn utf8(bytes: &[u8]) -> Result<String, Problem> {
     String::from_utf8(bytes.to_vec()).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let byte = bytes.get(at).copied().unwrap_or_default();
-        let found = format!("the byte {byte:#04x} after {at} bytes, which is no UTF-8");
+        let found = format!("the byte {byte:#04x} after {at} bytes, which is not UTF-8");
         Problem::new(found, "UTF-8; `iconv -f WINDOWS-1252 -t UTF-8` converts a Windows file")
     })
 }

@@ -173,7 +173,7 @@ impl<R: BufRead> Records<R> {
         let record = match self.whole(&mut bytes) {
             Ok(Ok(())) => Ok(self.fields(&bytes)),
             Ok(Err(problem)) => {
-                self.lines.give_back(&bytes[first_line..], line + 1);
+                self.lines.unread(&bytes[first_line..], line + 1);
                 Err(problem)
             }
             Err(error) => return Some(Err(error)),
@@ -199,11 +199,11 @@ impl<R: BufRead> Records<R> {
                     (State::QuoteInQuoted, _) => {
                         let expected =
                             "the delimiter or the end of the line there; a quote within a field is doubled";
-                        return Ok(Err(Problem::new("text behind a closing quote", expected)));
+                        return Ok(Err(Problem::new("text after a closing quote", expected)));
                     }
                     (State::Space, b'"') => {
                         let expected = "the quote at the start of the field, or the field without quotes";
-                        return Ok(Err(Problem::new("white space in front of a quote", expected)));
+                        return Ok(Err(Problem::new("white space before a quote", expected)));
                     }
                     (State::FieldStart | State::Space, b' ') => State::Space,
                     (State::FieldStart | State::Space | State::Unquoted, _) => State::Unquoted,
@@ -256,7 +256,7 @@ struct Lines<R> {
     reader: R,
     /// Number of the next line, counted from 1.
     line: u64,
-    /// Bytes that [`Lines::give_back`] returned. Those from index `replayed` on are read before the
+    /// Bytes that [`Lines::unread`] returned. Those from index `replayed` on are read before the
     /// reader continues.
     again: Vec<u8>,
     replayed: usize,
@@ -297,7 +297,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// Returns `bytes` to the input. They are read next and begin with line `line`.
-    fn give_back(&mut self, bytes: &[u8], line: u64) {
+    fn unread(&mut self, bytes: &[u8], line: u64) {
         let rest = self.again.split_off(self.replayed);
         self.again = [bytes, &rest].concat();
         self.replayed = 0;

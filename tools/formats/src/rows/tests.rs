@@ -33,7 +33,7 @@ fn shown(bytes: impl AsRef<[u8]>, format: Format, fields: &[&str]) -> Vec<String
 
 const UNCLOSED: &str = "found a quote that opens a field and is not closed before the end of the file, \
                         expected a closing quote; a quote within a field is doubled";
-const BEHIND: &str = "found text behind a closing quote, expected the delimiter or the end of the line \
+const AFTER_QUOTE: &str = "found text after a closing quote, expected the delimiter or the end of the line \
                       there; a quote within a field is doubled";
 
 #[test]
@@ -46,15 +46,15 @@ fn a_broken_quote_costs_its_line_and_no_other() {
     let text = "text,label\n\"Great film,1\n\"Bad film,0\nGood,1\n";
     assert_eq!(
         shown(text, Format::Csv, &["text", "label"]),
-        [format!("2! {BEHIND}"), format!("3! {UNCLOSED}"), "4: Good|1".to_owned()]
+        [format!("2! {AFTER_QUOTE}"), format!("3! {UNCLOSED}"), "4: Good|1".to_owned()]
     );
     let text = "text,label\n\"a\" ,1\nb,\"1\"0\n\"c\nd\"x\n\ne,2";
     assert_eq!(
         shown(text, Format::Csv, &["text", "label"]),
         [
-            format!("2! {BEHIND}"),
-            format!("3! {BEHIND}"),
-            format!("4! {BEHIND}"),
+            format!("2! {AFTER_QUOTE}"),
+            format!("3! {AFTER_QUOTE}"),
+            format!("4! {AFTER_QUOTE}"),
             "5! found 1 field, expected 2, as in the header".to_owned(),
             "7: e|2".to_owned()
         ]
@@ -63,9 +63,9 @@ fn a_broken_quote_costs_its_line_and_no_other() {
 
 /// RFC 4180 would read the field as unquoted, so a comma between the quotes would end it.
 #[test]
-fn white_space_in_front_of_a_quote_is_an_error() {
+fn white_space_before_a_quote_is_an_error() {
     let text = "label,text,more\n1, \"Great film, really\"\n0,  said \"no\",a\n1, ,b\n";
-    let message = "found white space in front of a quote, expected the quote at the start of the field, or \
+    let message = "found white space before a quote, expected the quote at the start of the field, or \
                    the field without quotes";
     assert_eq!(
         shown(text, Format::Csv, &["label", "text"]),
@@ -122,9 +122,9 @@ fn headers_are_looked_at_before_rows() {
 }
 
 #[test]
-fn bytes_that_are_no_utf_8_are_a_problem_of_their_row() {
+fn bytes_that_are_not_utf_8_are_a_problem_of_their_row() {
     let latin = b"text,label\ncaf\xe9,1\nb,0\n";
-    let message = "found the byte 0xe9 after 3 bytes, which is no UTF-8, expected UTF-8; `iconv -f \
+    let message = "found the byte 0xe9 after 3 bytes, which is not UTF-8, expected UTF-8; `iconv -f \
                    WINDOWS-1252 -t UTF-8` converts a Windows file";
     let rows = [format!("2! text: {message}"), "3: b|0".to_owned()];
     assert_eq!(shown(latin, Format::Csv, &["text", "label"]), rows);

@@ -116,7 +116,7 @@ fn tokens_by_id(document: &Document, vocab: &Object<'_>) -> Result<Vec<String>, 
         match id.and_then(|id| tokens.get_mut(id)) {
             Some(slot @ None) => *slot = Some(token.clone()),
             _ => {
-                let expected = format!("an id of its own below {count}, the number of tokens");
+                let expected = format!("a unique id below {count}, the number of tokens");
                 return Err(vocab.refuse(token, expected));
             }
         }

@@ -62,7 +62,7 @@ fn is_classification(fields: &Object) -> Result<bool, Error> {
         [Value::String(name)] if name == REPLACED_TOKEN_DETECTION => Ok(false),
         _ => {
             let expected =
-                format!("[\"{CLASSIFICATION}\"] or [\"{REPLACED_TOKEN_DETECTION}\"], the two that work");
+                format!("[\"{CLASSIFICATION}\"] or [\"{REPLACED_TOKEN_DETECTION}\"], the supported ones");
             Err(fields.refuse("architectures", expected).into())
         }
     }

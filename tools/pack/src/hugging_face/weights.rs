@@ -15,7 +15,7 @@ use crate::error::Error;
 const WHOLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 /// Source of expected shapes, for messages.
-pub(crate) const SIZES: &str = "by config.json";
+pub(crate) const SIZES: &str = "according to config.json";
 /// Index buffers that older versions of `transformers` save with the weights. They are skipped.
 const BUFFERS: [&str; 2] = ["electra.embeddings.position_ids", "electra.embeddings.token_type_ids"];
 
@@ -37,7 +37,7 @@ pub(crate) fn read(folder: &Path, config: &Config) -> Result<BTreeMap<String, Te
             let name = current_name(&stored_name);
             let Some(shape) = expected.remove(&name) else {
                 let found = format!("a tensor of shape {:?}", view.shape());
-                let expected = "no such tensor in this model, or not twice";
+                let expected = "no such tensor, or only one of this name";
                 return Err(Error::field(&file, stored_name, found, expected));
             };
             let tensor = Tensor { shape: view.shape().to_vec(), data: values(&file, &stored_name, &view)? };

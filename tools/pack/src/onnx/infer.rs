@@ -80,7 +80,7 @@ pub(super) fn check(weights: &Weights, config: &Config, config_file: &Path) -> R
     if let Some(found) = heads(weights, config.hidden_size)?
         && found != config.num_attention_heads
     {
-        let expected = format!("{found}, by the shape of the queries in the graph");
+        let expected = format!("{found}, according to the shape of the queries in the graph");
         return Err(Error::field(
             config_file,
             "num_attention_heads",

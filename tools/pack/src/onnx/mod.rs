@@ -66,7 +66,7 @@ pub fn read(path: &Path, options: &Options) -> Result<Checkpoint, Error> {
             infer::check(&weights, &config, &file)?;
             (config, SIZES)
         }
-        None => (infer::infer(&weights)?, "by the shapes of the other tensors"),
+        None => (infer::infer(&weights)?, "according to the shapes of the other tensors"),
     };
     let (source, vocabulary) = match &options.vocabulary {
         Some(file) => (file.clone(), tokenizer::read_file(file, &BERT)?),

@@ -48,7 +48,7 @@ pub(super) fn decode(file: &Path, proto: &TensorProto) -> Result<Constant, Error
     let (Some(shape), Some(count)) = (shape, count) else {
         return Err(refuse(
             format!("dimensions {:?}", proto.dims),
-            "sizes from 0 up whose product fits memory",
+            "non-negative sizes whose product fits into memory",
         ));
     };
     let data_type = DataType::try_from(proto.data_type)
@@ -62,7 +62,7 @@ pub(super) fn decode(file: &Path, proto: &TensorProto) -> Result<Constant, Error
     let external;
     let raw = if proto.data_location == Some(DataLocation::External as i32) {
         let length = count.checked_mul(width).ok_or_else(|| {
-            refuse(format!("dimensions {:?}", proto.dims), "sizes whose product fits memory")
+            refuse(format!("dimensions {:?}", proto.dims), "sizes whose product fits into memory")
         })?;
         external = read_external(file, proto, length)?;
         Some(external.as_slice())

@@ -73,7 +73,7 @@ fn output<'m>(weights: &Weights<'m>, proto: &'m GraphProto, head: &Head) -> Resu
         Head::ReplacedTokenDetection => "discriminator_predictions.dense_prediction",
     };
     let last = weights.linear(module)?.map(|linear| linear.node.output.first());
-    let mut behind = None;
+    let mut after = None;
     for output in &proto.output {
         let (mut name, mut end) = (output.name.as_str(), Final::Logits);
         while let Some(node) = graph.producer(name) {
@@ -85,7 +85,7 @@ fn output<'m>(weights: &Weights<'m>, proto: &'m GraphProto, head: &Head) -> Resu
                 ("Softmax", Head::Classification { .. }, Final::Logits) => Final::Softmax,
                 ("Sigmoid", Head::ReplacedTokenDetection, Final::Logits) => Final::Sigmoid,
                 _ => {
-                    behind = behind.or(Some(node));
+                    after = after.or(Some(node));
                     break;
                 }
             };
@@ -96,9 +96,9 @@ fn output<'m>(weights: &Weights<'m>, proto: &'m GraphProto, head: &Head) -> Resu
         }
     }
     let expected = format!("the output of {module} as an output of the graph; export the model alone");
-    Err(match behind {
+    Err(match after {
         Some(node) => {
-            Error::field(graph.file, label(node), format!("{} behind the head", node.op_type), expected)
+            Error::field(graph.file, label(node), format!("{} after the head", node.op_type), expected)
         }
         None => Error::field(graph.file, "outputs", "none that the head computes", expected),
     })
@@ -123,7 +123,7 @@ enum Role {
 
 impl<'m> Input<'m> {
     fn new(weights: &Weights<'m>, input: &'m ValueInfoProto) -> Self {
-        let role = match weights.looked_up_by(&input.name) {
+        let role = match weights.embedding_of_input(&input.name) {
             Some("word_embeddings") => Role::Ids,
             Some("position_embeddings") => Role::Positions,
             Some("token_type_embeddings") => Role::Types,
@@ -214,9 +214,9 @@ fn compare(
         _ => "the head".to_owned(),
     };
     let field = last.map_or_else(|| "graph".to_owned(), label);
-    let found = format!("other values behind it than {part} of ELECTRA has with these weights");
-    let found = if last.is_none() { found.replace(" behind it", "") } else { found };
-    Err(Error::field(graph.file, field, found, "nothing but ELECTRA; export the model alone"))
+    let after = if last.is_some() { " after this node" } else { "" };
+    let found = format!("values{after} that differ from {part} of ELECTRA with these weights");
+    Err(Error::field(graph.file, field, found, "an unmodified ELECTRA; export the model alone"))
 }
 
 /// Returns the largest absolute difference divided by one plus the largest absolute value in

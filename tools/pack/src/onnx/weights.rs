@@ -119,7 +119,7 @@ impl<'m> Weights<'m> {
 
     /// Returns the name of the embeddings that the input `name` of the graph indexes:
     /// `word_embeddings`, `position_embeddings` or `token_type_embeddings`.
-    pub(super) fn looked_up_by(&self, name: &str) -> Option<&'static str> {
+    pub(super) fn embedding_of_input(&self, name: &str) -> Option<&'static str> {
         let lookups = self.graph.effective_consumers(name);
         let tables = lookups.iter().filter(|node| node.op_type == "Gather" && node.input.len() == 2);
         let indexed = tables.filter(|node| !self.graph.has_constant(&node.input[1]));

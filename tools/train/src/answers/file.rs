@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 /// Name and version of the file format.
-const FORM: &str = "electra-train answers 1";
+const FORMAT: &str = "electra-train answers 1";
 /// Steps per unit of a logarithm. Half a step changes a probability by a twentieth of a percent.
 const STEPS: f32 = 1024.0;
 
@@ -29,7 +29,7 @@ pub struct Answer {
 
 /// Teacher that computed the answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Taught {
+pub struct Teacher {
     /// Name of the teacher's folder.
     pub folder: String,
     /// Checksum of its weights.
@@ -39,12 +39,13 @@ pub struct Taught {
 /// First line of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Header {
-    /// Name and version of the format, see [`FORM`].
-    pub form: String,
+    /// Name and version of the format, see [`FORMAT`].
+    #[serde(rename = "form")]
+    pub format: String,
     /// Names of the labels, in the order of the probabilities.
     pub labels: Vec<String>,
     /// Teachers; an answer is the mean of their probabilities.
-    pub teachers: Vec<Taught>,
+    pub teachers: Vec<Teacher>,
     /// Temperature by which their logits were divided.
     pub temperature: f64,
     /// Length in tokens to which the texts were cut.
@@ -59,14 +60,14 @@ impl Header {
     /// Returns the header of a file in this format.
     pub fn new(
         labels: &[String],
-        teachers: Vec<Taught>,
+        teachers: Vec<Teacher>,
         temperature: f64,
         max_length: usize,
         keys: &[u64],
     ) -> Self {
         let bytes: Vec<u8> = keys.iter().flat_map(|key| key.to_le_bytes()).collect();
         Self {
-            form: FORM.to_owned(),
+            format: FORMAT.to_owned(),
             labels: labels.to_vec(),
             teachers,
             temperature,
@@ -148,7 +149,7 @@ impl AnswerFile {
         let records = bytes[start..].chunks_exact(record_length(&header));
         if records.len() < header.texts {
             eprintln!(
-                "warning: {}: {} of {} texts have an answer; `label` goes on with the same command",
+                "warning: {}: {} of {} texts have an answer; run the same `label` command again to continue",
                 path.display(),
                 records.len(),
                 header.texts
@@ -205,7 +206,9 @@ fn read_header(path: &Path, bytes: &[u8]) -> Result<(Header, usize)> {
     let end = bytes.iter().position(|&byte| byte == b'\n');
     let header = end.and_then(|end| serde_json::from_slice::<Header>(&bytes[..end]).ok());
     match (header, end) {
-        (Some(header), Some(end)) if header.form == FORM && header.labels.len() >= 2 => Ok((header, end + 1)),
+        (Some(header), Some(end)) if header.format == FORMAT && header.labels.len() >= 2 => {
+            Ok((header, end + 1))
+        }
         _ => {
             let expected = "answers that `electra-train label` wrote, or a .tsv or .csv table";
             Err(Error::field(path, "line 1", "something else", expected))
@@ -222,8 +225,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("answers");
         let labels = ["A", "B", "C"].map(String::from);
-        let taught = vec![Taught { folder: "t".to_owned(), checksum: "1".to_owned() }];
-        let header = |keys: &[u64]| Header::new(&labels, taught.clone(), 2.0, 8, keys);
+        let teachers = vec![Teacher { folder: "t".to_owned(), checksum: "1".to_owned() }];
+        let header = |keys: &[u64]| Header::new(&labels, teachers.clone(), 2.0, 8, keys);
         let probabilities = [[0.2_f32, 0.3, 0.5], [0.0, 0.1, 0.9], [0.98, 0.01, 0.01]];
         let logs = probabilities.map(|row| row.map(f32::ln));
         let keys = [7_u64, u64::MAX, 3];

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use file::{Answer, AnswerFile, Header, Taught};
+pub use file::{Answer, AnswerFile, Header, Teacher};
 pub use key::{Keys, checksum};
 
 use crate::classification::EncodedExample;
@@ -71,7 +71,7 @@ impl Answers {
                         .collect::<Vec<_>>()
                         .join(", ")
                 };
-                let expected = format!("{}, as the first file knows", names(&all.known));
+                let expected = format!("{}, as in the first file", names(&all.known));
                 return Err(Error::field(file, "labels", names(&known), expected));
             }
             for Answer { key, probabilities } in answers {
@@ -175,7 +175,7 @@ mod tests {
             (
                 "c.tsv",
                 Some("text\tnegative\tpositive\ngood\t0.9\t0.7\n"),
-                "c.tsv: line 2: found probabilities of 1.6",
+                "c.tsv: line 2: found probabilities with the sum 1.6",
             ),
             (
                 "c.tsv",

@@ -59,7 +59,7 @@ pub(super) fn read(
             sum += number;
         }
         if (sum - 1.0).abs() > ROUNDING {
-            let found = format!("probabilities of {sum} together");
+            let found = format!("probabilities with the sum {sum}");
             return Err(Error::field(file, format!("line {line}"), found, "1"));
         }
         let key = keys.of_text(&tokenizer.encode_framed(&values[text], longest)?);

@@ -74,7 +74,7 @@ fn run(command: Command) -> Result<()> {
             print!("{}", results.to_markdown());
         }
         Command::Beside { file, output } => {
-            print!("{}", electra_train::why_electra::draw_beside(&file, &output)?);
+            print!("{}", electra_train::why_electra::plot_sizes(&file, &output)?);
         }
     }
     Ok(())

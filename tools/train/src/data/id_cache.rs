@@ -22,7 +22,7 @@ const LINES_AT_ONCE: usize = 8192;
 /// Length in bytes of the two numbers after the ids.
 const END: usize = 16;
 /// Version of the format. It determines the file name, so a file of another version is not opened.
-const FORM: u32 = 2;
+const FORMAT: u32 = 2;
 const UNFINISHED: &str = "writing";
 
 /// Texts of a cache, and its location.
@@ -48,7 +48,7 @@ impl IdCache<'_> {
     /// another cache.
     pub fn open(&self) -> Result<IdFile> {
         let mut key = DefaultHasher::new();
-        FORM.hash(&mut key);
+        FORMAT.hash(&mut key);
         fs::read(self.tokenizer.file()).map_err(Error::read(self.tokenizer.file()))?.hash(&mut key);
         for text in self.texts {
             let metadata = fs::metadata(text).map_err(Error::read(text))?;
@@ -69,7 +69,7 @@ impl IdCache<'_> {
         let opened = File::options().write(true).create(true).truncate(false).open(&lock);
         let opened = opened.map_err(Error::write(&lock))?;
         if let Err(TryLockError::WouldBlock) = opened.try_lock() {
-            eprintln!("waiting for another run, which makes {}", file.display());
+            eprintln!("waiting for another run that creates {}", file.display());
         }
         // Some network file systems have no locks. There every process writes a cache of its own,
         // and the last one remains.
@@ -173,11 +173,11 @@ impl IdFile {
         // with SIGBUS, as with every mapped file.
         let map = unsafe { Mmap::map(&opened) }.map_err(Error::read(file))?;
         let refuse = |field: &str, found: String, expected: String| {
-            let expected = format!("{expected}; without the file it is made again");
+            let expected = format!("{expected}; delete the file to recreate it");
             Err(Error::field(file, field, found, expected))
         };
         let Some((ids, end)) = map.split_last_chunk::<END>() else {
-            return refuse("bytes", map.len().to_string(), format!("{END} at least"));
+            return refuse("bytes", map.len().to_string(), format!("at least {END}"));
         };
         let (numbers, _) = end.as_chunks::<8>();
         let [count, largest] = [0, 1].map(|index| u64::from_le_bytes(numbers[index]));
@@ -185,7 +185,7 @@ impl IdFile {
             return refuse(
                 "bytes",
                 map.len().to_string(),
-                format!("those of the {count} ids that its end speaks of"),
+                format!("the bytes of the {count} ids that its last {END} bytes give"),
             );
         }
         if largest >= vocabulary as u64 {
@@ -246,9 +246,9 @@ mod tests {
         let mut large = whole.clone();
         large[whole.len() - 8] = 10;
         for (damaged, expected) in [
-            (&whole[..whole.len() - 2], "bytes: found 36, expected those of the "),
-            (&whole[2..], "bytes: found 36, expected those of the 11 ids"),
-            (&[], "bytes: found 0, expected 16 at least; without the file it is made again"),
+            (&whole[..whole.len() - 2], "bytes: found 36, expected the bytes of the "),
+            (&whole[2..], "bytes: found 36, expected the bytes of the 11 ids"),
+            (&[], "bytes: found 0, expected at least 16; delete the file to recreate it"),
             (&large, "largest id: found 10, expected ids below 10"),
         ] {
             for file in &files {

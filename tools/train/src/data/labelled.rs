@@ -124,7 +124,7 @@ impl Source {
             return Err(self.refuse(
                 "knows".to_owned(),
                 &self.knows[0],
-                "two labels at least, or none for all",
+                "at least two labels, or none for all",
             ));
         }
         let known: Arc<[bool]> = names.iter().map(|name| self.knows.contains(name)).collect();
@@ -181,7 +181,7 @@ impl Source {
             }
         }
         if rows.is_empty() {
-            return Err(self.refuse("rows".to_owned(), "none that count", "at least one"));
+            return Err(self.refuse("rows".to_owned(), "none that are used", "at least one"));
         }
         Ok(rows)
     }
@@ -191,7 +191,7 @@ impl Source {
         match rows::Format::of_name(Path::new(name.trim_end_matches(".zst")))? {
             rows::Format::Txt => {
                 let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-                let expected = ".tsv, .csv or .jsonl, and .zst after it or not";
+                let expected = ".tsv, .csv or .jsonl, optionally followed by .zst";
                 Err(self.refuse("name".to_owned(), &name, expected))
             }
             format => Ok(format),
@@ -215,19 +215,20 @@ impl Source {
         for row in rows.iter().filter(|row| !self.labels.contains_key(&row.label)) {
             *values.entry(row.label.as_str()).or_insert(0) += 1;
         }
-        let reading = labels.reading(values);
+        let detected = labels.detect_kind(values);
         match self.label_as {
             Some(LabelAs::Name) => Kind::Name,
             Some(LabelAs::Index) => Kind::Index,
             None => {
-                if reading.ambiguous {
+                if detected.ambiguous {
                     eprintln!(
-                        "warning: {}: {} can be names or numbers of labels; names are meant, unless `label_as` is \"index\"",
+                        "warning: {}: the values of {} may be names or numbers of labels; they are read as \
+                         names unless `label_as` is \"index\"",
                         self.path.display(),
                         self.label
                     );
                 }
-                reading.kind
+                detected.kind
             }
         }
     }
@@ -250,7 +251,7 @@ impl Source {
             None => {
                 let found = match meant {
                     None => value.to_owned(),
-                    Some(name) => format!("{value}, which is to mean {name}"),
+                    Some(name) => format!("{value}, mapped to {name}"),
                 };
                 Err(self.refuse(field, &found, &labels.expected(kind)))
             }
@@ -358,7 +359,7 @@ mod tests {
         assert_eq!(source.known(&names).unwrap(), None);
         for (knows, expected) in [
             ("MIXED", "knows: found MIXED, expected labels among NEG"),
-            ("NEUTRAL", "expected two labels at least"),
+            ("NEUTRAL", "expected at least two labels"),
         ] {
             source.knows = vec![knows.to_owned()];
             let error = source.known(&names).unwrap_err().to_string();
@@ -387,11 +388,11 @@ mod tests {
             (
                 "a.csv",
                 "text,label\n\"Great,1\n\"Bad,0\n",
-                "line 2: found text behind a closing quote, expected the delimiter or the end of the line",
+                "line 2: found text after a closing quote, expected the delimiter or the end of the line",
             ),
             ("a.csv", "text,label\r\nx,1\r\n\r\ny,2\r\n", "line 4, label: found 2, expected 0 to 1"),
             ("a.txt", "x\n", "name: found a.txt, expected .tsv, .csv or .jsonl"),
-            ("a.tsv", "text\tlabel\n", "rows: found none that count, expected at least one"),
+            ("a.tsv", "text\tlabel\n", "rows: found none that are used, expected at least one"),
         ];
         for (name, content, expected) in cases {
             let error = read(name, content, |_| {}).unwrap_err().to_string();
@@ -409,6 +410,6 @@ mod tests {
             source.labels = [("good".to_owned(), "POSITIV".to_owned())].into();
         });
         let error = error.unwrap_err().to_string();
-        assert!(error.contains("label: found good, which is to mean POSITIV, expected one of"), "{error}");
+        assert!(error.contains("label: found good, mapped to POSITIV, expected one of"), "{error}");
     }
 }

@@ -21,7 +21,7 @@ pub fn piece_map(from: &WordPieceTokenizer, to: &WordPieceTokenizer) -> Result<O
     let known: HashMap<&str, usize> =
         pieces.iter().enumerate().map(|(id, piece)| (piece.as_str(), id)).collect();
     let refuse = |of: &WordPieceTokenizer, id: usize, piece: &str, other: &WordPieceTokenizer| {
-        let expected = format!("a piece of {}, for both to cut texts alike", other.file().display());
+        let expected = format!("a piece of {}, because both must cut texts alike", other.file().display());
         Err(Error::field(of.file(), format!("line {}", id + 1), piece, expected))
     };
     for (id, piece) in others.iter().enumerate() {

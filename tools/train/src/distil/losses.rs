@@ -8,7 +8,7 @@ use super::teachers::Teachers;
 use crate::batch::LabelledBatch;
 use crate::classification::TextClassifier;
 use crate::error::Result;
-use crate::losses::{among_known, apart, cross_entropy_sum};
+use crate::losses::{among_known, copy_divergence, cross_entropy_sum};
 use crate::model::{Config, Initial, Mode, Parameter};
 
 /// Names of the figures of a step, in the order of their values.
@@ -110,7 +110,7 @@ impl<'a> Distillation<'a> {
             false => zero.shallow_clone(),
         };
         let consistency = match settings.consistency > 0.0 {
-            true => apart(&learnt.logits, batch)?,
+            true => copy_divergence(&learnt.logits, batch)?,
             false => zero.shallow_clone(),
         };
         let of_texts = |of: &Tensor| of.f_narrow(0, 0, batch.texts());

@@ -272,12 +272,12 @@ impl Settings for DistilSettings {
             }
         }
         if weights.iter().all(|&(_, weight)| weight == 0.0) {
-            return Err(Error::field(file, "losses", "weights of 0 only", "something to learn from"));
+            return Err(Error::field(file, "losses", "only weights of 0", "at least one weight above 0"));
         }
         if self.teacher.folder.is_none() {
             let nothing = [("losses.hidden", losses.hidden), ("losses.relations", losses.relations)];
             if let Some((field, found)) = nothing.into_iter().find(|&(_, weight)| weight > 0.0) {
-                let expected = "0, or a teacher.folder: answers in files are probabilities alone";
+                let expected = "0, or a teacher.folder: answer files contain only probabilities";
                 return Err(Error::field(file, field, found.to_string(), expected));
             }
             if self.teacher.answers.is_empty() || !self.teacher.others.is_empty() {
@@ -285,7 +285,7 @@ impl Settings for DistilSettings {
                 return Err(Error::field(file, "teacher.folder", "none", expected));
             }
             if self.student.folder.is_none() && self.student.start != Start::Random {
-                let expected = "random, or a student.folder: answers in files have no weights to begin with";
+                let expected = "random, or a student.folder: answer files contain no weights";
                 let found = format!("{:?}", self.student.start).to_lowercase();
                 return Err(Error::field(file, "student.start", found, expected));
             }
@@ -308,8 +308,8 @@ impl Settings for DistilSettings {
         let train = self.data.train.iter_mut().flat_map(TextSource::paths);
         let dev = self.data.dev.iter_mut().flat_map(Source::paths);
         let Teacher { folder, others, answers } = &mut self.teacher;
-        let Student { folder: begun, vocabulary, .. } = &mut self.student;
+        let Student { folder: initial, vocabulary, .. } = &mut self.student;
         let teacher = folder.iter_mut().chain(others).chain(answers);
-        train.chain(dev).chain(teacher).chain(begun).chain(vocabulary).collect()
+        train.chain(dev).chain(teacher).chain(initial).chain(vocabulary).collect()
     }
 }

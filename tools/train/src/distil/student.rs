@@ -22,10 +22,10 @@ use crate::texts::Texts;
 /// begins with, else from the settings, else from the teacher.
 pub(super) fn students_tokenizer(
     settings: &DistilSettings,
-    begun: Option<&Folder>,
+    initial: Option<&Folder>,
 ) -> Result<WordPieceTokenizer> {
-    if let Some(begun) = begun {
-        return tokenizer_of(begun);
+    if let Some(initial) = initial {
+        return tokenizer_of(initial);
     }
     if let Some(file) = &settings.student.vocabulary {
         return WordPieceTokenizer::read(file);
@@ -37,7 +37,7 @@ pub(super) fn students_tokenizer(
     let Some(path) = &settings.teacher.folder else { return missing("none, and no teacher that has one") };
     let folder = Folder::read(path)?;
     match folder.config.family {
-        Family::Mpnet => missing("none, and a teacher that numbers its pieces as MPNet does"),
+        Family::Mpnet => missing("none, and an MPNet teacher, whose ids differ"),
         Family::Electra | Family::Bert => tokenizer_of(&folder),
     }
 }
@@ -90,16 +90,16 @@ pub(super) fn give_answers(
 
 pub(super) fn new_student(
     settings: &DistilSettings,
-    begun: Option<Folder>,
+    initial: Option<Folder>,
     teachers: &Teachers,
     texts: &[EncodedExample],
     tokenizer: &WordPieceTokenizer,
     device: Device,
-    goes_on: bool,
+    resumes: bool,
 ) -> Result<TextClassifier> {
     let training = &settings.training;
     let labels = &settings.data.labels;
-    let config = begun.as_ref().map_or(&settings.model, |it| &it.config);
+    let config = initial.as_ref().map_or(&settings.model, |it| &it.config);
     let first = teachers.first();
     let longest = settings.data.max_length as i64;
     let source = settings.student.folder.as_deref().unwrap_or(Path::new("model"));
@@ -126,15 +126,15 @@ pub(super) fn new_student(
     }
     let more = first.map_or_else(Vec::new, |(teacher, _)| map_parameters(config, &teacher.config));
     let student = TextClassifier::random(config, labels, more, device, training.precision, training.seed)?;
-    match begun {
-        Some(begun) => {
-            let same = begun.head == Head::Classification(labels.clone());
-            let missing = begun.load_into(&student.parameters, same)?;
+    match initial {
+        Some(initial) => {
+            let same = initial.head == Head::Classification(labels.clone());
+            let missing = initial.load_into(&student.parameters, same)?;
             // Parameters that only the run needs have a slash in their names.
             if let Some(name) = missing.iter().find(|name| same && !name.contains('/')) {
-                return Err(begun.lacks_head(name));
+                return Err(initial.lacks_head(name));
             }
-            if let Some((teacher, _)) = first.filter(|_| settings.losses.hidden > 0.0 && !goes_on) {
+            if let Some((teacher, _)) = first.filter(|_| settings.losses.hidden > 0.0 && !resumes) {
                 let pad = tokenizer.special.pad;
                 let _waiting = Waiting::new("fitting the maps to the teacher's states".to_owned());
                 let maps = fitted_maps(teacher, &student, texts, pad, training.seed)?;
@@ -145,7 +145,7 @@ pub(super) fn new_student(
             let expected = format!("at least the tokens of the vocabulary, {}", tokenizer.size());
             return Err(Error::field(source, "vocab_size", config.vocab_size.to_string(), expected));
         }
-        None if goes_on || settings.student.start == Start::Random => {}
+        None if resumes || settings.student.start == Start::Random => {}
         None => {
             let Some((teacher, numbers)) = first else {
                 unreachable!("settings without a teacher's folder begin with random weights")

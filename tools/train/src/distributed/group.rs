@@ -80,7 +80,7 @@ impl Group {
     /// Sums `tensor` over the processes, see [`super::Processes::sum`].
     pub fn sum(&self, tensor: &Tensor) -> Result<()> {
         self.check(tensor);
-        guarded("adding up over all", |error, capacity| {
+        guarded("summing over the processes", |error, capacity| {
             // SAFETY: the group lives as long as `self`. The pointer is to an `at::Tensor`, which
             // the call does not keep.
             unsafe { electra_group_sum(self.handle.as_ptr(), tensor.as_ptr().cast(), error, capacity) }
@@ -90,7 +90,7 @@ impl Group {
     /// Replaces `tensor` with that of the first process, see [`super::Processes::share`].
     pub fn share(&self, tensor: &Tensor) -> Result<()> {
         self.check(tensor);
-        guarded("taking over what the first has", |error, capacity| {
+        guarded("copying from the first process", |error, capacity| {
             // SAFETY: as in `sum`.
             unsafe { electra_group_broadcast(self.handle.as_ptr(), tensor.as_ptr().cast(), error, capacity) }
         })

@@ -7,14 +7,14 @@ use serde::Serialize;
 
 use super::objective::HardLabels;
 use super::settings::{Data, FinetuneSettings};
-use super::trial::{METRICS, MODEL, Outcome, Task, Trial};
+use super::trial::{MODEL, Outcome, Task, refuse_ended_trial, run_trial};
 use crate::classification::{EncodedExample, tokenizer_of};
 use crate::data::WordPieceTokenizer;
 use crate::error::{Error, Result};
 use crate::metrics::median;
 use crate::model::config::Head;
 use crate::model::folder::{CONFIG, Folder};
-use crate::run::{Together, draw_curves};
+use crate::run::{METRICS, Together, draw_curves};
 use crate::texts::{Reading, Texts, read_texts, read_whole};
 
 const SUMMARY: &str = "summary.json";
@@ -45,7 +45,7 @@ pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<
     if leads {
         settings.training.precision.warn_where_slow(device);
         for seed in &settings.training.seeds {
-            Trial::refuse_ended(&output.join(format!("seed-{seed}")))?;
+            refuse_ended_trial(&output.join(format!("seed-{seed}")))?;
         }
     }
     let folder = Folder::read(&settings.model.folder)?;
@@ -53,7 +53,7 @@ pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<
         && *labels != settings.data.labels
     {
         eprintln!(
-            "warning: {}: its head for {} gives way to a new one for {}",
+            "warning: {}: its head for {} is replaced with a new one for {}",
             settings.model.folder.display(),
             labels.join(", "),
             settings.data.labels.join(", ")
@@ -73,7 +73,7 @@ pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<
     let mut trials = Vec::new();
     for &seed in &task.settings.training.seeds {
         let path = output.join(format!("seed-{seed}"));
-        trials.extend(Trial::begin(&task, seed, path.clone())?.train()?);
+        trials.extend(run_trial(&task, seed, &path)?);
         if leads {
             draw_curves(&path.join(METRICS), &CURVES, &path.join("curves.svg"))?;
         }

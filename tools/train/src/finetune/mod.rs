@@ -9,4 +9,4 @@ mod trial;
 pub use command::{Summary, finetune, read_data};
 pub use objective::{HardLabels, Objective};
 pub use settings::{ClassWeights, Data, FinetuneSettings, Model, Run, Training};
-pub use trial::{METRICS, MODEL, Outcome, Task, Trial};
+pub use trial::{MODEL, Outcome, Task, run_trial};

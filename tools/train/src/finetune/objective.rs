@@ -8,7 +8,7 @@ use super::settings::{ClassWeights, Training};
 use crate::batch::LabelledBatch;
 use crate::classification::{EncodedExample, TextClassifier};
 use crate::error::Result;
-use crate::losses::{apart, cross_entropy_sum};
+use crate::losses::{copy_divergence, cross_entropy_sum};
 use crate::metrics::Metrics;
 use crate::model::Mode;
 
@@ -59,7 +59,7 @@ impl HardLabels {
     /// Computes the weighted distance between the answers to copies and those to their texts, a
     /// scalar. `logits` are `[rows, labels]`.
     pub fn consistency(&self, logits: &Tensor, batch: &LabelledBatch) -> Result<Tensor> {
-        Ok(apart(logits, batch)?.f_mul_scalar(self.consistency)?)
+        Ok(copy_divergence(logits, batch)?.f_mul_scalar(self.consistency)?)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 use tch::{Kind, Tensor};
 
 use super::settings::LabelSettings;
-use crate::answers::{AnswerFile, Header, Keys, Taught, checksum};
+use crate::answers::{AnswerFile, Header, Keys, Teacher, checksum};
 use crate::batch::LabelledBatch;
 use crate::classification::{EncodedExample, tokenizer_of};
 use crate::distil::Teachers;
@@ -62,7 +62,7 @@ pub fn label(
     let tokenizer = tokenizer_of(&Folder::read(first)?)?;
     let live = Teachers::read(teachers, labels, &tokenizer, settings.run.precision, device)?;
     if live.longest() < settings.data.max_length as i64 {
-        let expected = format!("at most what the teachers take, {}", live.longest());
+        let expected = format!("at most {}, the longest input of the teachers", live.longest());
         return Err(Error::field(first, "data.max_length", settings.data.max_length.to_string(), expected));
     }
     let reading = Reading {
@@ -80,8 +80,8 @@ pub fn label(
     );
     let known: Vec<String> =
         labels.iter().zip(&live.known).filter(|(_, known)| **known).map(|(it, _)| it.clone()).collect();
-    let taught = teachers.iter().map(|it| taught(it)).collect::<Result<Vec<_>>>()?;
-    let header = Header::new(&known, taught, settings.answers.temperature, settings.data.max_length, &keys);
+    let teachers = teachers.iter().map(|it| teacher(it)).collect::<Result<Vec<_>>>()?;
+    let header = Header::new(&known, teachers, settings.answers.temperature, settings.data.max_length, &keys);
     let (mut file, done) = match world.leads() {
         true => AnswerFile::open(output, &header).map(|(file, done)| (Some(file), done))?,
         false => (None, 0),
@@ -158,9 +158,9 @@ fn ordered(examples: &[EncodedExample], order: &[usize], keys: &Keys) -> (Vec<us
     (order, keys)
 }
 
-fn taught(path: &Path) -> Result<Taught> {
+fn teacher(path: &Path) -> Result<Teacher> {
     let file = path.join(WEIGHTS);
     let bytes = fs::read(&file).map_err(Error::read(&file))?;
     let folder = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    Ok(Taught { folder, checksum: format!("{:016x}", checksum(&bytes)) })
+    Ok(Teacher { folder, checksum: format!("{:016x}", checksum(&bytes)) })
 }

@@ -185,8 +185,7 @@ impl Config {
         }
         if self.family != Family::Electra && self.embedding_size != self.hidden_size {
             let found = self.embedding_size.to_string();
-            let expected =
-                format!("hidden_size, {}, as every {} has it", self.hidden_size, self.family.class());
+            let expected = format!("hidden_size, {}, as in every {}", self.hidden_size, self.family.class());
             return Err(Error::field(file, "embedding_size", found, expected));
         }
         Ok(())
@@ -196,7 +195,7 @@ impl Config {
     /// not pack. `file` is for messages.
     pub fn check_for_runtime(&self, head: &Head, file: &Path) -> Result<()> {
         if self.family != Family::Electra {
-            let expected = "electra: the int8 runtime runs no other";
+            let expected = "electra: the int8 runtime supports nothing else";
             return Err(Error::field(file, "model_type", self.family.prefix(), expected));
         }
         let size = |value: i64| usize::try_from(value).unwrap_or(0);
@@ -218,7 +217,7 @@ impl Config {
             layer_norm_eps: self.layer_norm_eps as f32,
         };
         config.validate().map_err(|error| {
-            let expected = format!("{}: the int8 runtime takes no other", error.expected);
+            let expected = format!("{}: the int8 runtime supports nothing else", error.expected);
             Error::field(file, error.field, error.found.to_string(), expected)
         })
     }
@@ -227,7 +226,7 @@ impl Config {
     /// long training begins. `origin` is the file or the table that the sizes come from.
     pub fn warn_where_not_packed(&self, head: &Head, origin: &Path) {
         if let Err(error) = self.check_for_runtime(head, origin) {
-            eprintln!("warning: electra pack will not take what this makes: {error}");
+            eprintln!("warning: electra pack will not accept the result: {error}");
         }
     }
 

@@ -35,7 +35,7 @@ pub fn export(path: &Path, file: &Path, int8: bool) -> Result<()> {
     }
     refuse_other_file(file)?;
     if folder.config.family == Family::Mpnet {
-        let expected = "electra or bert: MPNet's position biases have no form here";
+        let expected = "electra or bert: the export does not support MPNet's position biases";
         return Err(Error::field(&folder.file(CONFIG), "model_type", "mpnet", expected));
     }
     let tensors = tensors(&folder)?;

@@ -1,7 +1,6 @@
 //! The command `pretrain`.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -11,7 +10,7 @@ use super::batches::Batches;
 use super::objective::{Pretraining, figures};
 use super::settings::{Objective, PretrainSettings};
 use super::start::begin;
-use crate::checkpoint::{Checkpoints, write_folder};
+use crate::checkpoint::write_folder;
 use crate::data::{IdCache, WordPieceTokenizer};
 use crate::distributed::{Processes, World};
 use crate::error::{Error, Result};
@@ -19,12 +18,12 @@ use crate::model::config::Head;
 use crate::model::folder::{self, Tensors};
 use crate::model::{GENERATOR, Mode, Parameters};
 use crate::operations::operations_of_input;
-use crate::optimizer::{AdamW, linear_schedule, zero_gradients};
+use crate::optimizer::linear_schedule;
 use crate::random::seed_torch;
-use crate::run::{MetricsLog, Progress, Together, check_weights, draw_curves, load_state, save_state};
+use crate::run::{Due, Evaluation, Loop, METRICS, Progress, Schedule, Sums, Together, Training, draw_curves};
 
-/// File name of a run's log, in the run's folder.
-const METRICS: &str = "metrics.jsonl";
+/// Names of the possible results, in the run's folder.
+const RESULTS: [&str; 2] = ["discriminator", "language-model"];
 
 /// Pre-trains into the folder `output`, or continues the run that stopped in that folder. Returns
 /// the folders of the models that were written.
@@ -40,32 +39,38 @@ pub fn pretrain(settings: &Path, overrides: &[String], output: &Path) -> Result<
             settings.model.warn_where_not_packed(&Head::ReplacedTokenDetection, Path::new("model"));
         }
     }
-    let mut run = Run::begin(settings, output, device, processes)?;
-    run.train()?;
+    let run = Run::new(&settings, output, device, &processes)?;
+    let training = &settings.training;
+    let share = 1.0 / (training.accumulate * processes.world().size) as f64;
+    let schedule = Schedule { steps: training.steps, warmup: training.warmup_steps, share };
+    let begun = Loop::begin(run, schedule, &settings.optimizer, &processes, output, &RESULTS)?;
+    let progress = match leads {
+        true => Progress::new("pretrain", training.steps, begun.step()),
+        false => Progress::silent(),
+    };
+    progress.note(&begun.training().introduction(begun.step()));
+    let run = begun.run(progress)?;
     if !leads {
         return Ok(Vec::new());
     }
     let models = run.write_models()?;
-    let svg = output.join("curves.svg");
-    draw_curves(&output.join(METRICS), &CURVES, &svg)?;
+    draw_curves(&output.join(METRICS), &CURVES, &output.join("curves.svg"))?;
     Ok(models)
 }
 
 const CURVES: [&str; 6] =
     ["mlm_loss", "rtd_loss", "rtd_accuracy", "validation_mlm_loss", "validation_rtd_loss", "learning_rate"];
 
-/// Contents of a checkpoint besides the tensors. The last two are absent in checkpoints of older
-/// versions.
+/// State of a pre-training in a checkpoint. Checkpoints of older versions have none.
 #[derive(Serialize, Deserialize)]
-struct Counters {
-    step: u64,
+struct State {
     /// Number of processes that share a step.
     processes: Option<u64>,
     /// Tokens of all texts.
     tokens: Option<u64>,
 }
 
-impl Counters {
+impl State {
     /// Fails if the run would continue as a different training. `folder` is that of the checkpoint.
     fn check(&self, folder: &Path, world: &World, tokens: u64) -> Result<()> {
         let now = [("processes", self.processes, world.size), ("tokens of data.texts", self.tokens, tokens)];
@@ -79,34 +84,24 @@ impl Counters {
     }
 }
 
-struct Run {
-    settings: PretrainSettings,
-    output: PathBuf,
+struct Run<'a> {
+    settings: &'a PretrainSettings,
+    output: &'a Path,
     device: Device,
-    processes: Processes,
+    world: &'a World,
     parameters: Parameters,
     models: Pretraining,
-    optimizer: AdamW,
     batches: Batches,
-    checkpoints: Checkpoints,
-    /// `None` except in the first process.
-    log: Option<MetricsLog>,
     /// Tokens of all texts.
     tokens: u64,
-    /// Number of finished steps.
-    step: u64,
-    /// Step with figures and gradient norm of every step since the last line of the log. They are
-    /// on the device, because reading them would make the CPU wait.
-    unread: Vec<(u64, Tensor)>,
-    since: Instant,
 }
 
-impl Run {
-    fn begin(
-        settings: PretrainSettings,
-        output: &Path,
+impl<'a> Run<'a> {
+    fn new(
+        settings: &'a PretrainSettings,
+        output: &'a Path,
         device: Device,
-        processes: Processes,
+        processes: &'a Processes,
     ) -> Result<Self> {
         let tokenizer = WordPieceTokenizer::read(&settings.data.vocabulary)?;
         if tokenizer.size() as i64 > settings.model.vocab_size {
@@ -118,180 +113,25 @@ impl Run {
         let cache = IdCache { folder: &data.cache, texts: &data.texts, tokenizer: &tokenizer };
         let ids = processes.one_before_others(|| cache.open())?;
         let tokens = ids.len() as u64;
-        let batches = Batches::new(ids, tokenizer.special, &settings, device, &data.texts[0])?;
+        let batches = Batches::new(ids, tokenizer.special, settings, device, &data.texts[0])?;
         let training = &settings.training;
-        let list = Pretraining::parameters(&settings);
+        let list = Pretraining::parameters(settings);
         let parameters = Parameters::new(list, device, training.precision, training.seed)?;
-        begin(&settings, &parameters)?;
-        let models = Pretraining::new(&parameters, &settings, tokenizer.special.mask);
-        let mut optimizer = AdamW::new(&parameters, settings.optimizer.clone())?;
-        let checkpoints = Checkpoints::new(output.join("checkpoints"));
-        let (mut step, mut log) = (0, None);
-        if processes.world().leads() {
-            for result in ["discriminator", "language-model"] {
-                checkpoints.refuse_ended(&output.join(result))?;
-            }
-            let last = checkpoints.last()?;
-            if let Some((_, folder)) = &last {
-                let (counters, _): (Counters, _) = load_state(folder, &parameters, &mut optimizer)?;
-                counters.check(folder, processes.world(), tokens)?;
-                step = counters.step;
-            }
-            log = Some(MetricsLog::open(&output.join(METRICS), last.map(|(step, _)| step))?);
-        }
-        let step = processes.share_number(step)?;
-        processes.share_state(&parameters, &optimizer)?;
-        Ok(Self {
-            output: output.to_path_buf(),
-            device,
-            processes,
-            parameters,
-            models,
-            optimizer,
-            batches,
-            checkpoints,
-            log,
-            tokens,
-            step,
-            unread: Vec::new(),
-            since: Instant::now(),
-            settings,
-        })
+        begin(settings, &parameters)?;
+        let models = Pretraining::new(&parameters, settings, tokenizer.special.mask);
+        let world = processes.world();
+        Ok(Self { settings, output, device, world, parameters, models, batches, tokens })
     }
 
-    fn train(&mut self) -> Result<()> {
-        let steps = self.settings.training.steps;
-        let world = self.processes.world().clone();
-        let mut progress = match world.leads() {
-            true => Progress::new("pretrain", steps, self.step),
-            false => Progress::silent(),
-        };
-        progress.note(&format!(
-            "{} parameters, {} tokens an epoch, {:?}, {}from step {}",
+    /// Describes the run at its begin.
+    fn introduction(&self, step: u64) -> String {
+        format!(
+            "{} parameters, {} tokens per epoch, {:?}, {}from step {step}",
             self.parameters.count(),
             self.batches.epoch_tokens(),
             self.device,
-            if world.size > 1 { format!("{} processes, ", world.size) } else { String::new() },
-            self.step
-        ));
-        self.since = Instant::now();
-        let run = self.settings.run.clone();
-        while self.step < steps {
-            self.one_step()?;
-            progress.step(self.step);
-            let last = self.step == steps;
-            let checkpoint = last || self.step.is_multiple_of(run.checkpoint_every);
-            let validate = last || self.step.is_multiple_of(run.validate_every);
-            // This condition is the same in every process, because the figures are summed over all
-            // of them.
-            if checkpoint || validate || self.step.is_multiple_of(run.log_every) {
-                let line = self.write_figures(validate)?;
-                progress.report(self.step, &line);
-            }
-            if checkpoint {
-                check_weights(&self.parameters, self.step, &self.checkpoints)?;
-                if world.leads() {
-                    self.write_checkpoint()?;
-                }
-                self.since = Instant::now();
-            }
-        }
-        Ok(())
-    }
-
-    /// Updates the parameters once, in the same way in every process.
-    fn one_step(&mut self) -> Result<()> {
-        let training = &self.settings.training;
-        let (accumulate, seed) = (training.accumulate, training.seed);
-        let rate = linear_schedule(self.step + 1, training.warmup_steps, training.steps);
-        let mut gradients = zero_gradients(&self.parameters)?;
-        let mut sum: Option<Tensor> = None;
-        let (rank, size) = (self.processes.world().rank, self.processes.world().size);
-        for pass in self.step * accumulate..(self.step + 1) * accumulate {
-            // Passes are numbered as if one process made all of them. Each pass then draws the same
-            // random numbers as in that process.
-            let pass = pass * size + rank;
-            let batch = self.batches.training(pass)?;
-            seed_torch(seed, pass);
-            let (loss, figures) = self.models.losses(&batch, Mode::Train)?;
-            gradients = gradients.f_add_(&self.parameters.gradients(&loss)?)?;
-            sum = Some(match sum {
-                Some(sum) => sum.f_add(&figures)?,
-                None => figures,
-            });
-        }
-        self.processes.sum(&gradients)?;
-        if accumulate * size > 1 {
-            gradients = gradients.f_mul_scalar_(1.0 / (accumulate * size) as f64)?;
-        }
-        self.step += 1;
-        let norm = self.optimizer.step(&self.parameters, &gradients, self.step, rate)?;
-        if let Some(sum) = sum {
-            // The figures are summed over all processes later. The norm is the same in all of them,
-            // so each adds its share.
-            let share = sum.f_mul_scalar(1.0 / (accumulate * size) as f64)?;
-            let norm = norm.f_mul_scalar(1.0 / size as f64)?.f_unsqueeze(0)?;
-            self.unread.push((self.step, Tensor::f_cat(&[share, norm], 0)?));
-        }
-        Ok(())
-    }
-
-    /// Logs the means of the figures since the last line, over the steps and the processes, and
-    /// returns them for display. Fails if a figure is not finite.
-    fn write_figures(&mut self, validate: bool) -> Result<String> {
-        let names = figures(self.settings.training.objective);
-        let mut means = vec![0.0; names.len() + 1];
-        let unread = std::mem::take(&mut self.unread);
-        for (step, values) in &unread {
-            self.processes.sum(values)?;
-            let values = read(values)?;
-            let losses = names.iter().copied().chain(["gradient_norm"]).zip(&values);
-            for (what, &found) in losses {
-                if !found.is_finite() {
-                    let kept = self.checkpoints.describe_last();
-                    return Err(Error::NotFinite { step: *step, what, found, kept });
-                }
-            }
-            for (mean, value) in means.iter_mut().zip(&values) {
-                *mean += value / unread.len() as f64;
-            }
-        }
-        let training = &self.settings.training;
-        let step_tokens = training.accumulate * self.processes.world().size * self.batches.tokens();
-        let tokens = unread.len() as u64 * step_tokens;
-        let speed = tokens as f64 / self.since.elapsed().as_secs_f64();
-        let mut line = Map::new();
-        line.insert("step".to_owned(), json!(self.step));
-        for (name, mean) in names.iter().zip(&means) {
-            line.insert((*name).to_owned(), json!(mean));
-        }
-        line.insert("gradient_norm".to_owned(), json!(means[names.len()]));
-        let rate = linear_schedule(self.step, training.warmup_steps, training.steps);
-        line.insert("learning_rate".to_owned(), json!(rate * self.settings.optimizer.learning_rate));
-        line.insert("tokens".to_owned(), json!(self.step * step_tokens));
-        line.insert("tokens_per_second".to_owned(), json!(speed.round()));
-        let operations = operations_of_input(&self.settings, training.objective) as f64;
-        let operations = speed / self.settings.data.sequence_length as f64 * operations;
-        line.insert("operations_per_second".to_owned(), json!(operations.round()));
-        if validate && self.log.is_some() {
-            for (name, value) in names.iter().zip(self.validate()?) {
-                line.insert(format!("validation_{name}"), json!(value));
-            }
-        }
-        if let Some(log) = &mut self.log {
-            log.write(&Value::Object(line))?;
-        }
-        self.since = Instant::now();
-        Ok(match training.objective {
-            Objective::Mlm => format!("loss {:.3}, {speed:.0} tokens/s", means[0]),
-            _ => format!(
-                "loss {:.3} (mlm {:.3}, rtd {:.4}), {:.1} % right, {speed:.0} tokens/s",
-                means[0],
-                means[1],
-                means[3],
-                means[4] * 100.0
-            ),
-        })
+            if self.world.size > 1 { format!("{} processes, ", self.world.size) } else { String::new() },
+        )
     }
 
     /// Returns the means of the figures over the held-out inputs; empty if there are none.
@@ -309,17 +149,6 @@ impl Run {
             inputs += rows;
         }
         Ok(if inputs == 0.0 { Vec::new() } else { means.into_iter().map(|mean| mean / inputs).collect() })
-    }
-
-    fn write_checkpoint(&self) -> Result<()> {
-        let counters = Counters {
-            step: self.step,
-            processes: Some(self.processes.world().size),
-            tokens: Some(self.tokens),
-        };
-        self.checkpoints.write(self.step, |folder| {
-            save_state(folder, &self.parameters, &self.optimizer, &counters, Tensors::new())
-        })
     }
 
     /// Writes the models in the Hugging Face layout, and returns their folders.
@@ -350,6 +179,80 @@ impl Run {
             write("discriminator", &self.settings.model, Head::ReplacedTokenDetection, discriminator)?,
             write("generator", &self.settings.generator(), Head::MaskedLanguageModel, generator)?,
         ])
+    }
+}
+
+impl Training for Run<'_> {
+    type State = State;
+
+    fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    fn figures(&self) -> &'static [&'static str] {
+        figures(self.settings.training.objective)
+    }
+
+    fn update(&mut self, step: u64, sums: &mut Sums) -> Result<()> {
+        let training = &self.settings.training;
+        for pass in step * training.accumulate..(step + 1) * training.accumulate {
+            // Passes are numbered as if one process made all of them. Each pass then draws the same
+            // random numbers as in that process.
+            let pass = pass * self.world.size + self.world.rank;
+            let batch = self.batches.training(pass)?;
+            seed_torch(training.seed, pass);
+            let (loss, figures) = self.models.losses(&batch, Mode::Train)?;
+            sums.add(&self.parameters, &loss, figures, self.batches.tokens() as usize)?;
+        }
+        Ok(())
+    }
+
+    fn due(&self, step: u64) -> Due {
+        let run = &self.settings.run;
+        let is_last = step == self.settings.training.steps;
+        Due {
+            log: step.is_multiple_of(run.log_every),
+            evaluate: is_last || step.is_multiple_of(run.validate_every),
+            checkpoint: is_last || step.is_multiple_of(run.checkpoint_every),
+        }
+    }
+
+    fn evaluate(&mut self, _step: u64) -> Result<Evaluation> {
+        let names = self.figures().iter().map(|name| format!("validation_{name}"));
+        let figures = names.zip(self.validate()?).map(|(name, value)| (name, json!(value))).collect();
+        Ok(Evaluation { figures, line: String::new() })
+    }
+
+    fn more_figures(&self, step: u64, speed: f64) -> Map<String, Value> {
+        let training = &self.settings.training;
+        let step_tokens = training.accumulate * self.world.size * self.batches.tokens();
+        let rate = linear_schedule(step, training.warmup_steps, training.steps);
+        let operations = operations_of_input(self.settings, training.objective) as f64;
+        let operations = speed / self.settings.data.sequence_length as f64 * operations;
+        let figures = [
+            ("learning_rate", json!(rate * self.settings.optimizer.learning_rate)),
+            ("tokens", json!(step * step_tokens)),
+            ("operations_per_second", json!(operations.round())),
+        ];
+        figures.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
+    }
+
+    fn describe(&self, means: &[f64]) -> String {
+        match (self.settings.training.objective, means) {
+            (Objective::Rtd | Objective::Rtd15, [loss, mlm, _, rtd, accuracy, ..]) => {
+                format!("loss {loss:.3} (mlm {mlm:.3}, rtd {rtd:.4}), {:.1} % right", accuracy * 100.0)
+            }
+            _ => format!("loss {:.3}", means[0]),
+        }
+    }
+
+    fn state(&self) -> (State, Tensors) {
+        let state = State { processes: Some(self.world.size), tokens: Some(self.tokens) };
+        (state, Tensors::new())
+    }
+
+    fn restore(&mut self, folder: &Path, state: State, _tensors: Tensors) -> Result<()> {
+        state.check(folder, self.world, self.tokens)
     }
 }
 

@@ -199,7 +199,8 @@ impl Settings for PretrainSettings {
         self.optimizer.check(file)?;
         if self.optimizer.layer_decay != 1.0 {
             let found = self.optimizer.layer_decay.to_string();
-            return Err(Error::field(file, "optimizer.layer_decay", found, "1: all layers learn alike here"));
+            let expected = "1: all layers learn at the same rate";
+            return Err(Error::field(file, "optimizer.layer_decay", found, expected));
         }
         let weight = self.training.discriminator_weight;
         if !(0.0..=1e6).contains(&weight) {

@@ -10,9 +10,9 @@ use super::settings::QuantizeSettings;
 use crate::classification::{TextClassifier, labels_of, tokenizer_of};
 use crate::data::{WordPieceTokenizer, piece_map};
 use crate::error::{Error, Result};
-use crate::finetune::{HardLabels, METRICS, MODEL, Task, Trial, read_data};
+use crate::finetune::{HardLabels, MODEL, Task, read_data, run_trial};
 use crate::model::folder::{CONFIG, Folder};
-use crate::run::{Together, draw_curves};
+use crate::run::{METRICS, Together, draw_curves};
 
 const REPORT: &str = "report.json";
 const CURVES: [&str; 4] = ["loss", "dev_accuracy", "dev_loss", "dev_calibration_error"];
@@ -55,7 +55,7 @@ pub fn quantize(settings: &Path, overrides: &[String], output: &Path) -> Result<
         device,
         processes,
     };
-    Trial::begin(&task, settings.training.seed, output.to_path_buf())?.train()?;
+    run_trial(&task, settings.training.seed, output)?;
     if !leads {
         return Ok(None);
     }
@@ -98,6 +98,6 @@ fn check_labels(folder: &Folder, expected: &[String]) -> Result<()> {
     if found == expected {
         return Ok(());
     }
-    let expected = format!("{}, as data.labels has them", expected.join(", "));
+    let expected = format!("{}, as in data.labels", expected.join(", "));
     Err(Error::field(&folder.file(CONFIG), "id2label", found.join(", "), expected))
 }

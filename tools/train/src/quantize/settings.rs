@@ -171,7 +171,7 @@ impl Settings for QuantizeSettings {
                 false => ("training.label_smoothing", training.label_smoothing.to_string(), "0"),
             };
             let expected =
-                format!("{none}, or a training.teacher_weight below 1: at 1 no label is learnt from");
+                format!("{none}, or a training.teacher_weight below 1: at 1 labels have no effect");
             return Err(Error::field(file, field, found, expected));
         }
         self.of_trial().check(file)

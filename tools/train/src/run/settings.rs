@@ -67,7 +67,7 @@ pub fn load_settings<T: Settings>(
     let ours = fs::read_to_string(&saved).is_ok_and(|text| text.starts_with(MARK));
     let itself = file.canonicalize().is_ok_and(|file| saved.canonicalize().is_ok_and(|saved| saved == file));
     if itself && written.is_none() && !ours {
-        let expected = "one of another name, or another --output: here goes the copy that the run makes";
+        let expected = "another file name or another --output: the run writes its own copy here";
         return Err(Error::field(file, "settings", "the file itself", expected));
     }
     save(&settings, output, written.is_some() || (saved.exists() && !ours))?;
@@ -113,7 +113,7 @@ fn not_toml(file: &Path, error: &toml::de::Error) -> Error {
 /// Applies a change of the form `table.key=value`. The value is TOML; a value that is not TOML is
 /// taken as a string.
 fn apply(table: &mut Table, change: &str) -> Result<()> {
-    let refuse = || Error::field(Path::new("--set"), change, "no such form", "table.key=value");
+    let refuse = || Error::field(Path::new("--set"), change, "an invalid form", "table.key=value");
     let (path, value) = change.split_once('=').ok_or_else(refuse)?;
     let value = match format!("value = {value}").parse::<Table>() {
         Ok(mut parsed) if parsed.len() == 1 => parsed.remove("value").ok_or_else(refuse)?,

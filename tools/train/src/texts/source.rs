@@ -160,13 +160,13 @@ impl TextSource {
         }
         let of_labels = [self.labels.is_empty(), self.skip.is_empty(), self.knows.is_empty()];
         if self.label.is_none() && !labelled && of_labels.contains(&false) {
-            let expected = "`label` beside `labels`, `skip` and `knows`: the column that they speak of";
+            let expected = "`label`, the column that `labels`, `skip` and `knows` refer to";
             return Err(Error::field(file, "data.train", self.path.display().to_string(), expected));
         }
         if let Some(augment) = &self.augment {
             augment.check(file)?;
             if self.parts == Parts::Windows {
-                let expected = "whole or sentences: a changed text has other windows";
+                let expected = "whole or sentences: changes move the windows";
                 return Err(Error::field(file, "data.train.parts beside augment", "windows", expected));
             }
         }
@@ -265,7 +265,7 @@ impl TextSource {
                     .extend(values.into_iter().filter(|it| !it.trim().is_empty()).map(|it| (it, UNLABELLED)));
             }
             if texts.is_empty() {
-                return Err(Error::field(&self.path, "lines", "none that count", "at least one"));
+                return Err(Error::field(&self.path, "lines", "none that are used", "at least one"));
             }
             return Ok(texts);
         }
@@ -364,7 +364,7 @@ mod tests {
         for (more, expected) in [
             ("label = \"x\"", "data.train.label: found"),
             ("only = { split = \"train\" }", "data.train.only: found"),
-            ("skip = [\"2\"]", "expected `label` beside `labels`, `skip` and `knows`"),
+            ("skip = [\"2\"]", "expected `label`, the column that `labels`, `skip` and `knows` refer to"),
         ] {
             let error = source(&plain, more).check(false, Path::new("a.toml")).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::chart::{Chart, Point, Series};
 use crate::error::{Error, Result};
 
-/// Content of the file that [`draw_beside`] reads.
+/// Content of the file that [`plot_sizes`] reads.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Models {
@@ -50,7 +50,7 @@ impl Origin {
 ///
 /// `file` is TOML. Every model has a `[[model]]` with `name`, `bytes`, `accuracy` (percent),
 /// `origin` (`measured` or `published`) and `source`.
-pub fn draw_beside(file: &Path, svg: &Path) -> Result<String> {
+pub fn plot_sizes(file: &Path, svg: &Path) -> Result<String> {
     let models = read(file)?;
     let series = [Origin::Measured, Origin::Published].into_iter().map(|origin| Series {
         name: origin.name().to_owned(),
@@ -85,7 +85,7 @@ fn read(file: &Path) -> Result<Vec<Model>> {
     }
     for model in &models {
         if model.bytes == 0 {
-            return Err(Error::field(file, format!("bytes of {}", model.name), "0", "more"));
+            return Err(Error::field(file, format!("bytes of {}", model.name), "0", "at least 1"));
         }
         if !(0.0..=100.0).contains(&model.accuracy) {
             let found = model.accuracy.to_string();
@@ -120,7 +120,7 @@ mod tests {
         let (file, svg) = (root.path().join("beside.toml"), root.path().join("beside.svg"));
         let large = SMALL.replace("small", "large").replace("14_400_000", "440_000_000");
         fs::write(&file, format!("{SMALL}{}", large.replace("measured", "published"))).unwrap();
-        let table = draw_beside(&file, &svg).unwrap();
+        let table = plot_sizes(&file, &svg).unwrap();
         assert!(table.contains("| small | 14.4 | 88.4 % | measured here | ours |\n"), "{table}");
         let text = fs::read_to_string(&svg).unwrap();
         for part in ["small", "large", "measured here", "published", "\n10\n", "\n500\n"] {
@@ -134,7 +134,7 @@ mod tests {
         let file = root.path().join("beside.toml");
         let refused = |text: String| {
             fs::write(&file, text).unwrap();
-            draw_beside(&file, &root.path().join("beside.svg")).unwrap_err().to_string()
+            plot_sizes(&file, &root.path().join("beside.svg")).unwrap_err().to_string()
         };
         let error = refused(SMALL.replace("88.4", "188.4"));
         assert!(error.contains("beside.toml: accuracy of small: found 188.4, expected 0 to 100"), "{error}");

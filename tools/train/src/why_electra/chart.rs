@@ -60,10 +60,10 @@ impl Chart<'_> {
             return Err(refuse("none"));
         }
         if points().any(|it| !(it.x.is_finite() && it.x > 0.0 && it.y.is_finite())) {
-            return Err(refuse("one that has no place"));
+            return Err(refuse("one that is not finite or has x <= 0"));
         }
         let mut text = String::new();
-        self.draw(&mut text).map_err(|()| refuse("what cannot be drawn"))?;
+        self.draw(&mut text).map_err(|()| refuse("points that cannot be drawn"))?;
         fs::write(svg, text).map_err(Error::write(svg))
     }
 

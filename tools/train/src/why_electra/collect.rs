@@ -163,7 +163,7 @@ fn subfolders(folder: &Path) -> Result<Vec<PathBuf>> {
 fn read_summary(file: &Path) -> Result<Summary> {
     let text = fs::read_to_string(file).map_err(Error::read(file))?;
     serde_json::from_str(&text)
-        .map_err(|error| Error::field(file, "summary", error.to_string(), "what `finetune` writes"))
+        .map_err(|error| Error::field(file, "summary", error.to_string(), "the output of `finetune`"))
 }
 
 /// Reads the losses of the last step. Fails if the log ends before it, because the run is then

@@ -7,6 +7,6 @@ mod collect;
 mod plan;
 mod statistics;
 
-pub use beside::draw_beside;
+pub use beside::plot_sizes;
 pub use collect::{Losses, Results, Run, Seed, collect};
 pub use plan::plan;

@@ -2,7 +2,7 @@
 
 use super::linear::horner;
 use super::rows::{greatest_magnitude, scale_of};
-use super::{lanes, lanes_mut, side_by_side};
+use super::{lanes, lanes_mut, unroll};
 use crate::kernels::simd::{LANES, Simd};
 
 /// Coefficients of e^x for x in [-1, 0]: a minimax fit within 7.6e-7, with the constant term fixed
@@ -111,11 +111,8 @@ fn softmax_row<S: Simd>(
     while first < vectors {
         let (acc, key_scales) = (&mut acc[first..], &key_scales[first..]);
         let left = tokens - first * LANES;
-        first += side_by_side!(
-            S,
-            vectors - first,
-            scores(s, acc, key_scales, s.splat(factor), left, &mut greatest)
-        );
+        first +=
+            unroll!(S, vectors - first, scores(s, acc, key_scales, s.splat(factor), left, &mut greatest));
     }
     let greatest = s.splat(s.reduce_max(greatest));
     let mut sum = s.splat_i(0);
@@ -123,7 +120,7 @@ fn softmax_row<S: Simd>(
     let (whole, rest) = out.as_chunks_mut::<LANES>();
     while first < whole.len().min(vectors) {
         let (acc, out) = (&acc[first..], &mut whole[first..]);
-        first += side_by_side!(S, out.len().min(acc.len()), probabilities(s, acc, greatest, out, &mut sum));
+        first += unroll!(S, out.len().min(acc.len()), probabilities(s, acc, greatest, out, &mut sum));
     }
     if !rest.is_empty() {
         let mut tail = [[0u8; LANES]];

@@ -1,6 +1,6 @@
 //! Scale, bias and activation, which follow a GEMM.
 
-use super::{lanes, lanes_mut, side_by_side};
+use super::{lanes, lanes_mut, unroll};
 use crate::kernels::Activation;
 use crate::kernels::simd::{LANES, Simd};
 
@@ -40,7 +40,7 @@ pub(crate) fn dequantize<S: Simd>(
         let out = &mut out[out_column + first * LANES..];
         let (scales, bias) = (&lanes(scales)[first..], &lanes(bias)[first..]);
         let acc = &lanes(acc)[first..];
-        first += side_by_side!(
+        first += unroll!(
             S,
             vectors - first,
             columns(s, acc, vectors, row_scales, scales, bias, activation, out, stride)

@@ -25,9 +25,9 @@ use super::simd::LANES;
 
 /// Calls `$function::<_, N>` with the greatest `N` that exceeds neither `$count` nor the limit of
 /// `$set`, and returns `N`.
-macro_rules! side_by_side {
+macro_rules! unroll {
     ($set:ty, $count:expr, $function:ident($($argument:expr),* $(,)?)) => {
-        match usize::min($count, <$set>::SIDE_BY_SIDE) {
+        match usize::min($count, <$set>::VECTORS_AT_ONCE) {
             4.. => {
                 $function::<_, 4>($($argument),*);
                 4
@@ -43,7 +43,7 @@ macro_rules! side_by_side {
         }
     };
 }
-use side_by_side;
+use unroll;
 
 #[inline(always)]
 fn lanes<T>(slice: &[T]) -> &[[T; LANES]] {

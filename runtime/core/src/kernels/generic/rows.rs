@@ -1,6 +1,6 @@
 //! Rows of activations: quantization, LayerNorm, embedding.
 
-use super::{lanes, lanes_mut, side_by_side};
+use super::{lanes, lanes_mut, unroll};
 use crate::kernels::simd::Simd;
 
 /// Rows whose greatest magnitude is below this value quantize to zeros with scale 0, since their
@@ -14,7 +14,7 @@ pub(crate) fn quantize_rows<S: Simd>(s: S, x: &[f32], columns: usize, out: &mut 
     let mut row = 0;
     while row < rows {
         let (x, out) = (&x[row * columns..], &mut out[row * columns..]);
-        row += side_by_side!(S, rows - row, quantize(s, x, columns, out, &mut scales[row..]));
+        row += unroll!(S, rows - row, quantize(s, x, columns, out, &mut scales[row..]));
     }
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn layer_norm_rows<S: Simd>(s: S, x: &mut [f32], gamma: &[f32], beta:
     let mut row = 0;
     while row < rows {
         let x = &mut x[row * columns..];
-        row += side_by_side!(S, rows - row, layer_norm(s, x, gamma, beta, epsilon));
+        row += unroll!(S, rows - row, layer_norm(s, x, gamma, beta, epsilon));
     }
 }
 

@@ -53,7 +53,7 @@ impl Multiply for Avx2 {
 
     /// Returns the sum of the magnitudes of negative activations.
     #[inline(always)]
-    fn left_out(self, row: &[u8]) -> i32 {
+    fn correction(self, row: &[u8]) -> i32 {
         let (whole, rest) = row.as_chunks::<32>();
         // SAFETY: the token proves that the processor has AVX2; references to arrays make the loads
         // valid.

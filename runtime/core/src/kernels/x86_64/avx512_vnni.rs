@@ -27,7 +27,7 @@ impl Simd for Avx512Vnni {
 
     const TILE_ROWS: usize = 4;
     const TILE_BLOCKS: usize = 4;
-    const SIDE_BY_SIDE: usize = 4;
+    const VECTORS_AT_ONCE: usize = 4;
     const SIGNED_BIAS: i32 = 128;
     const UNSIGNED_BIAS: i32 = 0;
 

@@ -30,7 +30,7 @@ pub(crate) trait Multiply: Copy {
 
     /// Returns the part of a whole row's sum that [`Multiply::multiply_add`] leaves out.
     #[inline(always)]
-    fn left_out(self, _row: &[u8]) -> i32 {
+    fn correction(self, _row: &[u8]) -> i32 {
         0
     }
 }
@@ -59,7 +59,7 @@ impl<M: Multiply> Simd for Lanes256<M> {
     const TILE_ROWS: usize = M::TILE_ROWS;
     const TILE_BLOCKS: usize = M::TILE_BLOCKS;
     const TILE_DEPTH: usize = M::TILE_DEPTH;
-    const SIDE_BY_SIDE: usize = 2;
+    const VECTORS_AT_ONCE: usize = 2;
     const SIGNED_BIAS: i32 = M::SIGNED_BIAS;
     const UNSIGNED_BIAS: i32 = M::UNSIGNED_BIAS;
 
@@ -290,9 +290,9 @@ impl<M: Multiply> Simd for Lanes256<M> {
         for (r, sums) in sums.iter_mut().enumerate() {
             // SAFETY: the caller's promise about `a`.
             let row = unsafe { core::slice::from_raw_parts(a.add(r * a_stride), 4 * groups) };
-            let left_out = self.splat_i(self.0.left_out(row));
+            let correction = self.splat_i(self.0.correction(row));
             for sum in sums {
-                *sum = self.add_i(*sum, left_out);
+                *sum = self.add_i(*sum, correction);
             }
         }
         let mut line = ahead.pointer();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Interest, Token};
 
-use super::{FIRST_CONNECTION, FIRST_FAREWELL, LAST_FAREWELL, Server};
+use super::{FIRST_CONNECTION, FIRST_HALF_CLOSED, LAST_CLOSING_TIME, Server};
 use crate::serve::connection::{Connection, Pending};
 use crate::serve::listener::Stream;
 use crate::serve::log;
@@ -13,11 +13,11 @@ use crate::serve::pool::Ticket;
 use crate::serve::protocol::{Id, Refusal};
 
 /// Largest number of clients accepted per round.
-const CLIENTS_A_ROUND: usize = 64;
+const CLIENTS_PER_ROUND: usize = 64;
 /// Pause before clients are accepted again after the system had no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// Time in which a client can notice that its connection is closed.
-const FAREWELL: Duration = Duration::from_secs(5);
+const CLOSING_TIME: Duration = Duration::from_secs(5);
 
 impl Server {
     /// Accepts clients that wait. Returns whether there were any.
@@ -36,7 +36,7 @@ impl Server {
         if now < self.accept_from {
             return any;
         }
-        for _ in 0..CLIENTS_A_ROUND {
+        for _ in 0..CLIENTS_PER_ROUND {
             let Some(index) = self.waiting.iter().position(|waiting| *waiting) else { return any };
             match self.listeners[index].accept() {
                 Ok(stream) if self.is_full() => {
@@ -52,7 +52,7 @@ impl Server {
                     ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
                     // The system may have no file descriptor left. Half-closed connections are
                     // closed first.
-                    _ if self.farewells.close_oldest() => {}
+                    _ if self.half_closed.close_oldest() => {}
                     _ => {
                         log(format_args!("{}: {error}", self.listeners[index].name()));
                         self.accept_from = now + ACCEPT_PAUSE;
@@ -82,7 +82,7 @@ impl Server {
                 let line = self.protocol.refuse(&Id::Null, &refusal);
                 // The buffer of a new socket has room for a line.
                 drop(stream.write(format!("{line}\n").as_bytes()));
-                self.bid_farewell(stream, now);
+                self.half_close(stream, now);
                 return;
             }
         };
@@ -94,16 +94,16 @@ impl Server {
     }
 
     /// Ends a connection. Its client still receives everything that was written.
-    pub(super) fn part(&mut self, index: usize, now: Instant) {
+    pub(super) fn close_gracefully(&mut self, index: usize, now: Instant) {
         let connection = self.close(index).filter(|connection| !connection.has_ended());
         if let Some(connection) = connection {
-            self.bid_farewell(connection.into_stream(), now);
+            self.half_close(connection.into_stream(), now);
         }
     }
 
-    fn bid_farewell(&mut self, stream: Box<dyn Stream>, now: Instant) {
-        let time = if self.end.is_some() { LAST_FAREWELL } else { FAREWELL };
-        self.farewells.add(self.poll.registry(), FIRST_FAREWELL, stream, now + time);
+    fn half_close(&mut self, stream: Box<dyn Stream>, now: Instant) {
+        let time = if self.end.is_some() { LAST_CLOSING_TIME } else { CLOSING_TIME };
+        self.half_closed.add(self.poll.registry(), FIRST_HALF_CLOSED, stream, now + time);
     }
 
     /// Removes a connection and returns it. Dropping it closes the socket.

@@ -14,7 +14,7 @@ impl Call<'_> {
         let inputs = (0..self.inputs.len()).map(|index| self.input(index)).collect::<Result<Vec<_>, _>>()?;
         let shapes: Vec<&[usize]> = inputs.iter().map(|value| value.shape.as_slice()).collect();
         let shape = broadcast_shape(&shapes).ok_or_else(|| format!("values of shapes {shapes:?}"))?;
-        self.room(&shape)?;
+        self.checked_len(&shape)?;
         let repeated = inputs
             .iter()
             .map(|value| {
@@ -32,7 +32,7 @@ impl Call<'_> {
             }
             _ => None,
         };
-        let data = data.ok_or_else(|| "inputs of other types or in another number".to_owned())?;
+        let data = data.ok_or_else(|| "inputs of other types, or another number of inputs".to_owned())?;
         Ok(Value { shape, data })
     }
 

@@ -26,9 +26,9 @@ use crate::error::Error;
 
 /// Largest number of elements that all nodes together may create, including reordered weights. It
 /// is three times the number of parameters of ELECTRA-Large.
-const MOST_ELEMENTS: usize = 1 << 30;
+const MAX_ELEMENTS: usize = 1 << 30;
 /// Largest number of elements of one value. It exceeds the word embeddings of ELECTRA-Large.
-const MOST_OF_A_VALUE: usize = 1 << 26;
+const MAX_VALUE_ELEMENTS: usize = 1 << 26;
 
 /// Reason why a node cannot be run.
 type Problem = String;
@@ -50,7 +50,7 @@ pub(super) fn run(
     }
     let mut values: BTreeMap<String, Value> =
         inputs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let mut budget = MOST_ELEMENTS;
+    let mut budget = MAX_ELEMENTS;
     for node in needed {
         let refuse = |found: String| {
             let expected = "a node of an ELECTRA graph; export the model alone, without further steps";
@@ -214,10 +214,10 @@ impl Call<'_> {
     }
 
     /// Returns the number of elements of a value of `shape`. Fails if the value is too large.
-    fn room(&self, shape: &[usize]) -> Result<usize, Problem> {
+    fn checked_len(&self, shape: &[usize]) -> Result<usize, Problem> {
         let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
         count
-            .filter(|&count| count <= self.budget.min(MOST_OF_A_VALUE))
+            .filter(|&count| count <= self.budget.min(MAX_VALUE_ELEMENTS))
             .ok_or_else(|| format!("a value of shape {shape:?}"))
     }
 

@@ -22,7 +22,7 @@ impl Call<'_> {
             return Err(format!("a product of shapes {:?} and {:?}", left.shape, right.shape));
         };
         let shape = [&outer[..], &[*rows, *columns]].concat();
-        let mut result = vec![0.0; self.room(&shape)?];
+        let mut result = vec![0.0; self.checked_len(&shape)?];
         let (left_at, right_at) =
             (broadcast_indices(left_outer, &outer), broadcast_indices(right_outer, &outer));
         let size = (rows * columns).max(1);
@@ -47,7 +47,7 @@ impl Call<'_> {
         }
         Ok(match &self.input(index)?.data {
             Data::Float(values) if zero.iter().all(|zero| *zero == 0) => Cow::Borrowed(values),
-            Data::Float(_) => return Err("a zero point of what was not quantized".to_owned()),
+            Data::Float(_) => return Err("a zero point for a value that is not quantized".to_owned()),
             Data::Integer(values) => {
                 let zeros = zero.iter().cycle();
                 Cow::Owned(values.iter().zip(zeros).map(|(value, zero)| (value - zero) as f32).collect())
@@ -74,7 +74,7 @@ impl Call<'_> {
         } else {
             Cow::Borrowed(weights)
         };
-        let mut result = vec![0.0; self.room(&[*rows, columns])?];
+        let mut result = vec![0.0; self.checked_len(&[*rows, columns])?];
         multiply(self.floats(0)?, &weights, &mut result, *inner, columns);
         for row in result.chunks_exact_mut(columns) {
             row.iter_mut().zip(bias).for_each(|(to, bias)| *to += bias);
@@ -93,7 +93,7 @@ impl Call<'_> {
         let quantized = Constant { shape, values: Values::Byte(bytes), single_precision: false };
         match graph.dequantized(self.node, &quantized) {
             Ok(Some(tensor)) => Ok(Value { shape: tensor.shape, data: Data::Float(tensor.data) }),
-            Ok(None) => Err("a scale or a zero point that is no constant".to_owned()),
+            Ok(None) => Err("a scale or a zero point that is not a constant".to_owned()),
             Err(error) => Err(error.to_string()),
         }
     }

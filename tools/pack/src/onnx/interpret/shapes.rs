@@ -26,7 +26,7 @@ impl Call<'_> {
             .collect::<Result<Vec<usize>, _>>()?;
         let (before, after) = (&value.shape[..axis], &value.shape[axis + 1..]);
         let shape = [before, &indices.shape, after].concat();
-        self.room(&shape)?;
+        self.checked_len(&shape)?;
         let (outer, inner): (usize, usize) = (before.iter().product(), after.iter().product());
         let picked = &picked;
         let elements = (0..outer).flat_map(move |outer| {
@@ -35,7 +35,7 @@ impl Call<'_> {
                 start..start + inner
             })
         });
-        value.pick(shape, elements).ok_or_else(|| "an index outside".to_owned())
+        value.pick(shape, elements).ok_or_else(|| "an index out of range".to_owned())
     }
 
     /// Computes `GatherND` without batch dimensions.
@@ -50,7 +50,7 @@ impl Call<'_> {
         let steps = strides(&value.shape);
         let inner: usize = value.shape[*depth..].iter().product();
         let shape = [outer, &value.shape[*depth..]].concat();
-        self.room(&shape)?;
+        self.checked_len(&shape)?;
         let starts = self
             .integers(1)?
             .chunks_exact(*depth)
@@ -61,7 +61,7 @@ impl Call<'_> {
             })
             .collect::<Result<Vec<usize>, Problem>>()?;
         let elements = starts.into_iter().flat_map(|start| start..start + inner);
-        value.pick(shape, elements).ok_or_else(|| "an index outside".to_owned())
+        value.pick(shape, elements).ok_or_else(|| "an index out of range".to_owned())
     }
 
     /// Returns the position of `index` among `size` elements. A negative `index` is counted from
@@ -83,7 +83,7 @@ impl Call<'_> {
         let axes = self.listed("axes", 3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
         let steps = self.listed("steps", 4)?.unwrap_or_else(|| vec![1; starts.len()]);
         if ends.len() != starts.len() || axes.len() != starts.len() || steps.iter().any(|step| *step != 1) {
-            return Err("bounds in different numbers, or a step".to_owned());
+            return Err("different numbers of bounds, or a step other than 1".to_owned());
         }
         let mut ranges: Vec<(usize, usize)> = value.shape.iter().map(|&size| (0, size)).collect();
         for ((start, end), axis) in starts.into_iter().zip(ends).zip(axes) {
@@ -113,7 +113,7 @@ impl Call<'_> {
         }
         let mut shape = first.shape.clone();
         shape[axis] = values.iter().map(|value| value.shape[axis]).sum();
-        self.room(&shape)?;
+        self.checked_len(&shape)?;
         let outer: usize = shape[..axis].iter().product();
         let blocks: Vec<usize> =
             values.iter().map(|value| value.shape[axis..].iter().product::<usize>()).collect();
@@ -154,7 +154,7 @@ impl Call<'_> {
         for axis in axes {
             shape.insert(axis.min(shape.len()), 1);
         }
-        value.reshaped(shape).ok_or_else(|| "elements in another number".to_owned())
+        value.reshaped(shape).ok_or_else(|| "another number of elements".to_owned())
     }
 
     pub(super) fn squeeze(&self) -> Result<Value, Problem> {
@@ -201,7 +201,7 @@ impl Call<'_> {
         };
         let (rows, columns) = value.shape.split_at(axis);
         let shape = vec![rows.iter().product(), columns.iter().product()];
-        value.reshaped(shape).ok_or_else(|| "elements in another number".to_owned())
+        value.reshaped(shape).ok_or_else(|| "another number of elements".to_owned())
     }
 
     pub(super) fn expand(&self) -> Result<Value, Problem> {
@@ -209,7 +209,7 @@ impl Call<'_> {
         let wanted = self.sizes(1)?;
         let shape = broadcast_shape(&[&value.shape, &wanted])
             .ok_or_else(|| format!("a value of shape {:?} in the shape {wanted:?}", value.shape))?;
-        self.room(&shape)?;
+        self.checked_len(&shape)?;
         let indices = broadcast_indices(&value.shape, &shape);
         value.pick(shape, indices.into_iter()).ok_or_else(|| "no element".to_owned())
     }
@@ -246,13 +246,13 @@ impl Call<'_> {
             return Err(format!("numbers from {start} to {limit} in steps of {step}"));
         }
         let count = limit.checked_sub(start).and_then(|count| usize::try_from(count).ok());
-        let count = self.room(&[count.unwrap_or(usize::MAX)])?;
+        let count = self.checked_len(&[count.unwrap_or(usize::MAX)])?;
         Ok(Value { shape: vec![count], data: Data::Integer((start..limit).collect()) })
     }
 
     pub(super) fn constant_of_shape(&self, graph: &Graph<'_>) -> Result<Value, Problem> {
         let shape = self.sizes(0)?;
-        let count = self.room(&shape)?;
+        let count = self.checked_len(&shape)?;
         let value = attribute(self.node, "value").and_then(|attribute| attribute.t.as_ref());
         let data = match value.map(|tensor| decode(graph.file, tensor)).transpose() {
             Ok(None) => Data::Float(vec![0.0; count]),

@@ -6,9 +6,8 @@ use electra::{EngineOptions, ModelFile};
 use electra_core::{HeadKind, arena_bytes};
 use serde_json::{Value, json};
 
-use super::footprint::resident_after_run;
+use super::resident_after_run;
 use super::target::{Target, of_firmware};
-use crate::args::FootprintArgs;
 use crate::failure::Failure;
 
 /// `[CLS]`, one token of text and `[SEP]`.
@@ -34,6 +33,17 @@ pub(crate) struct Fit {
     advice: Vec<String>,
 }
 
+/// A device, and the length of the sequences for it.
+pub(crate) struct Device {
+    pub target: Target,
+    /// Longest sequence in tokens.
+    pub max_tokens: usize,
+    /// Size of the flash in bytes, if it is known.
+    pub flash: Option<u64>,
+    /// Size of the RAM in bytes, if it is known.
+    pub ram: Option<u64>,
+}
+
 struct Memory {
     name: &'static str,
     parts: Vec<Part>,
@@ -44,20 +54,15 @@ struct Memory {
 impl Fit {
     /// Collects the figures. If the target is this machine, memory is measured here. Otherwise the
     /// figures are those stored for the target, and the arena is computed.
-    pub(crate) fn new(
-        target: Target,
-        args: &FootprintArgs,
-        file: &ModelFile,
-        options: EngineOptions,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn new(device: &Device, file: &ModelFile, options: EngineOptions) -> Result<Self, Failure> {
+        let &Device { target, max_tokens, flash, ram } = device;
         let config = file.model().config();
-        let most = config.max_position_embeddings;
-        if !(FEWEST_TOKENS..=most).contains(&args.max_tokens) {
-            return Err(electra::Error::MaxTokens { found: args.max_tokens, most }.into());
+        let max = config.max_position_embeddings;
+        if !(FEWEST_TOKENS..=max).contains(&max_tokens) {
+            return Err(electra::Error::MaxTokens { found: max_tokens, max }.into());
         }
         let model = file.model().file_len() as u64;
-        let arena = arena_bytes(config, args.max_tokens) as u64;
-        let (flash, ram) = (args.flash, args.ram);
+        let arena = arena_bytes(config, max_tokens) as u64;
         let memories = |code: Part, ram_parts| {
             let flash_parts = vec![code, Part { name: "model", bytes: model }];
             let flash = Memory { name: "flash", parts: flash_parts, size: flash };
@@ -76,7 +81,7 @@ impl Fit {
             (source, None, memories(code, vec![Part { name: "arena", bytes: arena }, stack, statics]))
         } else if target.is_here() {
             let resident = resident_after_run(file, options)?
-                .ok_or_else(|| Failure::run("this system does not say how much memory a process has"))?;
+                .ok_or_else(|| Failure::run("this system does not report the memory of a process"))?;
             let executable = std::env::current_exe().and_then(fs::metadata);
             let executable =
                 executable.map_err(|error| Failure::run(format_args!("this executable: {error}")))?;
@@ -90,11 +95,11 @@ impl Fit {
             let executable = Part { name: "executable", bytes: target.package_executable()? };
             let pages = Part { name: PAGES, bytes: executable.bytes + model };
             let ram = vec![Part { name: "arena", bytes: arena }, pages];
-            let source = "the Debian package's executable, packaging/EXECUTABLES.md; the arena computed";
+            let source = "the Debian package's executable, packaging/EXECUTABLES.md; the arena is computed";
             (source.to_owned(), Some(SYSTEM), memories(executable, ram))
         };
         let mut fit =
-            Self { target, tokens: args.max_tokens, source, not_counted, flash, ram, advice: Vec::new() };
+            Self { target, tokens: max_tokens, source, not_counted, flash, ram, advice: Vec::new() };
         fit.advice = [fit.flash_advice(file), fit.ram_advice(file, arena)].concat();
         Ok(fit)
     }
@@ -165,8 +170,8 @@ impl Fit {
         let with = |tokens| arena_bytes(config, tokens) as u64 + others;
         advice.push(match (FEWEST_TOKENS..self.tokens).rev().find(|tokens| with(*tokens) <= size) {
             Some(tokens) => format!(
-                "sequences of up to {tokens} tokens would fit, which need {} bytes: --max-tokens {tokens}; a \
-                 longer text is cut there, or classified in windows",
+                "sequences of up to {tokens} tokens ({} bytes) would fit: use --max-tokens {tokens}; longer \
+                 texts are cut or classified in windows",
                 with(tokens)
             ),
             None => format!(
@@ -177,8 +182,8 @@ impl Fit {
         });
         if self.target.board().is_some() {
             advice.push(format!(
-                "external RAM for the arena, {arena} bytes for {} tokens, leaves {others} bytes to the \
-                 internal one",
+                "external RAM for the arena ({arena} bytes for {} tokens) leaves {others} bytes for the \
+                 internal RAM",
                 self.tokens
             ));
         }
@@ -242,34 +247,5 @@ impl Memory {
         let parts: serde_json::Map<_, _> =
             self.parts.iter().map(|part| (part.name.to_owned(), part.bytes.into())).collect();
         json!({ "parts": parts, "bytes": self.used(), "size": self.size })
-    }
-}
-
-/// Parses a size in bytes. The suffix `K`, `M` or `G` stands for 2^10, 2^20 or 2^30 bytes; `B` or
-/// `iB` may follow it.
-pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(['B', 'b']).trim_end_matches(['i']);
-    let (number, unit) = match digits.char_indices().last() {
-        Some((at, 'K' | 'k')) => (&digits[..at], 1 << 10),
-        Some((at, 'M' | 'm')) => (&digits[..at], 1 << 20),
-        Some((at, 'G' | 'g')) => (&digits[..at], 1 << 30),
-        _ => (digits, 1),
-    };
-    let size = number.trim().parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    size.ok_or_else(|| "expected bytes, for instance 524288, 512K or 16M".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes() {
-        for (text, size) in [("524288", 524_288), ("512K", 524_288), ("512KiB", 524_288), ("16M", 1 << 24)] {
-            assert_eq!(parse_size(text), Ok(size));
-        }
-        for text in ["", "K", "-1", "1.5M", "99999999999999G", "16X"] {
-            assert!(parse_size(text).is_err(), "{text}");
-        }
     }
 }

@@ -1,9 +1,9 @@
 //! The picture of the arena: one bar per sequence length, stacked by part.
 
+use electra_core::Phase;
 use plotters::prelude::*;
 
-use crate::commands::footprint::{Part, phase_name};
-use electra_core::Phase;
+use super::{Part, phase_name};
 
 const SIZE: (u32, u32) = (900, 560);
 

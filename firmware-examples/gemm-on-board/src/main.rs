@@ -27,7 +27,7 @@ fn main() -> ! {
     process::exit(match run(A, &mut WEIGHTS_OF_ALL.0, SUMS, OUT) {
         Ok(()) => 0,
         Err(error) => {
-            eprintln!("instruction-counts: {error}");
+            eprintln!("gemm-on-board: {error}");
             2
         }
     })

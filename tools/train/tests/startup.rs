@@ -1,4 +1,4 @@
-//! Settings of libgomp's waiting threads, as libgomp reports them.
+//! Settings that the program makes for its libraries: waiting threads as libgomp reports them.
 #![cfg(target_os = "linux")]
 
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 /// Returns the number of turns that libgomp reports for the last process that was started.
 fn turns(choice: Option<(&str, &str)>) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_electra-train"));
-    for name in ["OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"] {
+    for name in ["OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "GLIBC_TUNABLES"] {
         command.env_remove(name);
     }
     let output = command.arg("--version").env("OMP_DISPLAY_ENV", "verbose").envs(choice).output().unwrap();

@@ -100,7 +100,7 @@ impl TypedValueParser for TargetParser {
     fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<Target, Error> {
         EnumValueParser::new().parse_ref(command, arg, value).map_err(|_| {
             let mut message = format!(
-                "--target: found '{}', expected one of these, or a processor of theirs:",
+                "--target: found '{}', expected one of these targets, or one of their processors:",
                 value.display()
             );
             for target in Target::value_variants().iter().filter_map(ValueEnum::to_possible_value) {

@@ -17,15 +17,15 @@ use super::listener::Stream;
 /// descriptor.
 const MOST: usize = 256;
 /// Reads per connection and round.
-const CHUNKS_A_ROUND: usize = 4;
+const CHUNKS_PER_ROUND: usize = 4;
 
 /// The connections that are half closed.
 #[derive(Default)]
-pub(crate) struct Farewells {
-    slots: Vec<Option<Farewell>>,
+pub(crate) struct HalfClosed {
+    slots: Vec<Option<HalfClosedConnection>>,
 }
 
-struct Farewell {
+struct HalfClosedConnection {
     stream: Box<dyn Stream>,
     readable: bool,
     until: Instant,
@@ -33,7 +33,7 @@ struct Farewell {
     last_rounds: u32,
 }
 
-impl Farewells {
+impl HalfClosed {
     /// Half-closes a connection. It must not be registered with the poll, and its output must be
     /// written. The streams here use `first_token` and the tokens after it.
     pub(crate) fn add(
@@ -43,8 +43,8 @@ impl Farewells {
         stream: Box<dyn Stream>,
         until: Instant,
     ) {
-        let mut farewell = Farewell { stream, readable: true, until, last_rounds: 0 };
-        if farewell.stream.end_output().is_err() {
+        let mut connection = HalfClosedConnection { stream, readable: true, until, last_rounds: 0 };
+        if connection.stream.end_output().is_err() {
             // The connection is broken.
             return;
         }
@@ -54,19 +54,19 @@ impl Farewells {
         let free = self.slots.iter().position(Option::is_none);
         let index = free.unwrap_or(self.slots.len());
         let token = Token(first_token + index);
-        if registry.register(&mut *farewell.stream, token, Interest::READABLE).is_err() {
+        if registry.register(&mut *connection.stream, token, Interest::READABLE).is_err() {
             return;
         }
         match free {
-            Some(index) => self.slots[index] = Some(farewell),
-            None => self.slots.push(Some(farewell)),
+            Some(index) => self.slots[index] = Some(connection),
+            None => self.slots.push(Some(connection)),
         }
     }
 
     /// Notes that input has arrived or the client has closed its end.
     pub(crate) fn note(&mut self, index: usize) {
-        if let Some(Some(farewell)) = self.slots.get_mut(index) {
-            farewell.readable = true;
+        if let Some(Some(connection)) = self.slots.get_mut(index) {
+            connection.readable = true;
         }
     }
 
@@ -76,13 +76,13 @@ impl Farewells {
     pub(crate) fn advance(&mut self, chunk: &mut [u8], seen_until: Option<Instant>) -> bool {
         let mut again = false;
         for slot in &mut self.slots {
-            let Some(farewell) = slot else { continue };
-            let due = seen_until.is_some_and(|seen_until| farewell.until <= seen_until);
-            if farewell.drain(chunk).is_err() || (due && farewell.was_heard_out()) {
+            let Some(connection) = slot else { continue };
+            let due = seen_until.is_some_and(|seen_until| connection.until <= seen_until);
+            if connection.drain(chunk).is_err() || (due && connection.is_drained()) {
                 // Closing a file descriptor also removes its registration.
                 *slot = None;
             } else {
-                again |= farewell.readable;
+                again |= connection.readable;
             }
         }
         again
@@ -90,21 +90,21 @@ impl Farewells {
 
     /// Closes the connection with the earliest time limit. Returns whether there was one.
     pub(crate) fn close_oldest(&mut self) -> bool {
-        let until = |slot: &&mut Option<Farewell>| slot.as_ref().map(|farewell| farewell.until);
+        let until = |slot: &&mut Option<HalfClosedConnection>| slot.as_ref().map(|it| it.until);
         let oldest = self.slots.iter_mut().filter(|slot| slot.is_some()).min_by_key(until);
         oldest.and_then(Option::take).is_some()
     }
 
     /// Limits the time of all connections to `end`.
-    pub(crate) fn hurry(&mut self, end: Instant) {
-        for farewell in self.slots.iter_mut().flatten() {
-            farewell.until = farewell.until.min(end);
+    pub(crate) fn limit_time(&mut self, end: Instant) {
+        for connection in self.slots.iter_mut().flatten() {
+            connection.until = connection.until.min(end);
         }
     }
 
     /// Returns the earliest time limit.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.slots.iter().flatten().map(|farewell| farewell.until).min()
+        self.slots.iter().flatten().map(|connection| connection.until).min()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -112,10 +112,10 @@ impl Farewells {
     }
 }
 
-impl Farewell {
+impl HalfClosedConnection {
     /// Counts a round after the time limit. Returns whether the connection can be closed, because
     /// all input was read or it had more than [`LAST_ROUNDS`] rounds.
-    fn was_heard_out(&mut self) -> bool {
+    fn is_drained(&mut self) -> bool {
         self.last_rounds += 1;
         !self.readable || self.last_rounds > LAST_ROUNDS
     }
@@ -125,7 +125,7 @@ impl Farewell {
     /// # Errors
     /// Fails if the client has closed its end or the connection is broken.
     fn drain(&mut self, chunk: &mut [u8]) -> io::Result<()> {
-        for _ in 0..CHUNKS_A_ROUND {
+        for _ in 0..CHUNKS_PER_ROUND {
             if !self.readable {
                 break;
             }
