@@ -25,8 +25,8 @@ checked() {
 
 texts=("ELECTRA is surprisingly fast and accurate." "What a waste of money." "")
 expected=$(for text in "${texts[@]}"; do
-  cargo run --quiet --release -p electra-cli --no-default-features -- classify --model "$sentiment" --json -- "$text" |
-    sed -E 's/.*"label":"([A-Z]+)".*"score":([0-9.]+).*/\1 \2/' | awk '{ printf "%s %.4f\n", $1, $2 }'
+  cargo run --quiet --release -p electra-cli --no-default-features -- classify --model "$sentiment" -- "$text" |
+    sed -E 's/^\[([A-Z]+)\] .*\(Score: ([0-9.]+)\)$/\1 \2/'
 done)
 diff <(checked classify "$sentiment" "${texts[@]}") <(echo "$expected")
 checked misuse "$sentiment"

@@ -53,15 +53,16 @@ enum electra_status {
 };
 
 /*
- Classifies texts. It owns all the memory that it needs, so a call of electra_classify() allocates
- nothing after the first one. One thread may use it at a time; make one classifier per thread.
+ Classifies texts. It owns all the memory that it needs, so a call of electra_classify()
+ allocates nothing after the first one. One thread may use it at a time; make one classifier per
+ thread.
  */
 struct electra_classifier;
 
 /*
  Finds tokens of a text that look replaced. It owns all the memory that it needs, so a call of
- electra_detect() allocates nothing after the first one. One thread may use it at a time; make one
- detector per thread.
+ electra_detect() allocates nothing after the first one. One thread may use it at a time; make
+ one detector per thread.
  */
 struct electra_detector;
 
@@ -168,8 +169,8 @@ extern "C" {
  `*classifier` is the classifier, which electra_classifier_free() frees.
 
  # Safety
- `model` is NULL or a model. `options` is NULL or points to valid options. `classifier` is NULL or
- valid for writing.
+ `model` is NULL or a model. `options` is NULL or points to valid options. `classifier` is NULL
+ or valid for writing.
  */
 enum electra_status electra_classifier_new(const struct electra_model *model,
                                            const struct electra_options *options,
@@ -233,8 +234,8 @@ const float *electra_classifier_scores(const struct electra_classifier *classifi
 size_t electra_classifier_arena_bytes(const struct electra_classifier *classifier);
 
 /*
- Makes a detector. `options` may be NULL, which stands for the defaults. On success `*detector` is
- the detector, which electra_detector_free() frees.
+ Makes a detector. `options` may be NULL, which stands for the defaults. On success `*detector`
+ is the detector, which electra_detector_free() frees.
 
  # Safety
  `model` is NULL or a model. `options` is NULL or points to valid options. `detector` is NULL or
@@ -256,8 +257,8 @@ void electra_detector_free(struct electra_detector *detector);
  Judges every token of a text of `length` bytes in UTF-8. The text need not end with a NUL. A
  token with a probability above 0.5 counts as replaced.
 
- The verdicts of the first `capacity` tokens are written to `tokens`, and `*count` is the number of
- all tokens. A text has at most as many tokens as bytes.
+ The verdicts of the first `capacity` tokens are written to `tokens`, and `*count` is the number
+ of all tokens. A text has at most as many tokens as bytes.
 
  # Safety
  `detector` is NULL or a detector that no other thread uses. `content` is NULL or points to
@@ -289,8 +290,8 @@ enum electra_status electra_model_open(const char *path, struct electra_model **
  until the model and everything that was made of it are freed.
 
  # Safety
- `data` is NULL or points to `length` bytes that stay valid as described. `model` is NULL or valid
- for writing.
+ `data` is NULL or points to `length` bytes that stay valid as described. `model` is NULL or
+ valid for writing.
  */
 enum electra_status electra_model_from_memory(const uint8_t *data,
                                               size_t length,

@@ -10,8 +10,9 @@ use crate::options::electra_options;
 use crate::status::{Failure, electra_status, guard};
 use crate::text::{reference, reference_mut, text, write};
 
-/// Classifies texts. It owns all the memory that it needs, so a call of electra_classify() allocates
-/// nothing after the first one. One thread may use it at a time; make one classifier per thread.
+/// Classifies texts. It owns all the memory that it needs, so a call of electra_classify()
+/// allocates nothing after the first one. One thread may use it at a time; make one classifier per
+/// thread.
 pub struct electra_classifier {
     classifier: Classifier,
     labels: Vec<CString>,
@@ -41,8 +42,8 @@ pub struct electra_answer {
 /// `*classifier` is the classifier, which electra_classifier_free() frees.
 ///
 /// # Safety
-/// `model` is NULL or a model. `options` is NULL or points to valid options. `classifier` is NULL or
-/// valid for writing.
+/// `model` is NULL or a model. `options` is NULL or points to valid options. `classifier` is NULL
+/// or valid for writing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn electra_classifier_new(
     model: *const electra_model,

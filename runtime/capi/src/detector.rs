@@ -10,8 +10,8 @@ use crate::status::{Failure, electra_status, guard};
 use crate::text::{reference, reference_mut, text, write};
 
 /// Finds tokens of a text that look replaced. It owns all the memory that it needs, so a call of
-/// electra_detect() allocates nothing after the first one. One thread may use it at a time; make one
-/// detector per thread.
+/// electra_detect() allocates nothing after the first one. One thread may use it at a time; make
+/// one detector per thread.
 pub struct electra_detector {
     detector: Detector,
 }
@@ -28,8 +28,8 @@ pub struct electra_token {
     pub probability: f32,
 }
 
-/// Makes a detector. `options` may be NULL, which stands for the defaults. On success `*detector` is
-/// the detector, which electra_detector_free() frees.
+/// Makes a detector. `options` may be NULL, which stands for the defaults. On success `*detector`
+/// is the detector, which electra_detector_free() frees.
 ///
 /// # Safety
 /// `model` is NULL or a model. `options` is NULL or points to valid options. `detector` is NULL or
@@ -65,8 +65,8 @@ pub unsafe extern "C" fn electra_detector_free(detector: *mut electra_detector) 
 /// Judges every token of a text of `length` bytes in UTF-8. The text need not end with a NUL. A
 /// token with a probability above 0.5 counts as replaced.
 ///
-/// The verdicts of the first `capacity` tokens are written to `tokens`, and `*count` is the number of
-/// all tokens. A text has at most as many tokens as bytes.
+/// The verdicts of the first `capacity` tokens are written to `tokens`, and `*count` is the number
+/// of all tokens. A text has at most as many tokens as bytes.
 ///
 /// # Safety
 /// `detector` is NULL or a detector that no other thread uses. `content` is NULL or points to

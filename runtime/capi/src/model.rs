@@ -51,8 +51,8 @@ pub unsafe extern "C" fn electra_model_open(
 /// until the model and everything that was made of it are freed.
 ///
 /// # Safety
-/// `data` is NULL or points to `length` bytes that stay valid as described. `model` is NULL or valid
-/// for writing.
+/// `data` is NULL or points to `length` bytes that stay valid as described. `model` is NULL or
+/// valid for writing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn electra_model_from_memory(
     data: *const u8,

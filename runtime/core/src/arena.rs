@@ -172,8 +172,8 @@ pub enum ArenaError {
     },
     /// The block does not begin at a multiple of [`ALIGNMENT`].
     Misaligned,
-    /// A phase found less scratch memory than it needs: the arena is smaller than [`arena_bytes`],
-    /// or it was exchanged during the run.
+    /// A phase found less scratch memory than it needs: the arena is smaller than
+    /// [`crate::arena_bytes`], or it was exchanged during the run.
     Scratch,
 }
 

@@ -28,7 +28,7 @@ pub mod pretrain;
 pub mod quantize;
 pub mod random;
 pub mod run;
-pub mod texts;
 pub mod startup;
+pub mod texts;
 pub mod walk_through;
 pub mod why_electra;

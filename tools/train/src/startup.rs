@@ -1,4 +1,5 @@
-//! Settings that libraries read before `main`: how long waiting threads spin, and the size of pages.
+//! Settings that libraries read before `main`: how long waiting threads spin, and the size of
+//! pages.
 
 use std::env;
 #[cfg(unix)]
@@ -16,8 +17,8 @@ struct Setting {
 const SETTINGS: [Setting; 2] = [
     // Turns of its loop after which a waiting thread sleeps. docs/measurements.md has the
     // measurements: alone on its cores, training is as fast as with libgomp's 300,000 turns; beside
-    // other processes it is faster, because a spinning thread takes the core from the thread that it
-    // waits for.
+    // other processes it is faster, because a spinning thread takes the core from the thread that
+    // it waits for.
     Setting {
         name: "GOMP_SPINCOUNT",
         value: "10000",
