@@ -46,9 +46,10 @@ pub(crate) struct Items<'a, E> {
 }
 
 impl<E> Items<'_, E> {
-    /// Returns the elements of one item.
-    pub(crate) fn item(&self, index: usize) -> &[E] {
-        &self.elements[index * self.width..(index + 1) * self.width]
+    /// Returns `part` of the elements of one item.
+    pub(crate) fn part(&self, item: usize, part: Range<usize>) -> &[E] {
+        let start = item * self.width;
+        &self.elements[start + part.start..start + part.end]
     }
 
     pub(crate) fn reborrow(&mut self) -> Items<'_, E> {

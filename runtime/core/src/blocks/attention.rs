@@ -318,14 +318,14 @@ impl<T> Attention<'_, T> {
         let (hidden, size) = (config.hidden_size, config.head_size());
         let (count, keys_values) = (rows.len(), self.keys_values);
         let keys = sequence.keys();
-        let packed_keys = &keys_values.keys.item(head)[keys.start * size..keys.end * size];
-        let key_sums = &keys_values.key_sums.item(head)[keys.clone()];
-        let key_scales = &keys_values.key_scales.item(head)[keys.clone()];
+        let packed_keys = keys_values.keys.part(head, keys.start * size..keys.end * size);
+        let key_sums = keys_values.key_sums.part(head, keys.clone());
+        let key_scales = keys_values.key_scales.part(head, keys.clone());
         let values = sequence.values();
-        let packed_values = &keys_values.values.item(head)[values.start * size..values.end * size];
+        let packed_values = keys_values.values.part(head, values.start * size..values.end * size);
         let of_sequence = sequence.index * size..(sequence.index + 1) * size;
-        let value_sums = &keys_values.value_sums.item(head)[of_sequence];
-        let value_scale = keys_values.value_scales.item(head)[sequence.index];
+        let value_sums = keys_values.value_sums.part(head, of_sequence);
+        let value_scale = keys_values.value_scales.elements[head * self.run.sequences + sequence.index];
 
         let scores = &mut worker.scores[..count * keys.len()];
         let queries = worker.queries.values(rows.clone());
