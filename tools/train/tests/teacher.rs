@@ -154,6 +154,29 @@ fn the_last_weights_are_averaged(root: &Path, settings: &Path) {
     // The mean is evaluated on dev, and is kept.
     assert_eq!(mean["best_parameters"], mean["mean_parameters"]);
     assert_ne!(second, third);
+    the_last_classifier_can_be_kept(root, settings);
+}
+
+/// Compares with the last evaluation in the log, for the last weights and for their mean.
+fn the_last_classifier_can_be_kept(root: &Path, settings: &Path) {
+    for (name, changes) in [
+        ("each", ["training.average_share=0.0", "training.evaluations_per_epoch=3"]),
+        ("mean", ["training.average_share=0.6", "training.evaluations_per_epoch=1"]),
+    ] {
+        let output = root.join(name);
+        let mut arguments =
+            vec!["finetune", text(settings), "-o", text(&output), "--set", "training.steps=3"];
+        for change in changes.iter().chain(&["run.keep=\"last\""]) {
+            arguments.extend(["--set", change]);
+        }
+        // The run has ended. The command only chooses the classifier again.
+        run(&arguments);
+        let summary = fs::read_to_string(output.join("summary.json")).unwrap();
+        let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+        let kept = &summary["trials"][0];
+        let last = metrics(&output.join("seed-1")).iter().rev().find_map(|it| it["dev_loss"].as_f64());
+        assert_eq!((kept["step"].as_u64(), kept["dev"]["loss"].as_f64()), (Some(3), last), "{name}: {kept}");
+    }
 }
 
 fn answers_are_a_teacher(root: &Path, model: &Path) {

@@ -244,8 +244,13 @@ impl Source {
         let field = format!("line {}, {}", row.line, self.label);
         match label {
             Some(label) if !self.knows.is_empty() && !self.knows.contains(&labels.names()[label]) => {
-                let expected = format!("one that `knows` names: {}", self.knows.join(", "));
-                Err(self.refuse(field, &labels.names()[label], &expected))
+                let name = &labels.names()[label];
+                let found = if value == name { value.to_owned() } else { format!("{value}, read as {name}") };
+                let expected = format!(
+                    "a label that counts here: {} (see `knows` and --without)",
+                    self.knows.join(", ")
+                );
+                Err(Error::field(&self.path, field, found, expected))
             }
             Some(label) => Ok(Example { text: row.text, label }),
             None => {
@@ -368,7 +373,8 @@ mod tests {
         let only_b = |source: &mut Source| source.knows = vec!["NEGATIVE".to_owned()];
         let error = read("a.tsv", "text\tlabel\nx\t1\n", only_b).unwrap_err().to_string();
         assert!(
-            error.contains("line 2, label: found POSITIVE, expected one that `knows` names: NEG"),
+            error
+                .contains("line 2, label: found 1, read as POSITIVE, expected a label that counts here: NEG"),
             "{error}"
         );
     }

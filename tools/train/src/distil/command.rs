@@ -8,7 +8,7 @@ use tch::{Device, Tensor};
 
 use super::batches::Batches;
 use super::losses::{Distillation, FIGURES};
-use super::settings::{DistilSettings, Keep};
+use super::settings::DistilSettings;
 use super::student::{give_answers, new_student, students_tokenizer};
 use super::teachers::Teachers;
 use crate::batch::LabelledBatch;
@@ -23,7 +23,8 @@ use crate::model::config::Head;
 use crate::model::folder::{CONFIG, Folder, Tensors};
 use crate::random::seed_torch;
 use crate::run::{
-    Due, Evaluation, Loop, METRICS, Progress, Schedule, Sums, Together, Training, draw_curves, has_checkpoint,
+    Due, Evaluation, Keep, Loop, METRICS, Progress, Schedule, Sums, Together, Training, draw_curves,
+    has_checkpoint,
 };
 use crate::texts::{Reading, Texts, read_texts, read_whole};
 
@@ -116,8 +117,8 @@ pub fn distil(settings: &Path, overrides: &[String], output: &Path) -> Result<Op
     };
     progress.note(&begun.training().introduction());
     begun.evaluate_at_start(&progress)?;
-    let run = begun.run(progress)?;
-    if leads { run.finish().map(Some) } else { Ok(None) }
+    let (run, step) = begun.run(progress)?;
+    if leads { run.finish(step).map(Some) } else { Ok(None) }
 }
 
 /// State of a distillation in a checkpoint.
@@ -163,7 +164,8 @@ impl Run<'_> {
         Ok(model)
     }
 
-    fn finish(self) -> Result<Summary> {
+    /// Writes the student to keep. `last_step` is the number of finished steps.
+    fn finish(self, last_step: u64) -> Result<Summary> {
         let Some((mut step, mut student)) = self.state.best.clone() else {
             unreachable!("a run begins with an evaluation on dev")
         };
@@ -174,7 +176,7 @@ impl Run<'_> {
                 parameters.refresh()?;
             }
             Keep::Last => {
-                step = self.settings.training.steps;
+                step = last_step;
                 student = self.student.evaluate(&self.dev, self.tokenizer.special.pad)?;
             }
         }

@@ -9,7 +9,7 @@ use crate::device::{DeviceChoice, Precision};
 use crate::error::{Error, Result};
 use crate::model::{Config, Family};
 use crate::optimizer;
-use crate::run::{MOST_STEPS, Settings, refuse_repeated};
+use crate::run::{Keep, MOST_STEPS, Settings, refuse_repeated};
 use crate::texts::TextSource;
 
 /// Content of the TOML file.
@@ -187,18 +187,6 @@ pub struct Run {
     pub evaluate_every: u64,
     /// Student that the run leaves.
     pub keep: Keep,
-}
-
-/// A student during a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Keep {
-    /// The one that was best on dev, possibly the initial one.
-    #[default]
-    Best,
-    /// The one after the last update, whatever its metrics on dev. It is the one to pass to
-    /// [`crate::average`]. Its metrics on dev flatter less, because dev did not select it.
-    Last,
 }
 
 impl Default for Run {

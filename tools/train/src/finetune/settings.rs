@@ -9,7 +9,7 @@ use crate::data::Source;
 use crate::device::{DeviceChoice, Precision};
 use crate::error::{Error, Result};
 use crate::optimizer;
-use crate::run::{MOST_STEPS, Settings, refuse_repeated};
+use crate::run::{Keep, MOST_STEPS, Settings, refuse_repeated};
 use crate::texts::TextSource;
 
 /// Content of the TOML file.
@@ -165,11 +165,13 @@ pub struct Run {
     pub device: DeviceChoice,
     /// Updates between two lines of the log.
     pub log_every: u64,
+    /// Classifier that a trial leaves.
+    pub keep: Keep,
 }
 
 impl Default for Run {
     fn default() -> Self {
-        Self { device: DeviceChoice::Auto, log_every: 50 }
+        Self { device: DeviceChoice::Auto, log_every: 50, keep: Keep::Best }
     }
 }
 

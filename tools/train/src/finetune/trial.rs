@@ -20,7 +20,7 @@ use crate::model::Parameters;
 use crate::model::folder::{Folder, Tensors};
 use crate::optimizer::zero_gradients;
 use crate::random::seed_torch;
-use crate::run::{Due, Evaluation, Loop, Progress, Schedule, Sums, Training, refuse_ended};
+use crate::run::{Due, Evaluation, Keep, Loop, Progress, Schedule, Sums, Training, refuse_ended};
 use crate::texts::{Part, Texts};
 
 /// Name of the folder with the best classifier of a trial, in the trial's folder.
@@ -75,8 +75,8 @@ pub fn run_trial(task: &Task, seed: u64, output: &Path) -> Result<Option<Outcome
     let title = format!("{}, seed {seed}", task.command);
     let leads = task.processes.world().leads();
     let progress = if leads { Progress::new(&title, steps, begun.step()) } else { Progress::silent() };
-    let trial = begun.run(progress)?;
-    if leads { trial.finish(&output.join(MODEL)).map(Some) } else { Ok(None) }
+    let (trial, step) = begun.run(progress)?;
+    if leads { trial.finish(&output.join(MODEL), step).map(Some) } else { Ok(None) }
 }
 
 /// Fails if a trial has ended in the folder and its checkpoints are gone.
@@ -159,13 +159,25 @@ impl<'a> Trial<'a> {
         Ok(Some(before))
     }
 
-    fn finish(self, model: &Path) -> Result<Outcome> {
-        self.classifier.parameters.flat().shallow_clone().f_copy_(&self.best)?;
-        self.classifier.parameters.refresh()?;
+    /// Writes the classifier to keep. `last_step` is the number of finished updates.
+    fn finish(self, model: &Path, last_step: u64) -> Result<Outcome> {
+        let outcome = match self.task.settings.run.keep {
+            Keep::Best => {
+                self.classifier.parameters.flat().shallow_clone().f_copy_(&self.best)?;
+                self.classifier.parameters.refresh()?;
+                self.state.best
+            }
+            Keep::Last => {
+                self.take_mean()?;
+                let padding = self.task.tokenizer.special.pad;
+                let dev = self.task.objective.evaluate(&self.classifier, &self.task.dev, padding)?;
+                Some(Outcome { seed: self.seed, step: last_step, dev })
+            }
+        };
         let vocabulary = self.task.tokenizer.file();
         write_folder(model, |path| self.classifier.write(path, vocabulary))?;
-        match self.state.best {
-            Some(best) => Ok(best),
+        match outcome {
+            Some(outcome) => Ok(outcome),
             None => unreachable!("a trial ends with an evaluation on dev"),
         }
     }

@@ -49,7 +49,7 @@ pub fn pretrain(settings: &Path, overrides: &[String], output: &Path) -> Result<
         false => Progress::silent(),
     };
     progress.note(&begun.training().introduction(begun.step()));
-    let run = begun.run(progress)?;
+    let (run, _) = begun.run(progress)?;
     if !leads {
         return Ok(Vec::new());
     }

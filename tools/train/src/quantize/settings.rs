@@ -8,7 +8,7 @@ use crate::device::{DeviceChoice, Precision};
 use crate::error::{Error, Result};
 use crate::finetune::{self, ClassWeights, Data, FinetuneSettings};
 use crate::optimizer;
-use crate::run::Settings;
+use crate::run::{Keep, Settings};
 
 /// Content of the TOML file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -151,7 +151,7 @@ impl QuantizeSettings {
                 precision: Precision::F32,
             },
             optimizer: self.optimizer.clone(),
-            run: finetune::Run { device: self.run.device, log_every: self.run.log_every },
+            run: finetune::Run { device: self.run.device, log_every: self.run.log_every, keep: Keep::Best },
         }
     }
 }

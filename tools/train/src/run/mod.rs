@@ -1,6 +1,7 @@
 //! Common parts of all long commands: settings, lock, display, log, curves, checkpoints.
 
 mod curves;
+mod keep;
 mod lock;
 mod log;
 mod progress;
@@ -10,6 +11,7 @@ mod together;
 mod training;
 
 pub use curves::draw_curves;
+pub use keep::Keep;
 pub use lock::FolderLock;
 pub use log::MetricsLog;
 pub use progress::{Progress, Waiting};

@@ -240,8 +240,9 @@ impl<'a, T: Training> Loop<'a, T> {
         Ok(())
     }
 
-    /// Trains until the last step, or until the training stops.
-    pub fn run(mut self, mut progress: Progress) -> Result<T> {
+    /// Trains until the last step, or until the training stops. Returns the training and the number
+    /// of finished steps.
+    pub fn run(mut self, mut progress: Progress) -> Result<(T, u64)> {
         self.since = Instant::now();
         while self.step < self.schedule.steps && !self.is_stopped {
             self.one_step()?;
@@ -266,7 +267,7 @@ impl<'a, T: Training> Loop<'a, T> {
                 self.since = Instant::now();
             }
         }
-        Ok(self.training)
+        Ok((self.training, self.step))
     }
 
     /// Updates the weights once, in the same way in every process.
