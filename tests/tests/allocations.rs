@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use electra::{Engine, EngineKind, EngineOptions, ModelFile};
+use electra::{Classifier, ClassifierOptions, Detector, Engine, EngineKind, EngineOptions, ModelFile};
 use electra_tests::{Random, Sizes, model_file, pack, temporary};
 
 thread_local! {
@@ -123,6 +123,52 @@ fn shared_and_packed_runs_allocate_nothing() {
             assert!(result.is_ok());
             assert_eq!(allocated, NOTHING, "{count} sequences");
         }
+    }
+}
+
+const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models");
+
+/// Texts of one window and of several ones.
+fn texts() -> [String; 4] {
+    ["", "a", "What a waste of money.", "He was born in of 1952 and moved to Paris. "]
+        .map(|text| if text.ends_with(' ') { text.repeat(20) } else { text.to_owned() })
+}
+
+#[test]
+fn classifying_in_place_allocates_nothing_and_answers_as_usual() {
+    let file = ModelFile::open(format!("{MODELS}/electra-small-sentiment/model.electra")).expect("a model");
+    let options =
+        ClassifierOptions::new().engine(EngineOptions::new().engine(EngineKind::Direct).max_tokens(64));
+    let mut classifier = Classifier::new(&file, &options).expect("a classifier");
+    for text in texts() {
+        let expected = classifier.classify(&text).expect("an answer");
+        let (allocated, answer) = allocated_by(|| classifier.classify_in_place(&text));
+        assert_eq!(allocated, NOTHING, "{text}");
+        let answer = answer.expect("an answer");
+        assert_eq!((answer.label, answer.score), (&*expected.label, expected.score), "{text}");
+        assert!(answer.scores.iter().eq(expected.scores.iter().map(|entry| &entry.score)), "{text}");
+        let (tokens, windows, truncated) = (expected.tokens, expected.windows, expected.truncated);
+        assert_eq!((answer.tokens, answer.windows, answer.truncated), (tokens, windows, truncated), "{text}");
+    }
+}
+
+#[test]
+fn detecting_each_token_allocates_nothing_and_answers_as_usual() {
+    let file = ModelFile::open(format!("{MODELS}/electra-small-rtd/model.electra")).expect("a model");
+    let options = EngineOptions::new().engine(EngineKind::Direct).max_tokens(64);
+    let mut detector = Detector::new(&file, &options).expect("a detector");
+    for text in texts() {
+        let expected = detector.detect(&text).expect("an answer");
+        let mut tokens = expected.tokens.iter();
+        let (allocated, windows) = allocated_by(|| {
+            detector.detect_each(&text, |found| {
+                let expected = tokens.next().expect("as many tokens");
+                assert!(found.piece == expected.piece && found.span == expected.span);
+                assert!(found.probability == expected.probability);
+            })
+        });
+        assert_eq!((allocated, windows.expect("an answer")), (NOTHING, expected.windows), "{text}");
+        assert!(tokens.next().is_none(), "{text}");
     }
 }
 
