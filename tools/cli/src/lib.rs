@@ -11,7 +11,6 @@ mod input;
 mod label_column;
 mod metrics;
 mod output;
-mod output_file;
 #[cfg(unix)]
 mod serve;
 mod workers;

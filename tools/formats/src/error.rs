@@ -1,4 +1,4 @@
-//! Errors of input files.
+//! Errors of input and output files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Longest text of an input file that a message quotes, in characters.
 const MAX_QUOTED: usize = 120;
 
-/// Reason why an input file cannot be used. Every message is one line and starts with the path of
+/// Reason why a file cannot be used. Every message is one line and starts with the path of
 /// the file.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -34,6 +34,22 @@ pub enum Error {
         /// The value that was found.
         found: String,
         /// A description of the values that are accepted.
+        expected: String,
+    },
+    /// The file could not be written.
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// The file must not be replaced.
+    Output {
+        /// The file.
+        file: PathBuf,
+        /// What the file is.
+        problem: &'static str,
+        /// A description of the files that are accepted.
         expected: String,
     },
 }
@@ -131,6 +147,10 @@ impl core::fmt::Display for Error {
             Self::Field { file, field, found, expected } => {
                 write!(f, "{}: {field}: found {found}, expected {expected}", file.display())
             }
+            Self::Write { file, source } => write!(f, "{}: {source}", file.display()),
+            Self::Output { file, problem, expected } => {
+                write!(f, "{}: {problem}, expected {expected}", file.display())
+            }
         }
     }
 }
@@ -138,9 +158,9 @@ impl core::fmt::Display for Error {
 impl core::error::Error for Error {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            Self::Read { source, .. } => Some(source),
+            Self::Read { source, .. } | Self::Write { source, .. } => Some(source),
             Self::Json { source, .. } => Some(source),
-            Self::Field { .. } => None,
+            Self::Field { .. } | Self::Output { .. } => None,
         }
     }
 }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use electra_formats::error::quoted;
 
-/// Reason why a checkpoint cannot be read. Every message is one line and starts with the path of
+use crate::model_file::PackError;
+
+/// Reason why a checkpoint cannot be packed. Every message is one line and starts with the path of
 /// the file.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -25,6 +27,13 @@ pub enum Error {
         file: PathBuf,
         /// Position and reason of the decoding error.
         reason: String,
+    },
+    /// The model cannot be written as a model file.
+    Pack {
+        /// The folder or file of the checkpoint.
+        file: PathBuf,
+        /// The reason.
+        source: PackError,
     },
 }
 
@@ -69,6 +78,7 @@ impl core::fmt::Display for Error {
                     quoted(reason)
                 )
             }
+            Self::Pack { file, source } => write!(f, "{}: {source}", file.display()),
         }
     }
 }
@@ -79,6 +89,7 @@ impl core::error::Error for Error {
             Self::File(error) => error.source(),
             Self::Safetensors { source, .. } => Some(source),
             Self::Protobuf { .. } => None,
+            Self::Pack { source, .. } => Some(source),
         }
     }
 }

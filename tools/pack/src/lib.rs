@@ -10,6 +10,9 @@ pub mod model_file;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 mod quantize;
+mod source;
 pub mod vocabulary;
 
+pub use model_file::Packed;
 pub use quantize::QuantizationError;
+pub use source::{Source, is_onnx};

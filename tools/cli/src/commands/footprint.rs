@@ -4,6 +4,7 @@ use std::fs;
 
 use electra::{EngineKind, EngineOptions, ModelFile};
 use electra_core::arena_bytes;
+use electra_formats::output_file::{Kind, OutputFile};
 use serde_json::json;
 
 use crate::args::{FootprintArgs, open_model};
@@ -12,7 +13,6 @@ use crate::footprint::{
     Column, Device, Fit, Part, Resident, draw_arena, parts, phase_name, resident_after_run,
 };
 use crate::output::Output;
-use crate::output_file::{Kind, OutputFile};
 
 /// Sequence lengths in the table and the picture. Lengths beyond the positions of the model are
 /// omitted.
@@ -57,7 +57,7 @@ fn draw(picture: &OutputFile, file: &ModelFile, lengths: &[(usize, usize)]) -> R
         .map(|(tokens, bytes)| Column { tokens: *tokens, bytes: *bytes, parts: parts(file, *tokens) })
         .collect();
     let svg = draw_arena(&columns).map_err(Failure::run)?;
-    picture.write(svg.as_bytes())
+    Ok(picture.write(svg.as_bytes())?)
 }
 
 struct Report<'a> {

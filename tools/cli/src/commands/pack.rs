@@ -3,39 +3,29 @@
 use std::fs;
 use std::path::Path;
 
-use electra_pack::model_file::{Packed, pack};
-use electra_pack::{hugging_face, onnx};
+use electra_formats::output_file::{Kind, OutputFile};
+use electra_pack::{Packed, Source, is_onnx};
 use serde_json::json;
 
 use crate::args::PackArgs;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::output_file::{Kind, OutputFile};
 
 pub(crate) fn run(args: &PackArgs) -> Result<(), Failure> {
     let source = &args.source;
-    let is_onnx = source.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"));
-    if args.vocab.is_some() && !is_onnx {
+    if args.vocab.is_some() && !is_onnx(source) {
         return Err(Failure::Usage(
             "--vocab is only for .onnx files; a folder contains its vocabulary".to_owned(),
         ));
     }
     let target = OutputFile::new(&args.output, Kind::Model)?;
     let before = source_bytes(source);
-    let checkpoint = if is_onnx {
-        onnx::read(source, &onnx::Options { vocabulary: args.vocab.clone() }).map_err(Failure::run)?
-    } else {
-        hugging_face::read(source).map_err(Failure::run)?
-    };
-    let stem =
-        source.canonicalize().ok().and_then(|path| Some(path.file_stem()?.to_string_lossy().into_owned()));
-    let name = args.name.clone().or(stem).unwrap_or_default();
-    let mut metadata =
-        vec![("name", name.as_str()), ("packer", concat!("electra ", env!("CARGO_PKG_VERSION")))];
-    metadata.extend(args.language.as_deref().map(|language| ("language", language)));
-    let problem = |error| Failure::run(format_args!("{}: {error}", source.display()));
-    let packed = pack(&checkpoint, &metadata).map_err(problem)?;
-    packed.check().map_err(problem)?;
+    let packed = Source::new(source)
+        .vocabulary(args.vocab.clone())
+        .name(args.name.clone())
+        .language(args.language.clone())
+        .pack()
+        .map_err(Failure::run)?;
     target.write(&packed.bytes)?;
     let mut output = Output::new();
     let rendered =

@@ -5,16 +5,15 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-#[cfg(feature = "pack")]
 use electra_core::model::format::MAGIC;
 
-use crate::failure::Failure;
+use crate::error::Error;
 
 /// The kind of file that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+#[non_exhaustive]
+pub enum Kind {
     /// A model file.
-    #[cfg(feature = "pack")]
     Model,
     /// A picture.
     Svg,
@@ -23,7 +22,6 @@ pub(crate) enum Kind {
 impl Kind {
     fn name(self) -> &'static str {
         match self {
-            #[cfg(feature = "pack")]
             Self::Model => "a model file",
             Self::Svg => "an SVG picture",
         }
@@ -32,7 +30,6 @@ impl Kind {
     /// Returns whether a file that begins with `bytes` can be of this kind.
     fn begins(self, bytes: &[u8]) -> bool {
         match self {
-            #[cfg(feature = "pack")]
             Self::Model => bytes.starts_with(&MAGIC),
             Self::Svg => bytes.starts_with(b"<svg") || bytes.starts_with(b"<?xml"),
         }
@@ -40,15 +37,19 @@ impl Kind {
 }
 
 /// The file to write.
-pub(crate) struct OutputFile(PathBuf);
+#[derive(Debug)]
+pub struct OutputFile(PathBuf);
 
 impl OutputFile {
     /// Resolves `path`. Refuses an existing file that is neither empty nor of the same kind,
     /// because it may be the source of the model.
-    pub(crate) fn new(path: &Path, kind: Kind) -> Result<Self, Failure> {
-        let refuse = |problem: &str| {
+    ///
+    /// # Errors
+    /// Fails if the file is refused or cannot be read.
+    pub fn new(path: &Path, kind: Kind) -> Result<Self, Error> {
+        let refuse = |problem: &'static str| {
             let expected = format!("a new file or {} to replace", kind.name());
-            Err(Failure::run(format_args!("{}: {problem}, expected {expected}", path.display())))
+            Err(Error::Output { file: path.to_path_buf(), problem, expected })
         };
         let Ok(target) = path.canonicalize() else {
             return match path.is_symlink() {
@@ -62,7 +63,7 @@ impl OutputFile {
         let mut beginning = Vec::new();
         let read = File::open(&target).and_then(|file| file.take(64).read_to_end(&mut beginning));
         if let Err(error) = read {
-            return Err(Failure::run(format_args!("{}: {error}", path.display())));
+            return Err(Error::Write { file: path.to_path_buf(), source: error });
         }
         if !beginning.is_empty() && !kind.begins(&beginning) {
             return refuse("is a file of another kind");
@@ -72,7 +73,10 @@ impl OutputFile {
 
     /// Writes a temporary file beside the target and renames it. A file in use is therefore never
     /// half written.
-    pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// Fails if the file cannot be written. The target is unchanged then.
+    pub fn write(&self, bytes: &[u8]) -> Result<(), Error> {
         let path = &self.0;
         let mut partial = path.as_os_str().to_owned();
         partial.push(format!(".{}.partial", std::process::id()));
@@ -89,6 +93,6 @@ impl OutputFile {
                 let _ = fs::remove_file(partial);
             })
         });
-        written.map_err(|error| Failure::run(format_args!("{}: {error}", path.display())))
+        written.map_err(|source| Error::Write { file: path.clone(), source })
     }
 }

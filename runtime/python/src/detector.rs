@@ -1,0 +1,176 @@
+//! `electra_edge.Detector`.
+
+use std::path::PathBuf;
+
+use electra::ModelFile;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
+use pyo3::types::PyTuple;
+
+use crate::batch::{self, TOGETHER};
+use crate::errors::exception;
+use crate::options::{EngineArguments, reduced};
+use crate::pool::Pool;
+use crate::texts::Texts;
+use crate::tokenizer::Characters;
+
+/// Finds the tokens of a text that look replaced. Several threads may use one detector.
+///
+/// The arguments and exceptions are those of `Classifier`. Without a path, the model is that of
+/// ELECTRA_MODEL, or `electra-small-rtd` where the Debian package installed it or from a checkout.
+/// This package does not contain it.
+#[pyclass(frozen, module = "electra_edge")]
+pub(crate) struct Detector {
+    arguments: EngineArguments,
+    file: ModelFile,
+    arena_bytes: usize,
+    /// Engines for one text at a time.
+    single: Pool<electra::Detector>,
+    /// Engines of one thread each for batches.
+    batch: Pool<electra::Detector>,
+}
+
+#[pymethods]
+impl Detector {
+    #[new]
+    #[pyo3(signature = (path=None, *, engine=None, threads=None, max_tokens=None, arena_bytes=None))]
+    fn new(
+        py: Python<'_>,
+        path: Option<PathBuf>,
+        engine: Option<&str>,
+        threads: Option<usize>,
+        max_tokens: Option<usize>,
+        arena_bytes: Option<usize>,
+    ) -> PyResult<Self> {
+        let arguments = EngineArguments::new(path, engine, threads, max_tokens, arena_bytes)?;
+        let made = py.detach(|| {
+            let file = match &arguments.path {
+                Some(path) => ModelFile::open(path),
+                None => ModelFile::open_default_detector(),
+            }?;
+            let first = electra::Detector::new(&file, &arguments.for_one_text())?;
+            let arena_bytes = first.engine().arena_bytes();
+            let (single, batch) = (Pool::new(vec![first]), Pool::new(Vec::new()));
+            Ok(Self { arguments, file, arena_bytes, single, batch })
+        });
+        made.map_err(|error| exception(&error))
+    }
+
+    /// Judge each token of one text.
+    fn detect(&self, py: Python<'_>, text: PyBackedStr) -> PyResult<Detection> {
+        let found = py.detach(|| {
+            let make = || electra::Detector::new(&self.file, &self.arguments.for_one_text());
+            let mut engine = self.single.take(make)?;
+            Detection::new(&mut engine, &text)
+        });
+        found.map_err(|error| exception(&error))
+    }
+
+    /// Judge each token of many texts; `None` for a missing text.
+    fn detect_batch(&self, texts: &Bound<'_, PyAny>) -> PyResult<Vec<Option<Detection>>> {
+        let py = texts.py();
+        let texts = Texts::from_python(texts)?;
+        py.detach(|| {
+            let texts = texts.all();
+            let present: Vec<&str> = texts.iter().flatten().copied().collect();
+            let threads = self.arguments.batch_threads().min(present.len().div_ceil(TOGETHER)).max(1);
+            let options = self.arguments.for_batches();
+            let engine = |_| self.batch.take(|| electra::Detector::new(&self.file, &options));
+            let engines: Result<Vec<_>, electra::Error> = (0..threads).map(engine).collect();
+            let mut engines = engines.map_err(|error| exception(&error))?;
+            let detect = |engine: &mut electra::Detector, texts: &[&str]| {
+                texts.iter().map(|text| Detection::new(engine, text)).collect()
+            };
+            let mut found = batch::run(&mut engines, &present, detect)?.into_iter();
+            Ok(texts.iter().map(|text| text.and_then(|_| found.next())).collect())
+        })
+    }
+
+    /// The path of the model file.
+    #[getter]
+    fn path(&self) -> PathBuf {
+        self.file.path().to_path_buf()
+    }
+
+    /// The size of the memory arena of the engine for single texts in bytes.
+    #[getter]
+    fn arena_bytes(&self) -> usize {
+        self.arena_bytes
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<electra_edge.Detector of {}>", self.file.path().display())
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
+        reduced(slf.get_type().as_any(), slf.get().arguments.to_python(slf.py())?)
+    }
+}
+
+/// The verdicts on the tokens of one text.
+#[pyclass(frozen, eq, module = "electra_edge")]
+#[derive(PartialEq)]
+pub(crate) struct Detection {
+    verdicts: Vec<TokenVerdict>,
+    /// The number of windows that were run; 1 unless the text is long.
+    #[pyo3(get)]
+    windows: usize,
+}
+
+impl Detection {
+    fn new(engine: &mut electra::Detector, text: &str) -> Result<Self, electra::Error> {
+        let found = engine.detect(text)?;
+        let mut characters = Characters::new(text);
+        let verdict = |token: electra::TokenVerdict| TokenVerdict {
+            start: characters.before(token.span.start),
+            end: characters.before(token.span.end),
+            replaced: token.is_replaced(),
+            probability: token.probability,
+            token: token.piece,
+        };
+        Ok(Self { verdicts: found.tokens.into_iter().map(verdict).collect(), windows: found.windows })
+    }
+}
+
+#[pymethods]
+impl Detection {
+    /// One verdict per token, in the order of the text.
+    #[getter]
+    fn tokens(&self) -> Vec<TokenVerdict> {
+        self.verdicts.clone()
+    }
+
+    fn __repr__(&self) -> String {
+        let replaced = self.verdicts.iter().filter(|verdict| verdict.replaced).count();
+        format!("Detection({} tokens, {replaced} replaced)", self.verdicts.len())
+    }
+}
+
+/// The verdict on one token.
+#[pyclass(frozen, eq, module = "electra_edge")]
+#[derive(Clone, PartialEq)]
+pub(crate) struct TokenVerdict {
+    /// The token as the vocabulary spells it.
+    #[pyo3(get)]
+    token: String,
+    /// The first character of the text from which it comes.
+    #[pyo3(get)]
+    start: usize,
+    /// The character after the last one.
+    #[pyo3(get)]
+    end: usize,
+    /// The probability that the token was replaced, from 0 to 1.
+    #[pyo3(get)]
+    probability: f32,
+    /// Whether the token was more likely replaced than not.
+    #[pyo3(get)]
+    replaced: bool,
+}
+
+#[pymethods]
+impl TokenVerdict {
+    fn __repr__(&self) -> String {
+        let Self { token, start, end, probability, .. } = self;
+        format!("TokenVerdict(token={token:?}, start={start}, end={end}, probability={probability:.4})")
+    }
+}
