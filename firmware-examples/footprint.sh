@@ -50,7 +50,7 @@ code_and_memory() { # EXAMPLE MODEL
   [ "$code" -le $flash_limit ] || fail "$1: $code bytes of code and constants, at most $flash_limit"
   [ "$ram" -le $ram_limit ] || fail "$1: $ram bytes of RAM besides the arena, at most $ram_limit"
   echo "ok: $1: $code bytes of code and constants, $ram of RAM besides the arena"
-  if [ "$1" = sentiment-uart ]; then
+  if [ "$1" = sentiment-uart ] || [ "$1" = c-uart ]; then
     local small
     small=$(arena_bytes_for 32 "$2")
     expect "arena bytes, as the host computes them" "$arena" "$(arena_bytes_for 64 "$2")"
@@ -144,6 +144,14 @@ of it.
 
 MARKDOWN
   table typing-detector
+  cat <<'MARKDOWN'
+
+## c-uart, ELECTRA-Small
+
+The example in plain C, which exists for two boards.
+
+MARKDOWN
+  table c-uart
 }
 
 # Compares the figures of all boards with FOOTPRINT.md, or writes it.

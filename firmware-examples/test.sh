@@ -4,7 +4,8 @@
 #
 # `test.sh` tests all boards, `test.sh BOARD ...` some. `test.sh --update` also writes the figures
 # of all boards to FOOTPRINT.md. MODEL and RTD_MODEL name other model files. Needs qemu-system-arm,
-# qemu-system-misc and binutils. With defmt-print, the log is checked as well.
+# qemu-system-misc and binutils, for the example in C also cmake and gcc-arm-none-eabi. With
+# defmt-print, the log is checked as well.
 set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")"
@@ -54,6 +55,7 @@ main() {
     provoked
     [ "$board" != mps2-an500 ] || small_arena
     ! has_log_uart || standalone
+    ! has_c_example || c_example
     case $processor in
       cortex-m7) kernels mps2-an500 "smlad, scalar: 64032 sums are those of plain loops" ;;
       cortex-m55) kernels mps3-an547 "mve, smlad, scalar: 96048 sums are those of plain loops" ;;
@@ -78,10 +80,10 @@ needed_programs() {
   for board in "${boards[@]}"; do
     [ ! -e "boards/$board/qemu" ] || emulators+=("$(sed -n 's/^command=(\([^ )]*\).*/\1/p' "boards/$board/qemu")")
   done
-  for program in nm readelf "${emulators[@]}"; do
+  for program in nm readelf cmake arm-none-eabi-gcc "${emulators[@]}"; do
     command -v "$program" >/dev/null || {
       echo "test.sh: $program: no such program, expected one on the PATH:" \
-        "apt-get install qemu-system-arm qemu-system-misc binutils" >&2
+        "apt-get install qemu-system-arm qemu-system-misc binutils cmake gcc-arm-none-eabi" >&2
       exit 1
     }
   done
@@ -122,6 +124,8 @@ of_board() { # SCRIPT FOR SED
 
 has_log_uart() { grep -q 'fn log_uart' "boards/$board/board.rs"; }
 
+has_c_example() { [ -f "c-uart/boards/$board.h" ]; }
+
 # Whether QEMU can trace the writes to the LEDs.
 has_traced_leds() { grep -q '^use crate::devices::fpgaio;' "boards/$board/board.rs"; }
 
@@ -161,13 +165,15 @@ build() { # BOARD
   image typing-detector typing-detector
 }
 
+allocators='__rust_alloc|__rg_alloc|__rdl_alloc|__rust_realloc| (malloc|calloc|realloc|free|_sbrk)$'
+
 no_allocator() {
-  local pattern='__rust_alloc|__rg_alloc|__rdl_alloc|__rust_realloc| (malloc|calloc|realloc|free|_sbrk)$' example
+  local example
   # The pattern must find the allocator of the host's program.
-  nm "$host" | grep -E "$pattern" >/dev/null || fail "the pattern for allocators finds none on the host either"
+  nm "$host" | grep -E "$allocators" >/dev/null || fail "the pattern for allocators finds none on the host either"
   for example in sentiment-uart typing-detector; do
     nm "$scratch/$example" | grep ' main$' >/dev/null || fail "$example: the image has no symbols to look at"
-    expect "$example: allocator symbols" "$(nm "$scratch/$example" | grep -Ec "$pattern" || true)" 0
+    expect "$example: allocator symbols" "$(nm "$scratch/$example" | grep -Ec "$allocators" || true)" 0
   done
 }
 
@@ -328,6 +334,29 @@ $end"
     expect "standalone: log of UART 1" "$(log standalone uart1 | sed 's/, [0-9]* ticks//' | paste -sd'|')" \
       "INFO  ready: model $(greeted model), kernels $(greeted kernels)|INFO  6 tokens"
   fi
+}
+
+# Tests the example in C. It answers the same lines as sentiment-uart.
+c_example() {
+  local build=$target_dir/c-uart/$board
+  {
+    cmake -S c-uart -B "$build" -DCMAKE_TOOLCHAIN_FILE=arm-none-eabi.cmake -DBOARD="$board" &&
+      cmake --build "$build"
+  } >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; fail "c-uart: does not build"; return; }
+  cp "$build/c-uart" "$scratch/c-uart"
+  code_and_memory c-uart "$model"
+  expect "c-uart: allocator symbols" "$(nm "$scratch/c-uart" | grep -Ec "$allocators" || true)" 0
+  { cat sentiment-uart/sentences.txt; printf '?%0511d\n' 7; } >"$scratch/lines"
+  compare_lines c-uart "$model" "$scratch/lines"
+  { printf '%0513d\n' 7; printf 'caf\xe9 au lait\n%s' "$end"; } >"$scratch/in"
+  emulate c-uart <"$scratch/in"
+  expect "c-uart: over-long line, invalid UTF-8" "$(answers | paste -sd'|')" \
+    "refused: line: more than 512 bytes|refused: text: byte 3 is not UTF-8"
+  cp "$model" "$scratch/model" && printf '\x55\xaa' | dd of="$scratch/model" bs=1 seek=7000000 conv=notrunc status=none
+  emulate c-uart "$scratch/model" </dev/null
+  expect "c-uart: damaged weights" "$(answers | paste -sd'|')" \
+    "stopped: model: section encoder: checksum mismatch: the file is damaged"
+  expect "c-uart: damaged weights: exit status" "$status" 2
 }
 
 # Compares the kernels of the board's processor with plain loops, because the host's tests cannot
