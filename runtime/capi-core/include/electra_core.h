@@ -59,8 +59,8 @@ enum electra_core_status {
 };
 
 /*
- A model that is ready to run. One thread or interrupt may use it at a time. It must not be moved.
- Nothing has to be freed.
+ A model that is ready to run. One thread or interrupt may use it at a time. It must not be
+ moved. Nothing has to be freed.
  */
 struct electra_core_engine;
 
@@ -103,8 +103,8 @@ extern "C" {
  prints the same number.
 
  # Safety
- `model` is NULL or points to `model_bytes` bytes. `size` is NULL or valid for writing. `error` is
- NULL or valid for writing.
+ `model` is NULL or points to `model_bytes` bytes. `size` is NULL or valid for writing. `error`
+ is NULL or valid for writing.
  */
 enum electra_core_status electra_core_arena_bytes(const uint8_t *model,
                                                   size_t model_bytes,
@@ -117,14 +117,14 @@ enum electra_core_status electra_core_arena_bytes(const uint8_t *model,
 
  `model` begins with a model file, at a multiple of 4, for example in flash; bytes after the file
  are ignored. `arena` begins at a multiple of ELECTRA_CORE_ARENA_ALIGNMENT and has at least the
- size that electra_core_arena_bytes() computes. A longest sequence of `max_tokens` tokens includes
- the two special tokens. On success `*engine` is the engine, at the address of `memory`.
+ size that electra_core_arena_bytes() computes. A longest sequence of `max_tokens` tokens
+ includes the two special tokens. On success `*engine` is the engine, at the address of `memory`.
 
  # Safety
- `memory` is NULL or has `memory_bytes` bytes, `arena` is NULL or has `arena_size` bytes, and both
- are used for nothing else as long as the engine is used. `model` is NULL or has `model_bytes`
- bytes that do not change as long as the engine is used. `engine` and `error` are NULL or valid
- for writing.
+ `memory` is NULL or has `memory_bytes` bytes, `arena` is NULL or has `arena_size` bytes, and
+ both are used for nothing else as long as the engine is used. `model` is NULL or has
+ `model_bytes` bytes that do not change as long as the engine is used. `engine` and `error` are
+ NULL or valid for writing.
  */
 enum electra_core_status electra_core_engine_init(uint8_t *memory,
                                                   size_t memory_bytes,
@@ -198,8 +198,8 @@ extern void electra_core_panic(const char *message, size_t length);
  The probabilities add up to 1 and are those of libelectra, bit for bit.
 
  # Safety
- `logits` is NULL or has `count` numbers. `scores` is NULL or has room for `count` numbers. `best`
- and `error` are NULL or valid for writing.
+ `logits` is NULL or has `count` numbers. `scores` is NULL or has room for `count` numbers.
+ `best` and `error` are NULL or valid for writing.
  */
 enum electra_core_status electra_core_scores(const float *logits,
                                              size_t count,
@@ -218,13 +218,13 @@ float electra_core_probability(float logit);
 bool electra_core_is_replaced(float logit);
 
 /*
- Writes the token ids of a text of `length` bytes in UTF-8, with the two special tokens, to `ids`.
- If the text has more tokens than `capacity`, the first ones are kept and `*truncated` is true.
- `truncated` may be NULL. `capacity` is usually the `max_tokens` of the engine.
+ Writes the token ids of a text of `length` bytes in UTF-8, with the two special tokens, to
+ `ids`. If the text has more tokens than `capacity`, the first ones are kept and `*truncated` is
+ true. `truncated` may be NULL. `capacity` is usually the `max_tokens` of the engine.
 
  # Safety
- `engine` is NULL or an engine. `text` is NULL or has `length` bytes. `ids` is NULL or has room for
- `capacity` ids. `count`, `truncated` and `error` are NULL or valid for writing.
+ `engine` is NULL or an engine. `text` is NULL or has `length` bytes. `ids` is NULL or has room
+ for `capacity` ids. `count`, `truncated` and `error` are NULL or valid for writing.
  */
 enum electra_core_status electra_core_tokenize(const struct electra_core_engine *engine,
                                                const char *text,

@@ -19,8 +19,8 @@ const _: () = assert!(size_of::<electra_core_engine>() <= ELECTRA_CORE_ENGINE_BY
 const _: () = assert!(align_of::<electra_core_engine>() <= 8);
 const _: () = assert!(electra_core::ARENA_ALIGNMENT == ELECTRA_CORE_ARENA_ALIGNMENT);
 
-/// A model that is ready to run. One thread or interrupt may use it at a time. It must not be moved.
-/// Nothing has to be freed.
+/// A model that is ready to run. One thread or interrupt may use it at a time. It must not be
+/// moved. Nothing has to be freed.
 // The engine borrows the model beside it. Therefore no reference to the whole structure is made,
 // only to its fields.
 #[derive(Debug)]
@@ -35,8 +35,8 @@ pub struct electra_core_engine {
 /// prints the same number.
 ///
 /// # Safety
-/// `model` is NULL or points to `model_bytes` bytes. `size` is NULL or valid for writing. `error` is
-/// NULL or valid for writing.
+/// `model` is NULL or points to `model_bytes` bytes. `size` is NULL or valid for writing. `error`
+/// is NULL or valid for writing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn electra_core_arena_bytes(
     model: *const u8,
@@ -59,14 +59,14 @@ pub unsafe extern "C" fn electra_core_arena_bytes(
 ///
 /// `model` begins with a model file, at a multiple of 4, for example in flash; bytes after the file
 /// are ignored. `arena` begins at a multiple of ELECTRA_CORE_ARENA_ALIGNMENT and has at least the
-/// size that electra_core_arena_bytes() computes. A longest sequence of `max_tokens` tokens includes
-/// the two special tokens. On success `*engine` is the engine, at the address of `memory`.
+/// size that electra_core_arena_bytes() computes. A longest sequence of `max_tokens` tokens
+/// includes the two special tokens. On success `*engine` is the engine, at the address of `memory`.
 ///
 /// # Safety
-/// `memory` is NULL or has `memory_bytes` bytes, `arena` is NULL or has `arena_size` bytes, and both
-/// are used for nothing else as long as the engine is used. `model` is NULL or has `model_bytes`
-/// bytes that do not change as long as the engine is used. `engine` and `error` are NULL or valid
-/// for writing.
+/// `memory` is NULL or has `memory_bytes` bytes, `arena` is NULL or has `arena_size` bytes, and
+/// both are used for nothing else as long as the engine is used. `model` is NULL or has
+/// `model_bytes` bytes that do not change as long as the engine is used. `engine` and `error` are
+/// NULL or valid for writing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn electra_core_engine_init(
     memory: *mut u8,

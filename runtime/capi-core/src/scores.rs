@@ -9,8 +9,8 @@ use crate::pointers::{values, values_mut, write};
 /// The probabilities add up to 1 and are those of libelectra, bit for bit.
 ///
 /// # Safety
-/// `logits` is NULL or has `count` numbers. `scores` is NULL or has room for `count` numbers. `best`
-/// and `error` are NULL or valid for writing.
+/// `logits` is NULL or has `count` numbers. `scores` is NULL or has room for `count` numbers.
+/// `best` and `error` are NULL or valid for writing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn electra_core_scores(
     logits: *const f32,

@@ -101,14 +101,8 @@ fn the_logits_and_scores_are_those_of_electra_core() {
                 nothing,
             );
             assert_eq!(status, electra_core_status::Ok);
-            let status = electra_core_run(
-                engine,
-                ids.as_ptr(),
-                count,
-                &raw mut logits,
-                &raw mut logit_count,
-                nothing,
-            );
+            let status =
+                electra_core_run(engine, ids.as_ptr(), count, &raw mut logits, &raw mut logit_count, nothing);
             assert_eq!((status, logit_count), (electra_core_status::Ok, 2));
             let status =
                 electra_core_scores(logits, logit_count, scores.as_mut_ptr(), &raw mut best, nothing);
@@ -174,23 +168,14 @@ fn wrong_arguments_are_refused_with_a_message() {
             electra_core_run(engine, ids.as_ptr(), ids.len(), logits, &raw mut count, error)
         };
         let status = run(ptr::null_mut(), &[101, 102], &raw mut error, &raw mut logits);
-        assert_eq!(
-            (status, message(&error).as_str()),
-            (electra_core_status::Argument, "engine is NULL")
-        );
+        assert_eq!((status, message(&error).as_str()), (electra_core_status::Argument, "engine is NULL"));
         let status = run(made.engine, &[101, 102], &raw mut error, ptr::null_mut());
-        assert_eq!(
-            (status, message(&error).as_str()),
-            (electra_core_status::Argument, "logits is NULL")
-        );
+        assert_eq!((status, message(&error).as_str()), (electra_core_status::Argument, "logits is NULL"));
         let status = run(made.engine, &[101, 65_000], &raw mut error, &raw mut logits);
         assert_eq!(status, electra_core_status::Run);
         assert!(message(&error).contains("65000"), "{}", message(&error));
         // Without a place for the error.
-        assert_eq!(
-            run(made.engine, &[], ptr::null_mut(), &raw mut logits),
-            electra_core_status::Run
-        );
+        assert_eq!(run(made.engine, &[], ptr::null_mut(), &raw mut logits), electra_core_status::Run);
         let mut ids = [0u16; 4];
         let status = electra_core_tokenize(
             made.engine,
@@ -215,8 +200,7 @@ fn wrong_arguments_are_refused_with_a_message() {
             &raw mut error,
         );
         assert_eq!(status, electra_core_status::Run);
-        let status =
-            electra_core_scores(ptr::null(), 0, ptr::null_mut(), &raw mut best, &raw mut error);
+        let status = electra_core_scores(ptr::null(), 0, ptr::null_mut(), &raw mut best, &raw mut error);
         assert_eq!(status, electra_core_status::Argument);
     }
 }

@@ -16,13 +16,13 @@ pub struct electra_core_span {
     pub end: u32,
 }
 
-/// Writes the token ids of a text of `length` bytes in UTF-8, with the two special tokens, to `ids`.
-/// If the text has more tokens than `capacity`, the first ones are kept and `*truncated` is true.
-/// `truncated` may be NULL. `capacity` is usually the `max_tokens` of the engine.
+/// Writes the token ids of a text of `length` bytes in UTF-8, with the two special tokens, to
+/// `ids`. If the text has more tokens than `capacity`, the first ones are kept and `*truncated` is
+/// true. `truncated` may be NULL. `capacity` is usually the `max_tokens` of the engine.
 ///
 /// # Safety
-/// `engine` is NULL or an engine. `text` is NULL or has `length` bytes. `ids` is NULL or has room for
-/// `capacity` ids. `count`, `truncated` and `error` are NULL or valid for writing.
+/// `engine` is NULL or an engine. `text` is NULL or has `length` bytes. `ids` is NULL or has room
+/// for `capacity` ids. `count`, `truncated` and `error` are NULL or valid for writing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn electra_core_tokenize(
     engine: *const electra_core_engine,
