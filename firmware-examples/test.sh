@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Builds the firmware for every board, checks its sizes and symbols, and runs it in QEMU. Every
-# answer must equal the host's. Every figure may be at most 2 % above that in FOOTPRINT.md.
+# answer must equal the host's. Every figure may be at most 2 % above that in footprint.toml.
 #
 # `test.sh` tests all boards, `test.sh BOARD ...` some. `test.sh --update` also writes the figures
-# of all boards to FOOTPRINT.md. MODEL and RTD_MODEL name other model files. Needs qemu-system-arm,
-# qemu-system-misc and binutils, for the example in C also cmake and gcc-arm-none-eabi. With
-# defmt-print, the log is checked as well.
+# of all boards to footprint.toml and FOOTPRINT.md. MODEL and RTD_MODEL name other model files.
+# Needs qemu-system-arm, qemu-system-misc and binutils, for the example in C also cmake and
+# gcc-arm-none-eabi. With defmt-print, the log is checked as well.
 set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")"
@@ -13,9 +13,9 @@ cd "$(dirname "$0")"
 # Incremental builds have different sizes.
 export CARGO_INCREMENTAL=0
 
-# A board is a folder with a memory map.
-all_boards=(boards/*/board.x)
-all_boards=("${all_boards[@]%/board.x}")
+# A board is a folder with its settings.
+all_boards=(boards/*/board.toml)
+all_boards=("${all_boards[@]%/board.toml}")
 all_boards=("${all_boards[@]#boards/}")
 model=${MODEL:-$PWD/../models/electra-small-sentiment/model.electra}
 rtd_model=${RTD_MODEL:-$PWD/typing-detector/random.electra}
@@ -61,7 +61,7 @@ main() {
       cortex-m55) kernels mps3-an547 "mve, smlad, scalar: 96048 sums are those of plain loops" ;;
     esac
   done
-  if [ ${#boards[@]} = ${#all_boards[@]} ]; then footprint; else echo "left out: FOOTPRINT.md, which is about all boards"; fi
+  if [ ${#boards[@]} = ${#all_boards[@]} ]; then footprint; else echo "left out: footprint.toml, which is about all boards"; fi
   [ "$failures" = 0 ] || { echo "$failures checks failed" >&2; exit 1; }
   echo "all passed in $SECONDS s"
 }
@@ -78,7 +78,7 @@ expect() { # WHAT FOUND EXPECTED
 needed_programs() {
   local program board emulators=()
   for board in "${boards[@]}"; do
-    [ ! -e "boards/$board/qemu" ] || emulators+=("$(sed -n 's/^command=(\([^ )]*\).*/\1/p' "boards/$board/qemu")")
+    [ ! -e "boards/$board/board.toml" ] || emulators+=("$(sed -n 's/^command = "\([^ "]*\).*/\1/p' "boards/$board/board.toml")")
   done
   for program in nm readelf cmake arm-none-eabi-gcc "${emulators[@]}"; do
     command -v "$program" >/dev/null || {
@@ -97,17 +97,17 @@ complete() { # BOARD
     echo "test.sh: $1: no folder in firmware-examples/boards, expected one of: ${all_boards[*]}" >&2
     exit 1
   }
-  for file in board.x board.rs cargo.toml qemu; do
+  for file in board.toml board.x board.rs; do
     [ -f "boards/$1/$file" ] || {
       echo "test.sh: boards/$1/$file: missing, expected as firmware-examples/README.md describes it" >&2
       exit 1
     }
   done
-  has_line "$1" cargo.toml '^target = "..*"' 'target = "TRIPLE" below [build]'
-  has_line "$1" cargo.toml "^runner = \"\./run-in-qemu $1\"" "runner = \"./run-in-qemu $1\""
-  has_line "$1" cargo.toml "^BOARD = { value = \"$1\", force = true }" "BOARD = { value = \"$1\", force = true } below [env]"
+  has_line "$1" board.toml '^target = "..*"' 'target = "TRIPLE" below [build]'
+  has_line "$1" board.toml '^runner = "\./run-in-qemu"' 'runner = "./run-in-qemu" below [target.TRIPLE]'
+  has_line "$1" board.toml "^BOARD = { value = \"$1\", force = true }" "BOARD = { value = \"$1\", force = true } below [env]"
   has_line "$1" board.rs 'const UNREADABLE: usize = 0x[0-9A-Fa-f_]*;' 'pub(crate) const UNREADABLE: usize = ADDRESS;'
-  for line in command model_address; do has_line "$1" qemu "^$line=" "$line=..."; done
+  for line in command model_address; do has_line "$1" board.toml "^$line = \"" "$line = \"...\" below [emulator]"; done
 }
 
 has_line() { # BOARD FILE PATTERN LINE
@@ -117,9 +117,9 @@ has_line() { # BOARD FILE PATTERN LINE
   }
 }
 
-# Prints the value that SCRIPT extracts from the board's cargo.toml.
+# Prints the value that SCRIPT extracts from the board's board.toml.
 of_board() { # SCRIPT FOR SED
-  sed -n "$1" "boards/$board/cargo.toml" | sed 1q
+  sed -n "$1" "boards/$board/board.toml" | sed 1q
 }
 
 has_log_uart() { grep -q 'fn log_uart' "boards/$board/board.rs"; }
@@ -154,7 +154,7 @@ build() { # BOARD
     local example=$1 name=$2
     shift 2
     # The compiler's warning about -mve.fp is expected.
-    (cd "$example" && cargo build --quiet --release --locked -j 2 --config "../boards/$board/cargo.toml" "$@") 2>&1 |
+    (cd "$example" && cargo build --quiet --release --locked -j 2 --config "../boards/$board/board.toml" "$@") 2>&1 |
       sed '/unstable feature specified/,/^$/d' >&2
     cp "$target_dir/$target/release/$example" "$scratch/$name"
   }
@@ -297,7 +297,7 @@ provoked() {
     thumbv8m.main-*) fault="fault status 0x00008200" overflow="fault status 0x00100000" ;;
     riscv32*) fault="cause 0x00000005" overflow="cause 0x00000007" ;;
     *)
-      fail "boards/$board/cargo.toml: target $target, whose fault codes are missing in provoked() of test.sh"
+      fail "boards/$board/board.toml: target $target, whose fault codes are missing in provoked() of test.sh"
       return
       ;;
   esac
