@@ -96,7 +96,7 @@ pub unsafe extern "C" fn electra_core_engine_init(
         unsafe {
             (&raw mut (*place).tokenizer).write(Tokenizer::new(*opened.vocabulary()));
             (&raw mut (*place).model).write(opened);
-            let model: &'static Model<'static> = &*(&raw const (*place).model);
+            let model: &'static Model<'static> = &(*place).model;
             let made = Engine::new(model, Kernels::detect(), arena, max_tokens).map_err(Failure::Run)?;
             (&raw mut (*place).engine).write(made);
             write("engine", engine, place)
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn electra_core_run(
         let ids = unsafe { values("ids", ids, count) }?;
         // SAFETY: the engine was made by electra_core_engine_init. The reference is to its field
         // `engine` alone, and the caller guarantees that nobody else uses it.
-        let engine = unsafe { &mut *(&raw mut (*engine).engine) };
+        let engine = unsafe { &mut (*engine).engine };
         let found = engine.run(ids).map_err(Failure::Run)?;
         // SAFETY: the caller guarantees both pointers.
         unsafe {
@@ -197,7 +197,7 @@ pub unsafe extern "C" fn electra_core_kernels(length: *mut usize) -> *const c_ch
 /// `engine` is null or an engine.
 unsafe fn model<'a>(engine: *const electra_core_engine) -> Option<&'a Model<'static>> {
     // SAFETY: the engine was made by electra_core_engine_init, and its field `model` never changes.
-    (!engine.is_null()).then(|| unsafe { &*(&raw const (*engine).model) })
+    (!engine.is_null()).then(|| unsafe { &(*engine).model })
 }
 
 /// Returns the tokenizer of an engine.
@@ -209,7 +209,7 @@ pub(crate) unsafe fn tokenizer<'a>(
 ) -> Result<&'a Tokenizer<'static>, Failure> {
     check("engine", engine)?;
     // SAFETY: as in `model`.
-    Ok(unsafe { &*(&raw const (*engine).tokenizer) })
+    Ok(unsafe { &(*engine).tokenizer })
 }
 
 /// Returns the address of a text, or null, and writes its length.

@@ -224,7 +224,7 @@ fn a_damaged_model_is_refused() {
 fn a_long_message_is_cut_between_characters() {
     use std::fmt::Write;
     let mut text = crate::error::Message::new();
-    write!(text, "{}{}", "x".repeat(126), "é and more").expect("accepted");
+    write!(text, "{}é and more", "x".repeat(126)).expect("accepted");
     assert_eq!((text.length, text.bytes[126]), (126, 0));
 }
 

@@ -22,6 +22,10 @@ pub const ALIGNMENT: usize = 64;
 /// The largest run that an arena can hold. A plain number of tokens stands for one sequence and one
 /// worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "callers make it, and a new field would change the size of every arena"
+)]
 pub struct Capacity {
     /// Tokens of all sequences of a run together, `[CLS]` and `[SEP]` included.
     pub tokens: usize,
@@ -160,6 +164,7 @@ pub(crate) fn persistent<'a, S: Space<'a>>(config: &Config, run: Capacity, space
 
 /// An arena that cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ArenaError {
     /// Fewer bytes than the run needs.
     TooSmall {

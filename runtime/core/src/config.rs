@@ -6,6 +6,7 @@ use crate::kernels::LANES;
 
 /// The head on top of the encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a new head must be handled wherever heads are told apart")]
 pub enum HeadKind {
     /// Assigns one of several labels to a text: `ElectraForSequenceClassification`.
     Classification,
@@ -24,6 +25,7 @@ impl fmt::Display for HeadKind {
 
 /// Sizes of a model; names follow Hugging Face's `config.json`.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "packers make it, and a new size must be set by all of them")]
 pub struct Config {
     /// The head on top of the encoder.
     pub head: HeadKind,
@@ -214,6 +216,7 @@ const WORDPIECE_UNCASED: u32 = 1;
 
 /// A field of the config that this runtime does not support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConfigError {
     /// The field's name in `config.json`, or else in the stored form.
     pub field: &'static str,

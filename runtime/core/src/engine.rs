@@ -83,6 +83,7 @@ impl fmt::Debug for Engine<'_, '_> {
 
 /// The steps of a run over an arena that holds its ids, for an engine that schedules them itself.
 #[derive(Clone, Copy)]
+#[expect(clippy::exhaustive_structs, reason = "engines make it")]
 pub struct Steps<'a, 'm, T = SingleThread> {
     /// The model whose weights are read in place.
     pub model: &'a Model<'m>,

@@ -4,6 +4,7 @@ use crate::config::{Config, HeadKind};
 
 /// One step of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "an engine must schedule every step")]
 pub enum Step {
     /// From token ids to the encoder's input.
     Embedding,

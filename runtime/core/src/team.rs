@@ -21,6 +21,7 @@ pub trait Team: Sync {
 
 /// A team of one: the calling thread.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "callers make it")]
 pub struct SingleThread;
 
 impl Team for SingleThread {

@@ -127,6 +127,7 @@ pub struct Answer<'a> {
 
 /// A label and its probability.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers make it for Classification::new")]
 pub struct LabelScore {
     /// The label's name.
     pub label: Arc<str>,

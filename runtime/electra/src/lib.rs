@@ -118,7 +118,7 @@
 //!
 //! Rust 1.95. A new minor version may require a newer version of Rust; a patch version never does.
 #![deny(unsafe_code)]
-#![warn(unreachable_pub)]
+#![warn(unreachable_pub, clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod arena;
 mod classifier;

@@ -119,6 +119,7 @@ fn supported() -> impl Iterator<Item = Kernels> {
 
 /// No set of kernels of the requested name runs on this processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UnknownKernels;
 
 impl fmt::Display for UnknownKernels {

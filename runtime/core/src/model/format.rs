@@ -42,6 +42,7 @@ pub mod field {
 /// Kinds of sections. Each kind occurs once in a file, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
+#[expect(clippy::exhaustive_enums, reason = "the format has these sections")]
 pub enum SectionKind {
     /// Sizes: [`Config::encode`].
     Config = 1,

@@ -24,6 +24,7 @@ const SECTIONS: usize = SectionKind::ALL.len();
 
 /// One section: its place in the file, its bytes and its stored checksum.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Section<'m> {
     /// Kind of the section.
     pub kind: SectionKind,

@@ -87,6 +87,7 @@ impl<'m> Tokenizer<'m> {
 
 /// Result of [`Tokenizer::encode`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Encoding {
     /// Number of ids written, `[CLS]` and `[SEP]` included.
     pub len: usize,
@@ -96,6 +97,7 @@ pub struct Encoding {
 
 /// The text has more than `u32::MAX` bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TextTooLong {
     /// Length of the text in bytes.
     pub bytes: usize,

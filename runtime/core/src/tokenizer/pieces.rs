@@ -10,6 +10,7 @@ use super::word::Word;
 
 /// A token and its place in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Token {
     /// Index in the vocabulary.
     pub id: u16,

@@ -27,6 +27,7 @@ use tract::Tract;
 
 /// Kind of engine that runs the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EngineKind {
     /// A tract plan of our operators (feature `tract`).
     #[cfg(feature = "tract")]
