@@ -7,6 +7,27 @@ set(ELECTRA_CORE_FOLDER "${CMAKE_CURRENT_LIST_DIR}")
 
 function(electra_core_library name)
   cmake_parse_arguments(PARSE_ARGV 1 argument "" "TARGET;PROCESSOR" "")
+  set(usage "electra_core_library(${name} TARGET RUST-TARGET PROCESSOR NAME)")
+  if(argument_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "'${argument_UNPARSED_ARGUMENTS}' found, expected ${usage}")
+  endif()
+  foreach(needed TARGET PROCESSOR)
+    if(NOT argument_${needed})
+      message(FATAL_ERROR "no ${needed} found, expected ${usage}")
+    endif()
+  endforeach()
+  execute_process(
+    COMMAND rustc --print target-cpus --target ${argument_TARGET}
+    OUTPUT_VARIABLE processors
+    ERROR_VARIABLE problem
+    RESULT_VARIABLE status)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "TARGET ${argument_TARGET}: rustc says: ${status} ${problem}")
+  endif()
+  if(NOT processors MATCHES "\n *${argument_PROCESSOR}[ \n]")
+    message(FATAL_ERROR "PROCESSOR is '${argument_PROCESSOR}', expected one of those that "
+                        "'rustc --print target-cpus --target ${argument_TARGET}' lists")
+  endif()
   set(output "${CMAKE_CURRENT_BINARY_DIR}/${name}-cargo")
   set(archive "${output}/${argument_TARGET}/firmware/libelectra_core_c.a")
   # cargo knows whether something changed, so it is always called.

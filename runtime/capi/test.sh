@@ -10,7 +10,7 @@ trap 'rm -rf "$scratch"' EXIT
 sentiment=models/electra-small-sentiment/model.electra
 detector=models/electra-small-rtd/model.electra
 
-runtime/capi/install "$scratch/installed"
+runtime/capi/install "$scratch/installed" >/dev/null
 export PKG_CONFIG_PATH=$scratch/installed/lib/pkgconfig LD_LIBRARY_PATH=$scratch/installed/lib
 cmake -S runtime/capi/examples -B "$scratch/build" -DCMAKE_BUILD_TYPE=Release >"$scratch/log" ||
   { cat "$scratch/log"; exit 1; }

@@ -91,7 +91,7 @@ struct electra_options {
    */
   size_t arena_bytes;
   /*
-   Number of threads that share each run. 0 stands for 1.
+   Number of threads that share each run, 1 to 8. 0 stands for 1.
    */
   size_t threads;
   /*
@@ -332,7 +332,8 @@ bool electra_model_is_detector(const struct electra_model *model);
 
 /*
  Computes the size of the arena in bytes for sequences of up to `max_tokens` tokens and one
- thread. The arena is all the memory that a run writes.
+ thread. 0 stands for the positions of the model, as in electra_options. The arena is all the
+ memory that a run writes.
 
  # Safety
  `model` is NULL or a model. `arena_size` is NULL or valid for writing.

@@ -112,7 +112,8 @@ pub unsafe extern "C" fn electra_model_is_detector(model: *const electra_model) 
 }
 
 /// Computes the size of the arena in bytes for sequences of up to `max_tokens` tokens and one
-/// thread. The arena is all the memory that a run writes.
+/// thread. 0 stands for the positions of the model, as in electra_options. The arena is all the
+/// memory that a run writes.
 ///
 /// # Safety
 /// `model` is NULL or a model. `arena_size` is NULL or valid for writing.
@@ -125,7 +126,13 @@ pub unsafe extern "C" fn electra_model_arena_bytes(
     guard(|| {
         // SAFETY: the caller guarantees it.
         let model = unsafe { reference("model", model) }?;
-        let size = arena_bytes(model.file.model().config(), max_tokens);
+        let config = model.file.model().config();
+        let max = config.max_position_embeddings;
+        let max_tokens = if max_tokens == 0 { max } else { max_tokens };
+        if !(3..=max).contains(&max_tokens) {
+            return Err(electra_rust::Error::MaxTokens { found: max_tokens, max }.into());
+        }
+        let size = arena_bytes(config, max_tokens);
         // SAFETY: the caller guarantees it.
         unsafe { write("arena_size", arena_size, size) }
     })

@@ -22,7 +22,7 @@ pub struct electra_options {
     /// Size of the arena in bytes. 0 stands for exactly the size that is needed. A smaller arena is
     /// refused.
     pub arena_bytes: usize,
-    /// Number of threads that share each run. 0 stands for 1.
+    /// Number of threads that share each run, 1 to 8. 0 stands for 1.
     pub threads: usize,
     /// Name of the kernels, for example "avx2" or "scalar". NULL stands for the fastest ones.
     pub kernels: *const c_char,

@@ -21,6 +21,9 @@ pub(crate) fn candidates(name: &str) -> Vec<PathBuf> {
         // four levels below the checkout.
         candidates.extend(executable.ancestors().skip(2).take(4).map(|root| root.join("models").join(name)));
     }
-    candidates.push(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models")).join(name));
+    // A package is used on other machines than the one that built it.
+    if option_env!("ELECTRA_PACKAGED").is_none() {
+        candidates.push(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models")).join(name));
+    }
     candidates
 }

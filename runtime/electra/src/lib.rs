@@ -141,6 +141,6 @@ pub use model_file::ModelFile;
 
 /// Types of `electra-core` that occur in the interface of this crate.
 pub use electra_core::{
-    ArenaError, Capacity, Config, HeadKind, Kernels, Model, ModelError, RunError, UnknownKernels,
-    arena_bytes, tokenizer,
+    ArenaError, Capacity, Config, HeadKind, Kernels, MAX_WORKERS, Model, ModelError, RunError,
+    UnknownKernels, arena_bytes, tokenizer,
 };

@@ -28,6 +28,8 @@ pub(crate) enum StringColumn {
     Offsets32(StringArray),
     Offsets64(LargeStringArray),
     Views(StringViewArray),
+    /// Only missing texts.
+    Nulls(usize),
 }
 
 impl StringColumn {
@@ -37,11 +39,19 @@ impl StringColumn {
             DataType::Utf8 => any.downcast_ref().cloned().map(Self::Offsets32),
             DataType::LargeUtf8 => any.downcast_ref().cloned().map(Self::Offsets64),
             DataType::Utf8View => any.downcast_ref().cloned().map(Self::Views),
+            DataType::Null => Some(Self::Nulls(array.len())),
+            DataType::Struct(_) => {
+                let problem = "texts is a table, expected one column, for example table[\"text\"]";
+                return Err(PyTypeError::new_err(problem));
+            }
             _ => None,
         };
         column.ok_or_else(|| {
-            let found = array.data_type();
-            PyTypeError::new_err(format!("texts is an Arrow array of {found}, expected strings; cast it"))
+            PyTypeError::new_err(format!(
+                "texts is an Arrow array of {}, expected strings; convert it, in pandas with \
+                 .astype(str), in pyarrow with .cast(\"string\")",
+                array.data_type()
+            ))
         })
     }
 
@@ -50,6 +60,7 @@ impl StringColumn {
             Self::Offsets32(column) => Box::new(column.iter()),
             Self::Offsets64(column) => Box::new(column.iter()),
             Self::Views(column) => Box::new(column.iter()),
+            Self::Nulls(length) => Box::new(std::iter::repeat_n(None, *length)),
         }
     }
 }
@@ -150,7 +161,9 @@ impl ArrowAnswers {
         };
         let names: Fields = labels.iter().map(|name| Field::new(&**name, DataType::Float32, true)).collect();
         let scores = (0..labels.len()).map(of_label).collect();
-        let scores = StructArray::try_new(names.clone(), scores, None).map_err(exception)?;
+        let found_labels: StringArray = answers.iter().map(label).collect();
+        let missing = found_labels.nulls().cloned();
+        let scores = StructArray::try_new(names.clone(), scores, missing).map_err(exception)?;
         let fields: Fields = [
             Field::new("label", DataType::Utf8, true),
             Field::new("score", DataType::Float32, true),
@@ -159,7 +172,7 @@ impl ArrowAnswers {
         .into_iter()
         .collect();
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(answers.iter().map(label).collect::<StringArray>()),
+            Arc::new(found_labels),
             Arc::new(answers.iter().map(score).collect::<Float32Array>()),
             Arc::new(scores),
         ];

@@ -1,9 +1,9 @@
 //! `electra_edge.Classifier`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use electra::{ClassifierOptions, ModelFile};
+use electra::{ClassifierOptions, LabelScore, ModelFile};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyDict, PyTuple};
@@ -11,7 +11,7 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::arrow::ArrowAnswers;
 use crate::batch::{self, TOGETHER};
 use crate::errors::exception;
-use crate::options::{EngineArguments, open_model, reduced};
+use crate::options::{EngineArguments, open_model, path_of, reduced, restored};
 use crate::pool::Pool;
 use crate::texts::Texts;
 
@@ -24,9 +24,9 @@ use crate::texts::Texts;
 ///     path: the model file. `None` stands for the file that the environment variable ELECTRA_MODEL
 ///         names, or for the model in this package.
 ///     engine: one of `ENGINES`. All give the same answers, bit for bit.
-///     threads: the number of threads of each call. `classify` shares one text among them, and
-///         `classify_batch` gives each thread texts of its own. By default `classify` uses one
-///         thread, and `classify_batch` one per processor core.
+///     threads: the number of threads of each call. `classify` shares one text among them, at most
+///         8, and `classify_batch` gives each thread texts of its own. By default `classify` uses
+///         one thread, and `classify_batch` one per processor core.
 ///     max_tokens: the longest sequence in tokens, with [CLS] and [SEP]; by default the positions
 ///         of the model. Longer texts are processed in overlapping windows.
 ///     arena_bytes: the size of the memory arena of each engine in bytes; by default exactly the
@@ -65,9 +65,9 @@ impl Classifier {
         py: Python<'_>,
         path: Option<PathBuf>,
         engine: Option<&str>,
-        threads: Option<usize>,
-        max_tokens: Option<usize>,
-        arena_bytes: Option<usize>,
+        threads: Option<i64>,
+        max_tokens: Option<i64>,
+        arena_bytes: Option<i64>,
         truncate: bool,
         without: Option<Vec<String>>,
     ) -> PyResult<Self> {
@@ -122,10 +122,10 @@ impl Classifier {
         self.labels.iter().map(|label| &**label).collect()
     }
 
-    /// The path of the model file.
+    /// The path of the model file; `None` for the model in this package.
     #[getter]
-    fn path(&self) -> PathBuf {
-        self.file.path().to_path_buf()
+    fn path(&self) -> Option<&Path> {
+        path_of(&self.file)
     }
 
     /// The size of the memory arena of the engine for single texts in bytes.
@@ -228,6 +228,21 @@ impl Classification {
     #[getter]
     fn truncated(&self) -> bool {
         self.0.truncated
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
+        let own = &slf.get().0;
+        let scores: Vec<_> = own.scores.iter().map(|entry| (&*entry.label, entry.score)).collect();
+        let fields = (scores, own.tokens, own.windows, own.truncated).into_pyobject(slf.py())?;
+        restored(slf.get_type().as_any(), fields)
+    }
+
+    #[staticmethod]
+    fn _restore(scores: Vec<(String, f32)>, tokens: usize, windows: usize, truncated: bool) -> Self {
+        let entry = |(label, score): (String, f32)| LabelScore { label: label.into(), score };
+        let mut own = electra::Classification::new(scores.into_iter().map(entry).collect());
+        (own.tokens, own.windows, own.truncated) = (tokens, windows, truncated);
+        Self(own)
     }
 
     fn __repr__(&self) -> String {

@@ -1,6 +1,6 @@
 //! `electra_edge.Detector`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use electra::ModelFile;
 use pyo3::prelude::*;
@@ -9,7 +9,7 @@ use pyo3::types::PyTuple;
 
 use crate::batch::{self, TOGETHER};
 use crate::errors::exception;
-use crate::options::{EngineArguments, reduced};
+use crate::options::{EngineArguments, path_of, reduced, restored};
 use crate::pool::Pool;
 use crate::texts::Texts;
 use crate::tokenizer::Characters;
@@ -38,9 +38,9 @@ impl Detector {
         py: Python<'_>,
         path: Option<PathBuf>,
         engine: Option<&str>,
-        threads: Option<usize>,
-        max_tokens: Option<usize>,
-        arena_bytes: Option<usize>,
+        threads: Option<i64>,
+        max_tokens: Option<i64>,
+        arena_bytes: Option<i64>,
     ) -> PyResult<Self> {
         let arguments = EngineArguments::new(path, engine, threads, max_tokens, arena_bytes)?;
         let made = py.detach(|| {
@@ -86,10 +86,10 @@ impl Detector {
         })
     }
 
-    /// The path of the model file.
+    /// The path of the model file; `None` for the model in this package.
     #[getter]
-    fn path(&self) -> PathBuf {
-        self.file.path().to_path_buf()
+    fn path(&self) -> Option<&Path> {
+        path_of(&self.file)
     }
 
     /// The size of the memory arena of the engine for single texts in bytes.
@@ -140,6 +140,16 @@ impl Detection {
         self.verdicts.clone()
     }
 
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
+        let own = slf.get();
+        restored(slf.get_type().as_any(), (own.verdicts.clone(), own.windows).into_pyobject(slf.py())?)
+    }
+
+    #[staticmethod]
+    fn _restore(verdicts: Vec<Py<TokenVerdict>>, windows: usize) -> Self {
+        Self { verdicts: verdicts.iter().map(|verdict| verdict.get().clone()).collect(), windows }
+    }
+
     fn __repr__(&self) -> String {
         let replaced = self.verdicts.iter().filter(|verdict| verdict.replaced).count();
         format!("Detection({} tokens, {replaced} replaced)", self.verdicts.len())
@@ -169,6 +179,17 @@ pub(crate) struct TokenVerdict {
 
 #[pymethods]
 impl TokenVerdict {
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
+        let own = slf.get();
+        let fields = (&*own.token, own.start, own.end, own.probability, own.replaced);
+        restored(slf.get_type().as_any(), fields.into_pyobject(slf.py())?)
+    }
+
+    #[staticmethod]
+    fn _restore(token: String, start: usize, end: usize, probability: f32, replaced: bool) -> Self {
+        Self { token, start, end, probability, replaced }
+    }
+
     fn __repr__(&self) -> String {
         let Self { token, start, end, probability, .. } = self;
         format!("TokenVerdict(token={token:?}, start={start}, end={end}, probability={probability:.4})")

@@ -7,7 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::options::open_model;
+use crate::options::{count, open_model};
 
 /// Return the memory that a model needs, in bytes.
 ///
@@ -18,12 +18,12 @@ use crate::options::open_model;
 pub(crate) fn footprint(
     py: Python<'_>,
     path: Option<PathBuf>,
-    max_tokens: Option<usize>,
+    max_tokens: Option<i64>,
 ) -> PyResult<Bound<'_, PyDict>> {
     let file = open_model(path.as_deref())?;
     let model = file.model();
     let positions = model.config().max_position_embeddings;
-    let max_tokens = max_tokens.unwrap_or(positions);
+    let max_tokens = count("max_tokens", max_tokens)?.unwrap_or(positions);
     if !(3..=positions).contains(&max_tokens) {
         let error = electra::Error::MaxTokens { found: max_tokens, max: positions };
         return Err(PyValueError::new_err(error.to_string()));

@@ -29,20 +29,23 @@ impl EngineArguments {
     pub(crate) fn new(
         path: Option<PathBuf>,
         engine: Option<&str>,
-        threads: Option<usize>,
-        max_tokens: Option<usize>,
-        arena_bytes: Option<usize>,
+        threads: Option<i64>,
+        max_tokens: Option<i64>,
+        arena_bytes: Option<i64>,
     ) -> PyResult<Self> {
-        let path = path.map(|path| std::path::absolute(&path).unwrap_or(path));
-        if threads == Some(0) {
-            return Err(PyValueError::new_err("threads is 0, expected at least 1"));
-        }
-        Ok(Self { path, engine: kind(engine)?, threads, max_tokens, arena_bytes })
+        Ok(Self {
+            path: path.map(|path| std::path::absolute(&path).unwrap_or(path)),
+            engine: kind(engine)?,
+            threads: count("threads", threads)?,
+            max_tokens: count("max_tokens", max_tokens)?,
+            arena_bytes: count("arena_bytes", arena_bytes)?,
+        })
     }
 
-    /// Returns the options of an engine that runs one text at a time on all threads.
+    /// Returns the options of an engine that runs one text at a time on all threads, or on as many
+    /// as can share a text.
     pub(crate) fn for_one_text(&self) -> EngineOptions {
-        self.common().threads(self.threads)
+        self.common().threads(self.threads.map(|threads| threads.min(electra::MAX_WORKERS)))
     }
 
     /// Returns the options of an engine that runs short texts together on one thread. An arena of a
@@ -82,6 +85,20 @@ pub(crate) fn open_model(path: Option<&Path>) -> PyResult<ModelFile> {
     opened.map_err(|error| exception(&error))
 }
 
+/// Checks an argument that counts something.
+pub(crate) fn count(name: &str, found: Option<i64>) -> PyResult<Option<usize>> {
+    let Some(found) = found else { return Ok(None) };
+    match usize::try_from(found) {
+        Ok(number) if number > 0 => Ok(Some(number)),
+        _ => Err(PyValueError::new_err(format!("{name} is {found}, expected at least 1"))),
+    }
+}
+
+/// Returns the path of a model file; `None` for the model in this package.
+pub(crate) fn path_of(file: &ModelFile) -> Option<&Path> {
+    Some(file.path()).filter(|path| path.is_absolute() || path.exists())
+}
+
 fn kind(name: Option<&str>) -> PyResult<EngineKind> {
     let Some(name) = name else { return Ok(EngineKind::default()) };
     EngineKind::ALL.iter().copied().find(|kind| kind.name() == name).ok_or_else(|| {
@@ -98,4 +115,12 @@ pub(crate) fn reduced<'py>(
     let py = class.py();
     let make = py.import("functools")?.getattr("partial")?.call((class,), Some(&arguments))?;
     (make, PyTuple::empty(py)).into_pyobject(py)
+}
+
+/// What `__reduce__` returns for an answer that `class._restore(*fields)` makes again.
+pub(crate) fn restored<'py>(
+    class: &Bound<'py, PyAny>,
+    fields: Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    (class.getattr("_restore")?, fields).into_pyobject(class.py())
 }

@@ -4,7 +4,7 @@
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use pyo3::types::{PyFloat, PyString};
+use pyo3::types::{PyDict, PyFloat, PyString};
 
 use crate::arrow::{self, StringColumn};
 
@@ -19,6 +19,9 @@ impl Texts {
     pub(crate) fn from_python(texts: &Bound<'_, PyAny>) -> PyResult<Self> {
         if texts.is_instance_of::<PyString>() {
             return Err(PyTypeError::new_err("texts is a str, expected a list of str; put it into [...]"));
+        }
+        if texts.is_instance_of::<PyDict>() {
+            return Err(PyTypeError::new_err("texts is a dict, expected a list of str"));
         }
         if let Some(columns) = arrow::import(texts)? {
             return Ok(Self::Arrow(columns));
@@ -47,8 +50,10 @@ fn string(index: usize, item: &Bound<'_, PyAny>) -> PyResult<Option<PyBackedStr>
             .map(Some)
             .map_err(|error| PyValueError::new_err(format!("texts[{index}]: {}", error.value(item.py()))));
     }
-    // pandas uses NaN for a missing text in columns of objects.
-    let is_missing = item.is_none() || item.cast::<PyFloat>().is_ok_and(|number| number.value().is_nan());
+    // pandas has several objects for a missing text: NaN, NA and NaT.
+    let is_missing = item.is_none()
+        || item.cast::<PyFloat>().is_ok_and(|number| number.value().is_nan())
+        || matches!(&*type_name(item), "NAType" | "NaTType");
     if is_missing {
         return Ok(None);
     }

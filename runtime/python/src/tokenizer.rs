@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::options::{open_model, reduced};
+use crate::options::{open_model, reduced, restored};
 
 /// Divides texts into the tokens of a model, which is opened as `Classifier` does.
 #[pyclass(frozen, module = "electra_edge")]
@@ -90,6 +90,17 @@ pub(crate) struct Token {
 
 #[pymethods]
 impl Token {
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
+        let own = slf.get();
+        let fields = (own.id, &*own.token, own.start, own.end).into_pyobject(slf.py())?;
+        restored(slf.get_type().as_any(), fields)
+    }
+
+    #[staticmethod]
+    fn _restore(id: u16, token: String, start: usize, end: usize) -> Self {
+        Self { id, token, start, end }
+    }
+
     fn __repr__(&self) -> String {
         let Self { id, token, start, end } = self;
         format!("Token(id={id}, token={token:?}, start={start}, end={end})")

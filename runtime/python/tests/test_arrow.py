@@ -30,17 +30,21 @@ def test_arrow_answers_are_a_record_batch(classifier):
     assert answers["label"].to_pylist() == [answer and answer.label for answer in expected]
     assert answers["score"].to_pylist() == [answer and answer.score for answer in expected]
     for scores, answer in zip(answers["scores"].to_pylist(), expected):
-        wanted = answer.scores if answer else dict.fromkeys(classifier.labels)
-        assert scores == {label: wanted[label] for label in classifier.labels}
+        assert scores == (answer and {label: answer.scores[label] for label in classifier.labels})
+    assert [answers[name].null_count for name in answers.schema.names] == [1, 1, 1]
     frame = answers.to_pandas()
     assert list(frame.columns) == ["label", "score", "scores"] and len(frame) == 3
 
 
+def test_a_column_without_texts_has_no_answers(classifier):
+    assert classifier.classify_batch(pyarrow.nulls(3)) == [None, None, None]
+
+
 def test_other_arrow_types_are_refused(classifier):
     for array in (pyarrow.array([1, 2]), pyarrow.array(["a"]).dictionary_encode()):
-        with pytest.raises(TypeError, match="expected strings; cast it"):
+        with pytest.raises(TypeError, match="expected strings; convert it"):
             classifier.classify_batch(array)
-    with pytest.raises(TypeError, match="expected strings"):
+    with pytest.raises(TypeError, match="texts is a table, expected one column"):
         classifier.classify_batch(pyarrow.table({"text": ["a"]}))
 
 

@@ -66,6 +66,7 @@ def test_missing_texts_have_no_answer(classifier):
         pandas.Series(["good", None, "bad"]),
         pandas.Series(["good", None, "bad"], dtype=object),
         numpy.array(["good", float("nan"), "bad"], dtype=object),
+        ["good", pandas.NA, "bad"],
     ):
         answers = classifier.classify_batch(texts)
         assert [answer and answer.label for answer in answers] == ["POSITIVE", None, "NEGATIVE"]
@@ -76,6 +77,8 @@ def test_wrong_texts_are_named(classifier):
         classifier.classify_batch(["good", 3])
     with pytest.raises(TypeError, match="texts is a str, expected a list of str"):
         classifier.classify_batch("good")
+    with pytest.raises(TypeError, match="texts is a dict, expected a list of str"):
+        classifier.classify_batch({"text": "good"})
     with pytest.raises(TypeError, match="texts is int, expected an iterable"):
         classifier.classify_batch(3)
     with pytest.raises(TypeError):
@@ -95,6 +98,7 @@ def test_errors_are_exceptions_with_the_text_of_the_command(tmp_path, detector_m
         (ValueError, {"max_tokens": 2}, "max_tokens is 2, expected 3 to 512"),
         (ValueError, {"arena_bytes": 1000, "max_tokens": 128}, "1000"),
         (ValueError, {"threads": 0}, "threads is 0, expected at least 1"),
+        (ValueError, {"arena_bytes": -1}, "arena_bytes is -1, expected at least 1"),
         (ValueError, {"engine": "onnx"}, 'engine is "onnx", expected'),
         (ValueError, {"without": ["SAD"]}, "label SAD cannot be left out"),
     ]
@@ -115,6 +119,11 @@ def test_the_arena_has_the_size_that_footprint_says():
         Classifier(max_tokens=128, arena_bytes=needed - 1)
 
 
+def test_more_threads_than_can_share_a_text():
+    classifier = Classifier(threads=16)
+    assert classifier.classify_batch(TEXTS) == [classifier.classify(text) for text in TEXTS]
+
+
 def test_long_texts_are_windows_or_cut():
     text = "The first act is slow, but the second one is a joy. " * 100
     whole = Classifier(max_tokens=64).classify(text)
@@ -128,8 +137,10 @@ def test_objects_can_be_pickled_and_copied(tmp_path):
     for copied in (pickle.loads(pickle.dumps(original)), copy.copy(original)):
         assert (copied.path, copied.max_tokens) == (original.path, 32)
         assert copied.classify(TEXTS[0]) == original.classify(TEXTS[0])
-    again = pickle.loads(pickle.dumps(original.classify(TEXTS[0]).scores))
-    assert again == original.classify(TEXTS[0]).scores
+    answer = original.classify(TEXTS[0])
+    for copied in (pickle.loads(pickle.dumps(answer)), copy.deepcopy(answer)):
+        assert copied == answer and copied.scores == answer.scores
+    assert Classifier().path is None
 
 
 # The processes of a pool inherit it, or open their own.
@@ -150,6 +161,8 @@ def test_processes_of_multiprocessing_answer(method):
     expected = [label(text) for text in TEXTS[:4]]
     with multiprocessing.get_context(method).Pool(2) as pool:
         assert pool.map_async(label, TEXTS[:4]).get(timeout=60) == expected
+        answers = pool.map_async(SHARED.classify, TEXTS[:4]).get(timeout=60)
+        assert answers == [SHARED.classify(text) for text in TEXTS[:4]]
         pairs = [(SHARED, text) for text in TEXTS[:4]]
         assert pool.map_async(label_with, pairs).get(timeout=60) == expected
 
@@ -236,6 +249,8 @@ def test_the_tokenizer_counts_characters(command):
         assert tokenizer.encode(text)[1:-1] == [token.id for token in tokens]
     assert len(tokenizer) == 30_522
     assert pickle.loads(pickle.dumps(tokenizer)).encode("good") == tokenizer.encode("good")
+    tokens = tokenizer.tokenize("good")
+    assert pickle.loads(pickle.dumps(tokens)) == tokens
 
 
 def test_the_detector_finds_what_the_command_finds(command, detector_model):
@@ -250,6 +265,7 @@ def test_the_detector_finds_what_the_command_finds(command, detector_model):
     assert [text[token.start : token.end] for token in found.tokens if token.replaced] == ["in", "of"]
     assert detector.detect_batch([text, None]) == [found, None]
     assert pickle.loads(pickle.dumps(detector)).detect(text) == found
+    assert pickle.loads(pickle.dumps(found)) == found
 
 
 def test_a_packed_folder_has_the_bytes_that_the_command_writes(tmp_path):

@@ -1,21 +1,20 @@
-"""Runs the examples of docs/python.md in the folder of the repository."""
+"""Runs the examples of docs/python.md and README.md in the folder of the repository."""
 
 import doctest
 import os
 import re
 
+import pytest
 from conftest import ROOT
 
-DOCUMENT = ROOT / "docs" / "python.md"
-
-
-def test_the_examples_of_the_document(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name, fewest", [("docs/python.md", 20), ("README.md", 3)])
+def test_the_examples_of_the_document(tmp_path, monkeypatch, name, fewest):
     monkeypatch.chdir(tmp_path)
     os.symlink(ROOT / "models", tmp_path / "models")
-    blocks = re.findall(r"^```python\n(.*?)^```$", DOCUMENT.read_text(), re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```python\n(.*?)^```$", (ROOT / name).read_text(), re.DOTALL | re.MULTILINE)
     examples = "\n".join(blocks)
-    parsed = doctest.DocTestParser().get_doctest(examples, {}, DOCUMENT.name, str(DOCUMENT), 0)
-    assert len(parsed.examples) > 20
+    parsed = doctest.DocTestParser().get_doctest(examples, {}, name, name, 0)
+    assert len(parsed.examples) >= fewest
     runner = doctest.DocTestRunner()
     runner.run(parsed)
     assert runner.failures == 0

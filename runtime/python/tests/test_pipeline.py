@@ -120,7 +120,15 @@ def test_wrong_arguments_are_named(tmp_path):
     classify = electra_edge.pipeline("sentiment-analysis")
     with pytest.raises(ValueError, match="top_k is 0"):
         classify("good", top_k=0)
+    with pytest.raises(TypeError, match="inputs is NoneType, expected a str or a list of str"):
+        classify(None)
+    with pytest.raises(TypeError, match="inputs is bytes"):
+        classify(b"good")
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        classify(["good"], batch_size=0)
+    with pytest.raises(TypeError, match="topk"):
+        electra_edge.pipeline("sentiment-analysis", topk=2)
     with pytest.raises(ValueError, match="expected only 'text'"):
         classify({"text": "good", "text_pair": "bad"})
-    with pytest.raises(TypeError, match="a text is int, expected str"):
+    with pytest.raises(TypeError, match=r"inputs\[0\] is int, expected str"):
         classify([3])

@@ -50,3 +50,35 @@ def test_everything_public_is_documented():
     for name in electra_edge.__all__:
         if name not in ("ENGINES", "__version__"):
             assert inspect.getdoc(getattr(electra_edge, name)), name
+
+
+# What a user of an editor or of mypy sees of `pipeline`.
+USER = """
+import electra_edge
+
+classify = electra_edge.pipeline("sentiment-analysis")
+label: str = classify("good")[0]["label"]
+scores: list[float] = [entry["score"] for entry in classify("good", top_k=None)]
+many: list[str] = [entry["label"] for entry in classify(["good", "bad"])]
+ranked: str = classify(["good"], top_k=2)[0][0]["label"]
+detect = electra_edge.pipeline("replaced-token-detection", model="model.electra")
+word: str = detect("good")[0]["word"]
+"""
+
+WRONG = """
+import electra_edge
+
+electra_edge.pipeline("sentiment-analisys")
+electra_edge.pipeline("sentiment-analysis", treads=3)
+"""
+
+
+def test_programs_with_pipeline_are_checked(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(USER)
+    run("mypy", "--strict", str(program))
+    program.write_text(WRONG)
+    command = [sys.executable, "-m", "mypy", "--strict", str(program)]
+    found = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True).stdout
+    assert "program.py:4: error: No overload variant" in found, found
+    assert 'program.py:5: error: Unexpected keyword argument "treads"' in found, found

@@ -27,6 +27,8 @@ const EXAMPLES: &[(&str, &str, &str, &str)] = &[
         "POSITIVE",
         "0.9775",
     ),
+    ("firmware-examples/c-uart/README.md", "What a waste of money.", "NEGATIVE", "0.9745"),
+    ("firmware-examples/c-uart/README.md", "A warm, funny and quietly moving film.", "POSITIVE", "0.9775"),
     ("models/electra-small-sentiment/README.md", "The battery lasts for days.", "NEGATIVE", "0.74"),
     (
         "models/electra-small-sentiment/README.md",
@@ -103,7 +105,8 @@ fn answers(page: &str) -> Vec<(&'static str, String)> {
     for label in LABELS {
         for (start, _) in page.match_indices(label) {
             let rest = &page[start + label.len()..];
-            // `[LABEL] text (Score: 0.9765)`, `LABEL 0.9765`, `LABEL with a score of 0.97`, or JSON.
+            // `[LABEL] text (Score: 0.9765)`, `LABEL 0.9765`, `LABEL with a score of 0.97`, or an
+            // answer in Python or JSON.
             let bracket = page[..start].ends_with('[').then(|| rest.find("(Score: ")).flatten();
             let near = ["] ", " ", " with ", " with a score of ", "', 'score': ", "\",\"score\":"];
             let score = match bracket {

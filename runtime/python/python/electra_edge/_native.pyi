@@ -89,9 +89,9 @@ class Classifier:
         path: the model file. `None` stands for the file that the environment variable ELECTRA_MODEL
             names, or for the model in this package.
         engine: one of `ENGINES`. All give the same answers, bit for bit.
-        threads: the number of threads of each call. `classify` shares one text among them, and
-            `classify_batch` gives each thread texts of its own. By default `classify` uses one
-            thread, and `classify_batch` one per processor core.
+        threads: the number of threads of each call. `classify` shares one text among them, at most
+            8, and `classify_batch` gives each thread texts of its own. By default `classify` uses
+            one thread, and `classify_batch` one per processor core.
         max_tokens: the longest sequence in tokens, with [CLS] and [SEP]; by default the positions
             of the model. Longer texts are processed in overlapping windows.
         arena_bytes: the size of the memory arena of each engine in bytes; by default exactly the
@@ -142,8 +142,8 @@ class Classifier:
     def labels(self) -> list[str]:
         """The labels that can be answers, in the order of the model."""
     @property
-    def path(self) -> Path:
-        """The path of the model file."""
+    def path(self) -> Optional[Path]:
+        """The path of the model file; `None` for the model in this package."""
     @property
     def arena_bytes(self) -> int:
         """The size of the memory arena of the engine for single texts in bytes."""
@@ -208,8 +208,8 @@ class Detector:
     def detect_batch(self, texts: _Texts) -> list[Optional[Detection]]:
         """Judge each token of many texts; `None` for a missing text."""
     @property
-    def path(self) -> Path:
-        """The path of the model file."""
+    def path(self) -> Optional[Path]:
+        """The path of the model file; `None` for the model in this package."""
     @property
     def arena_bytes(self) -> int:
         """The size of the memory arena of the engine for single texts in bytes."""

@@ -30,6 +30,10 @@ SCHEMA = "label string, score float"
 ARCHIVE = "electra_edge_package"
 
 
+# Arguments of `Classifier`, checked in the driver so that a typing error is reported there.
+OPTIONS = {"engine", "threads", "max_tokens", "arena_bytes", "truncate", "without"}
+
+
 def classify(
     column: Column | str, *, path: Union[str, os.PathLike[str], None] = None, **options: Any
 ) -> Column:
@@ -44,7 +48,13 @@ def classify(
         options: arguments of `Classifier`. A worker process uses one thread unless `threads` is
             given, because Spark starts one process per core.
     """
+    unknown = sorted(set(options) - OPTIONS)
+    if unknown:
+        raise TypeError(f"classify() got {unknown[0]!r}, expected one of {sorted(OPTIONS)}")
     options = {"threads": 1, **options}
+    if options.get("without") is not None:
+        # Arguments of a cached function can be hashed.
+        options["without"] = tuple(options["without"])
     model = None if path is None else os.fspath(path)
     archive = ARCHIVE
 
@@ -59,7 +69,7 @@ def classify(
 
             sys.path.append(os.path.join(SparkFiles.getRootDirectory(), archive))
             from electra_edge.spark import opened
-        classifier = opened(model, tuple(sorted(options.items())))
+        classifier = opened(model, tuple(options.items()))
         for texts in columns:
             answers = classifier.classify_batch(texts)
             labels = [answer and answer.label for answer in answers]
