@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use electra::{Detection, Detector, ModelFile};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::args::DetectArgs;
 use crate::commands::classify::set_line;
@@ -57,9 +57,16 @@ pub(crate) fn run(args: &DetectArgs) -> Result<(), Failure> {
 }
 
 fn render_json(line: Option<u64>, text: &str, detection: &Detection) -> String {
-    let tokens: Vec<_> = detection
-        .tokens
-        .iter()
+    let mut answer =
+        json!({ "text": text, "tokens": render_tokens(detection), "windows": detection.windows });
+    set_line(&mut answer, line);
+    answer.to_string()
+}
+
+/// Returns a JSON array with the verdict on each token.
+pub(crate) fn render_tokens(detection: &Detection) -> Value {
+    let tokens = detection.tokens.iter();
+    tokens
         .map(|token| {
             json!({
                 "token": token.piece,
@@ -69,10 +76,7 @@ fn render_json(line: Option<u64>, text: &str, detection: &Detection) -> String {
                 "probability": token.probability,
             })
         })
-        .collect();
-    let mut answer = json!({ "text": text, "tokens": tokens, "windows": detection.windows });
-    set_line(&mut answer, line);
-    answer.to_string()
+        .collect()
 }
 
 fn render(text: &str, detection: &Detection, coloured: bool) -> String {
