@@ -135,7 +135,7 @@ async fn answer(
             let (content_type, body) = metrics::render(&context.service);
             Ok(Answer { content_type, body })
         }
-        Route::OpenApi => Ok(json(&openapi::description())),
+        Route::OpenApi => Ok(json(&openapi::description(context.options.texts))),
         Route::Predict | Route::Classify | Route::Tokenize | Route::Detect => {
             let object = body::read(request, context.options.body_bytes, until).await?;
             if context.is_stopping() {
