@@ -108,6 +108,11 @@ fn a_detector_marks_tokens_and_has_no_labels() {
     }
     assert_eq!(service.get("/info").json()["model_type"], json!({ "detector": {} }));
     let classifier = Service::start(&[]);
+    // A text in which each byte is a token.
+    let tokens = classifier.post("/tokenize", &json!({ "inputs": "!".repeat(65536) })).json();
+    assert_eq!(tokens[0].as_array().map(Vec::len), Some(65538));
+    let response = classifier.post("/tokenize", &json!({ "inputs": vec!["!".repeat(60000); 3] }));
+    response.expect_problem(413, "Validation", "180000 bytes found in all texts, expected at most 131072");
     let response = classifier.post("/detect", &json!({ "inputs": "a" }));
     response.expect_problem(404, "NotFound", "the model is a classifier");
     // The line protocol has no answer for such a model.

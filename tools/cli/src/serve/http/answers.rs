@@ -7,36 +7,33 @@ use electra::{Classification, Detection, HeadKind};
 use serde_json::{Map, Value, json};
 
 use super::Context;
-use super::fields::Inputs;
 use super::problem::Problem;
 use super::requests::Tokenize;
 use crate::commands::classify::render_scores;
-use crate::commands::detect::render_tokens;
+use crate::commands::detect::render_token;
 use crate::output::one_line;
 use crate::serve::loader::Loaded;
 use crate::serve::protocol::Refusal;
 
 /// Returns the labels of each text: a list, or a list of lists if the texts were a list.
-pub(super) fn predictions(is_list: bool, answers: &[Classification]) -> Value {
-    each(is_list, answers.iter().map(|answer| render_scores(answer, None)))
+pub(super) fn predictions(is_list: bool, answers: &[Classification]) -> String {
+    each(is_list, answers, |answer, text| text.push_str(&render_scores(answer, None).to_string()))
 }
 
 /// Returns the first `top_k` labels of each text as the inference API does: a list of lists even
 /// for a single text.
-pub(super) fn labels(answers: &[Classification], top_k: Option<NonZeroUsize>) -> Value {
-    answers.iter().map(|answer| render_scores(answer, top_k)).collect()
+pub(super) fn labels(answers: &[Classification], top_k: Option<NonZeroUsize>) -> String {
+    each(true, answers, |answer, text| text.push_str(&render_scores(answer, top_k).to_string()))
 }
 
 /// Returns the verdicts on the tokens of each text: an object, or a list of objects if the texts
 /// were a list.
-pub(super) fn detections(is_list: bool, answers: &[Detection]) -> Value {
-    let objects =
-        answers.iter().map(|answer| json!({ "tokens": render_tokens(answer), "windows": answer.windows }));
-    each(is_list, objects)
-}
-
-fn each(is_list: bool, mut answers: impl Iterator<Item = Value>) -> Value {
-    if is_list { answers.collect() } else { answers.next().unwrap_or_default() }
+pub(super) fn detections(is_list: bool, answers: &[Detection]) -> String {
+    each(is_list, answers, |answer, text| {
+        text.push_str("{\"tokens\":");
+        array(text, answer.tokens.iter().map(render_token));
+        text.push_str(&format!(",\"windows\":{}}}", answer.windows));
+    })
 }
 
 /// Returns the tokens of each text. As in TEI, the result is a list of lists even for a single
@@ -44,20 +41,53 @@ fn each(is_list: bool, mut answers: impl Iterator<Item = Value>) -> Value {
 ///
 /// # Errors
 /// Fails if a text is longer than 4 GiB.
-pub(super) fn tokens(loaded: &Loaded, request: &Tokenize) -> Result<Value, Problem> {
-    let Inputs { texts, .. } = &request.inputs;
-    texts.iter().map(|text| tokens_of(loaded, text, request.add_special_tokens)).collect()
+pub(super) fn tokens(loaded: &Loaded, request: &Tokenize) -> Result<String, Problem> {
+    let vocabulary = loaded.file.model().vocabulary();
+    let ids = vocabulary.special();
+    let special = |id: u16| request.add_special_tokens.then(|| special_token(vocabulary, id));
+    let mut outcome = Ok(());
+    let answer = each(true, &request.inputs.texts, |covered, text| {
+        let mut offsets = Offsets { text: covered, bytes: 0, characters: 0 };
+        match loaded.file.tokenizer().pieces(covered) {
+            Ok(pieces) => {
+                let tokens = pieces.map(|token| text_token(covered, &mut offsets, token));
+                array(text, special(ids.cls).into_iter().chain(tokens).chain(special(ids.sep)));
+            }
+            Err(error) => outcome = Err(Refusal::Run(one_line(&error.to_string())).into()),
+        }
+    });
+    outcome.map(|()| answer)
 }
 
-fn tokens_of(loaded: &Loaded, text: &str, add_special_tokens: bool) -> Result<Value, Problem> {
-    let vocabulary = loaded.file.model().vocabulary();
-    let pieces = loaded.file.tokenizer().pieces(text);
-    let pieces = pieces.map_err(|error| Problem::from(Refusal::Run(one_line(&error.to_string()))))?;
-    let special = |id: u16| add_special_tokens.then(|| special_token(vocabulary, id));
-    let mut offsets = Offsets { text, bytes: 0, characters: 0 };
-    let tokens = pieces.map(|token| text_token(text, &mut offsets, token));
-    let ids = vocabulary.special();
-    Ok(special(ids.cls).into_iter().chain(tokens).chain(special(ids.sep)).collect())
+/// Returns a JSON array with what `write` appends for each item, or only that for the first item.
+/// The answer is made as text, because a tree of its values needs many times the memory.
+fn each<T>(is_list: bool, items: &[T], mut write: impl FnMut(&T, &mut String)) -> String {
+    let mut text = String::new();
+    if !is_list {
+        items.iter().take(1).for_each(|item| write(item, &mut text));
+        return text;
+    }
+    text.push('[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        write(item, &mut text);
+    }
+    text.push(']');
+    text
+}
+
+/// Appends a JSON array.
+fn array(text: &mut String, values: impl Iterator<Item = Value>) {
+    text.push('[');
+    for (index, value) in values.enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        text.push_str(&value.to_string());
+    }
+    text.push(']');
 }
 
 fn special_token(vocabulary: &Vocabulary<'_>, id: u16) -> Value {

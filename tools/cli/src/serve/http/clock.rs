@@ -1,7 +1,7 @@
 //! Time limits of a connection, and the stream that keeps them up to date.
 
 use std::cell::Cell;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -114,14 +114,35 @@ impl AsyncRead for Timed {
     }
 }
 
+impl Timed {
+    fn note_write(&self, outcome: &Poll<io::Result<usize>>) {
+        self.clock.is_writing.set(outcome.is_pending());
+        if matches!(outcome, Poll::Ready(Ok(written)) if *written > 0) {
+            self.clock.note_write();
+        }
+    }
+}
+
 impl AsyncWrite for Timed {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.clock.is_writing.set(outcome.is_pending());
-        if matches!(outcome, Poll::Ready(Ok(written)) if written > 0) {
-            self.clock.note_write();
-        }
+        self.note_write(&outcome);
         outcome
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.note_write(&outcome);
+        outcome
+    }
+
+    /// hyper then writes bodies without a copy.
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -7,6 +7,7 @@ mod access;
 mod answers;
 mod ask;
 mod body;
+mod budget;
 mod clock;
 mod connection;
 mod fields;
@@ -55,6 +56,8 @@ pub(crate) struct Http {
 struct Context {
     service: Arc<Service>,
     options: HttpOptions,
+    /// Memory for long answers.
+    budget: budget::Budget,
     /// Whether the service is stopping.
     stop: watch::Receiver<bool>,
 }
@@ -71,13 +74,18 @@ impl Http {
         let address = listener.local_addr().map_err(fail)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(fail)?;
+        let listener = {
+            let _context = runtime.enter();
+            tokio::net::TcpListener::from_std(listener).map_err(fail)?
+        };
         let (stop, stop_receiver) = watch::channel(false);
         let closed = Arc::new(AtomicBool::new(false));
         let is_closed = Arc::clone(&closed);
         spawn("http", move || {
             let mailbox = Arc::clone(&service.mailbox);
             let _guard = Guard(&mailbox);
-            let context = Rc::new(Context { service, options, stop: stop_receiver });
+            let budget = budget::Budget::new();
+            let context = Rc::new(Context { service, options, budget, stop: stop_receiver });
             let local = tokio::task::LocalSet::new();
             local.block_on(&runtime, server::run(listener, context));
             is_closed.store(true, Ordering::Release);

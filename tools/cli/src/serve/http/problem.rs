@@ -76,6 +76,12 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "line", "Validation", message)
     }
 
+    /// Other answers need the memory.
+    pub(super) fn memory() -> Self {
+        let message = "other long answers are being sent, try again";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", "Overloaded", message)
+    }
+
     /// The body did not arrive in time.
     pub(super) fn slow_body() -> Self {
         let message = "the request was not complete in time";

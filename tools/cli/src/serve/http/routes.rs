@@ -32,7 +32,7 @@ enum Route {
 /// A response without its headers of the connection.
 struct Answer {
     content_type: &'static str,
-    body: String,
+    body: Bytes,
 }
 
 const JSON: &str = "application/json";
@@ -133,7 +133,7 @@ async fn answer(
         Route::Info => Ok(json(&answers::info(context))),
         Route::Metrics => {
             let (content_type, body) = metrics::render(&context.service);
-            Ok(Answer { content_type, body })
+            Ok(Answer { content_type, body: body.into() })
         }
         Route::OpenApi => Ok(json(&openapi::description(context.options.texts))),
         Route::Predict | Route::Classify | Route::Tokenize | Route::Detect => {
@@ -141,33 +141,38 @@ async fn answer(
             if context.is_stopping() {
                 return Err(Refusal::Stopping.into());
             }
-            Ok(json(&question(context, route, object).await?))
+            Ok(Answer { content_type: JSON, body: question(context, route, object).await? })
         }
     }
 }
 
-/// Answers a question to the model.
-async fn question(context: &Context, route: Route, object: Map<String, Value>) -> Result<Value, Problem> {
+/// Answers a question to the model with JSON.
+async fn question(context: &Context, route: Route, object: Map<String, Value>) -> Result<Bytes, Problem> {
     let service = &context.service;
     let limits = TextLimits { texts: context.options.texts, bytes: service.limits.line_bytes };
     match route {
         Route::Predict => {
             expect_head(context, HeadKind::Classification)?;
             let Predict { inputs: Inputs { texts, is_list }, truncate } = Predict::parse(object, limits)?;
-            Ok(answers::predictions(is_list, &ask::classify(service, texts, truncate).await?))
+            Ok(answers::predictions(is_list, &ask::classify(service, texts, truncate).await?).into())
         }
         Route::Classify => {
             expect_head(context, HeadKind::Classification)?;
             let Classify { inputs, top_k } = Classify::parse(object, limits)?;
-            Ok(answers::labels(&ask::classify(service, inputs.texts, None).await?, top_k))
+            Ok(answers::labels(&ask::classify(service, inputs.texts, None).await?, top_k).into())
         }
         Route::Detect => {
             expect_head(context, HeadKind::ReplacedTokenDetection)?;
             let Inputs { texts, is_list } = Inputs::parse(object, limits)?;
-            Ok(answers::detections(is_list, &ask::detect(service, texts).await?))
+            let memory = context.budget.reserve(&texts)?;
+            Ok(memory.hold(answers::detections(is_list, &ask::detect(service, texts).await?)))
         }
         // Tokens need no worker: the tokenizer is much faster than the model.
-        _ => answers::tokens(&service.pool.loaded(), &Tokenize::parse(object, limits)?),
+        _ => {
+            let request = Tokenize::parse(object, limits)?;
+            let memory = context.budget.reserve(&request.inputs.texts)?;
+            Ok(memory.hold(answers::tokens(&service.pool.loaded(), &request)?))
+        }
     }
 }
 
@@ -194,18 +199,18 @@ fn check_host(request: &Request<Incoming>) -> Result<(), Problem> {
 }
 
 fn json(value: &Value) -> Answer {
-    Answer { content_type: JSON, body: value.to_string() }
+    Answer { content_type: JSON, body: value.to_string().into() }
 }
 
 fn render(outcome: Result<Answer, Problem>) -> Response<Full<Bytes>> {
     let (status, answer, problem) = match outcome {
         Ok(answer) => (StatusCode::OK, answer, None),
         Err(problem) => {
-            let answer = Answer { content_type: JSON, body: problem.body() };
+            let answer = Answer { content_type: JSON, body: problem.body().into() };
             (problem.status, answer, Some(problem))
         }
     };
-    let mut response = Response::new(Full::from(answer.body));
+    let mut response = Response::new(Full::new(answer.body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));

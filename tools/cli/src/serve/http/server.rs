@@ -26,11 +26,7 @@ struct Places {
 }
 
 /// Serves clients until the service is stopped and the last client has left.
-pub(super) async fn run(listener: std::net::TcpListener, context: Rc<Context>) {
-    let listener = match TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => return log(format_args!("{}: {error}", context.options.address)),
-    };
+pub(super) async fn run(listener: TcpListener, context: Rc<Context>) {
     let connections = context.service.limits.connections.min(Semaphore::MAX_PERMITS);
     let places =
         Places { served: Arc::new(Semaphore::new(connections)), closing: Arc::new(Semaphore::new(CLOSING)) };
