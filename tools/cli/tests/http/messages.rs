@@ -66,6 +66,27 @@ fn a_client_that_asks_before_it_sends_the_body_is_told_to_go_on() {
     assert_eq!(response.status, 413);
 }
 
+/// If a connection is closed while input of the client is unread, the client gets a reset instead
+/// of the answer.
+#[test]
+fn clients_that_write_first_read_why_they_are_refused() {
+    let service = Service::start(&["--body-bytes", "1000", "--connections", "1"]);
+    let long = json!({ "inputs": "x".repeat(4_000_000) }).to_string();
+    let mut client = service.connect();
+    client.send(&request("/predict", &long));
+    let response = client.response().expect("a response");
+    response.expect_problem(413, "Validation", "more than 1000 bytes found in the body");
+    client.expect_end();
+
+    let mut only = service.connect();
+    assert_eq!(only.ask(&request("/predict", BODY)).status, 200);
+    let mut turned_away = service.connect();
+    turned_away.send(&request("/predict", &long));
+    let response = turned_away.response().expect("a response");
+    response.expect_problem(503, "Overloaded", "1 clients are connected already");
+    turned_away.expect_end();
+}
+
 /// A proxy and this service must not disagree about the end of a request. Otherwise a client could
 /// hide a request in the body of another one.
 #[test]
