@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Part of test.sh: measures sizes and instruction counts, and writes the tables of them.
+# Part of test.sh: measures sizes and instruction counts, and writes footprint.toml and
+# FOOTPRINT.md.
 # shellcheck disable=SC2154 # what is not assigned here is in test.sh
 
 flash_limit=$((96 * 1024)) ram_limit=$((24 * 1024)) arena_limit=$((160 * 1024))
@@ -7,14 +8,9 @@ flash_limit=$((96 * 1024)) ram_limit=$((24 * 1024)) arena_limit=$((160 * 1024))
 m7_gemm_limit=1.4 m55_gemm_limit=0.15
 tolerance_percent=2
 
-# Records a figure of the board for the table.
-note() { # EXAMPLE NAME VALUE
+# Records a figure of the board. Keys are those of footprint.toml.
+note() { # EXAMPLE KEY VALUE
   echo "$1|$2|$board|$3" >>"$scratch/notes"
-}
-
-noted() { # EXAMPLE NAME BOARD
-  awk -F'|' -v example="$1" -v name="$2" -v board="$3" '$1 == example && $2 == name && $3 == board { print $4 }' \
-    "$scratch/notes"
 }
 
 section_bytes() { # IMAGE NAME
@@ -38,25 +34,25 @@ code_and_memory() { # EXAMPLE MODEL
   code=$((vectors + text + rodata + data)) ram=$((data + bss + stack))
   note "$1" text "$text"
   note "$1" rodata "$rodata"
-  note "$1" "vector table" "$vectors"
+  note "$1" vector_table "$vectors"
   note "$1" data "$data"
   note "$1" bss "$bss"
-  note "$1" "code: text, rodata, vector table, data" "$code"
-  note "$1" "stack, reserved" "$stack"
-  note "$1" "RAM besides the arena: data, bss, stack" "$ram"
-  note "$1" "arena for 64 tokens" "$arena"
+  note "$1" code "$code"
+  note "$1" stack "$stack"
+  note "$1" ram_besides_arena "$ram"
+  note "$1" arena_64_tokens "$arena"
   note "$1" heap 0
   [ "$text" -gt 0 ] && [ "$rodata" -gt 0 ] && [ "$stack" -gt 0 ] || fail "$1: sections not found"
   [ "$code" -le $flash_limit ] || fail "$1: $code bytes of code and constants, at most $flash_limit"
   [ "$ram" -le $ram_limit ] || fail "$1: $ram bytes of RAM besides the arena, at most $ram_limit"
   echo "ok: $1: $code bytes of code and constants, $ram of RAM besides the arena"
-  if [ "$1" = sentiment-uart ]; then
+  if [ "$1" = sentiment-uart ] || [ "$1" = c-uart ]; then
     local small
     small=$(arena_bytes_for 32 "$2")
     expect "arena bytes, as the host computes them" "$arena" "$(arena_bytes_for 64 "$2")"
     [ "$small" -le $arena_limit ] || fail "arena for 32 tokens: $small bytes, at most $arena_limit"
-    note "$1" "arena for 32 tokens" "$small"
-    note "$1" "model, in external memory" "$(stat -c %s "$2")"
+    note "$1" arena_32_tokens "$small"
+    note "$1" model "$(stat -c %s "$2")"
   fi
 }
 
@@ -67,7 +63,7 @@ figures() { # EXAMPLE
   clock=$(sed -n 's/.* \([0-9]*\) ticks per second.*/\1/p' "$scratch/$1.greeting")
   most=$(sed -n 's/.* stack=\([0-9]*\).*/\1/p' "$scratch/answers" | sort -n | tail -1)
   [ -n "$clock" ] && [ -n "$most" ] || { fail "$1: no figures"; return; }
-  note "$1" "stack, most in use" "$most"
+  note "$1" stack_in_use "$most"
   [ "$1" = sentiment-uart ] || return 0
   note "$1" kernels "$(greeted kernels)"
   paste -d' ' "$scratch/answers" "$scratch/expected" |
@@ -77,11 +73,11 @@ figures() { # EXAMPLE
         printf "%d tokens: %.1f M instructions, %.2f M a token, %.3f a MAC\n", $1, count / 1e6, count / $1 / 1e6, count / $3
         tokens = $1
       }' | tee "$scratch/counts"
-  note "$1" "million instructions a token, of 64" "$(sed -n 's/^64 tokens.* \([0-9.]*\) M a token.*/\1/p' "$scratch/counts")"
-  note "$1" "instructions a MAC, all of a run of 64 tokens" "$(sed -n 's/^64 tokens.* \([0-9.]*\) a MAC/\1/p' "$scratch/counts")"
+  note "$1" million_instructions_per_token "$(sed -n 's/^64 tokens.* \([0-9.]*\) M a token.*/\1/p' "$scratch/counts")"
+  note "$1" instructions_per_mac "$(sed -n 's/^64 tokens.* \([0-9.]*\) a MAC/\1/p' "$scratch/counts")"
   local limit gemm
   gemm=$(gemm_alone)
-  note "$1" "instructions a MAC, the GEMM alone" "$gemm"
+  note "$1" instructions_per_mac_gemm "$gemm"
   for limit in "cortex-m7 $m7_gemm_limit" "cortex-m55 $m55_gemm_limit"; do
     [ "${limit% *}" != "$processor" ] || awk -v found="$gemm" -v limit="${limit#* }" 'BEGIN { exit !(found <= limit + 0) }' ||
       fail "GEMM alone: $gemm instructions a MAC, at most ${limit#* }"
@@ -95,37 +91,76 @@ gemm_alone() {
     END { if (macs) printf "%.3f\n", instructions / macs; else print "-" }' ../benches/instructions/expected
 }
 
+# Prints the rows of a table: a key of footprint.toml, its name for readers, and its limit.
+rows() {
+  cat <<ROWS
+text|text|
+rodata|rodata|
+vector_table|vector table|
+data|data|
+bss|bss|
+code|code: text, rodata, vector table, data|$flash_limit
+stack|stack, reserved|
+ram_besides_arena|RAM besides the arena: data, bss, stack|$ram_limit
+arena_64_tokens|arena for 64 tokens|
+heap|heap|0
+arena_32_tokens|arena for 32 tokens|$arena_limit
+model|model, in external memory|
+stack_in_use|stack, most in use|
+kernels|kernels|
+million_instructions_per_token|million instructions per token, of 64|
+instructions_per_mac|instructions per MAC, all of a run of 64 tokens|
+instructions_per_mac_gemm|instructions per MAC, the GEMM alone|M7 $m7_gemm_limit, M55 $m55_gemm_limit
+ROWS
+}
+
+# Prints the figures of a file in the form of footprint.toml: lines EXAMPLE|KEY|BOARD|VALUE.
+figures_of() { # FILE
+  awk '
+    /^\[/ { gsub(/[][]/, ""); split($0, table, ".") }
+    / = / { key = $1; sub(/^[^=]*= /, ""); gsub(/"/, ""); print table[1] "|" key "|" table[2] "|" $0 }' "$1"
+}
+
+# Prints the recorded figures as TOML. A dash stands for a figure that does not exist.
+toml() {
+  cat <<'TOML'
+# `firmware-examples/test.sh --update` writes this file. Without `--update` it compares the figures
+# with it. FOOTPRINT.md shows them as tables, and `electra footprint --target` reports them. Sizes
+# are in bytes.
+TOML
+  awk -F'|' '
+    $4 == "-" { next }
+    { table = $1 "." $3; if (!(table in lines)) order[++tables] = table
+      lines[table] = lines[table] $2 " = " ($4 ~ /^[0-9.]+$/ ? $4 : "\"" $4 "\"") "\n" }
+    END { for (i = 1; i <= tables; i++) printf "\n[%s]\n%s", order[i], lines[order[i]] }' "$scratch/notes"
+}
+
 table() { # EXAMPLE
-  local names name board cells limit
+  local key name limit cells board
   printf '| bytes, or as said |'
   printf ' %s |' "${all_boards[@]}"
   printf ' at most |\n|---|'
   printf -- '---:|%.0s' "${all_boards[@]}" limit
   echo
-  mapfile -t names < <(awk -F'|' -v example="$1" '$1 == example && !seen[$2]++ { print $2 }' "$scratch/notes")
-  for name in "${names[@]}"; do
-    case $name in
-      code:*) limit=$flash_limit ;;
-      RAM*) limit=$ram_limit ;;
-      "arena for 32 tokens") limit=$arena_limit ;;
-      heap) limit=0 ;;
-      *GEMM*) limit="M7 $m7_gemm_limit, M55 $m55_gemm_limit" ;;
-      *) limit="" ;;
-    esac
-    cells=$(for board in "${all_boards[@]}"; do printf ' %s |' "$(noted "$1" "$name" "$board")"; done)
+  while IFS='|' read -r key name limit; do
+    grep -q "^$1|$key|" "$scratch/figures" || continue
+    cells=$(for board in "${all_boards[@]}"; do
+      printf ' %s |' "$(sed -n "s/^$1|$key|$board|//p" "$scratch/figures")"
+    done)
     echo "| $name |$cells $limit |"
-  done | sed -E ':again; s/([ ][0-9]+)([0-9]{3})( |,)/\1,\2\3/; t again'
+  done < <(rows) | sed -E ':again; s/([ ][0-9]+)([0-9]{3})( |,)/\1,\2\3/; t again'
 }
 
+# Prints FOOTPRINT.md for the figures in $scratch/figures.
 page() {
   cat <<'MARKDOWN'
 # Footprint
 
-`firmware-examples/test.sh --update` writes this file. `firmware-examples/test.sh` compares the
-figures with it and fails if one is more than 2 % higher. The instructions are counted with QEMU,
-whose virtual clock advances by one nanosecond per instruction (`-icount shift=0`). An instruction
-is not a cycle, and external memory has wait states, so these figures do not give the time on a
-board. The programs were not run on hardware.
+`firmware-examples/test.sh --update` writes this file and `footprint.toml`, whose figures it shows.
+`firmware-examples/test.sh` measures them again and fails if one is more than 2 % higher. The
+instructions are counted with QEMU, whose virtual clock advances by one nanosecond per instruction
+(`-icount shift=0`). An instruction is not a cycle, and external memory has wait states, so these
+figures do not give the time on a board. The programs were not run on hardware.
 
 "GEMM alone" is the int8 inner loop as `benches/instructions` counts it: 32 rows, 256 by 1024 and
 1024 by 256, including loads and loop control. "All of a run" adds LayerNorm, GELU, softmax and
@@ -144,30 +179,37 @@ of it.
 
 MARKDOWN
   table typing-detector
+  cat <<'MARKDOWN'
+
+## c-uart, ELECTRA-Small
+
+The example in plain C, which exists for two boards.
+
+MARKDOWN
+  table c-uart
 }
 
-# Compares the figures of all boards with FOOTPRINT.md, or writes it.
+# Compares the figures of all boards with footprint.toml, or writes it and FOOTPRINT.md.
 footprint() {
-  page >"$scratch/FOOTPRINT.md"
-  sed -n '/^|/p' "$scratch/FOOTPRINT.md"
+  toml >"$scratch/footprint.toml"
+  figures_of "$scratch/footprint.toml" >"$scratch/figures"
+  page | sed -n '/^|/p'
   if $update; then
-    cp "$scratch/FOOTPRINT.md" FOOTPRINT.md
+    cp "$scratch/footprint.toml" footprint.toml
+    page >FOOTPRINT.md
     return
   fi
   awk -F'|' -v tolerance=$tolerance_percent '
-    /^## / { table = $0 }
-    /^\| bytes, or as said/ { for (i = 3; i < NF - 1; i++) board[i] = $i; next }
-    /^\|---/ { next }
-    /^\|/ && FNR == NR { for (i = 3; i < NF - 1; i++) before[table, $2, board[i]] = $i }
-    /^\|/ && FNR != NR {
-      for (i = 3; i < NF - 1; i++) {
-        old = before[table, $2, board[i]]; new = $i
-        gsub(/[ ,]/, "", old); gsub(/[ ,]/, "", new)
-        if (new ~ /^[0-9.]+$/ ? old == "" || new + 0 > old * (1 + tolerance / 100) : new != old) {
-          printf "%s,%son%s: %s, FOOTPRINT.md has \"%s\"\n", substr(table, 4), $2, board[i], new, old
-          failed = 1
-        }
+    FNR == NR { before[$1, $2, $3] = $4; next }
+    {
+      old = before[$1, $2, $3]
+      if ($4 ~ /^[0-9.]+$/ ? old == "" || $4 + 0 > old * (1 + tolerance / 100) : $4 != old) {
+        printf "%s on %s: %s is %s, footprint.toml has \"%s\"\n", $1, $3, $2, $4, old
+        failed = 1
       }
     }
-    END { exit failed }' FOOTPRINT.md "$scratch/FOOTPRINT.md" || fail "figures above those of FOOTPRINT.md (--update writes it)"
+    END { exit failed }' <(figures_of footprint.toml) "$scratch/figures" ||
+    fail "figures above those of footprint.toml (--update writes it)"
+  figures_of footprint.toml >"$scratch/figures"
+  page | cmp -s - FOOTPRINT.md || fail "FOOTPRINT.md is not that of footprint.toml (--update writes it)"
 }

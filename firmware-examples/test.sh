@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Builds the firmware for every board, checks its sizes and symbols, and runs it in QEMU. Every
-# answer must equal the host's. Every figure may be at most 2 % above that in FOOTPRINT.md.
+# answer must equal the host's. Every figure may be at most 2 % above that in footprint.toml.
 #
 # `test.sh` tests all boards, `test.sh BOARD ...` some. `test.sh --update` also writes the figures
-# of all boards to FOOTPRINT.md. MODEL and RTD_MODEL name other model files. Needs qemu-system-arm,
-# qemu-system-misc and binutils. With defmt-print, the log is checked as well.
+# of all boards to footprint.toml and FOOTPRINT.md. MODEL and RTD_MODEL name other model files.
+# Needs qemu-system-arm, qemu-system-misc and binutils, for the example in C also cmake and
+# gcc-arm-none-eabi. With defmt-print, the log is checked as well.
 set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")"
@@ -12,9 +13,9 @@ cd "$(dirname "$0")"
 # Incremental builds have different sizes.
 export CARGO_INCREMENTAL=0
 
-# A board is a folder with a memory map.
-all_boards=(boards/*/board.x)
-all_boards=("${all_boards[@]%/board.x}")
+# A board is a folder with its settings.
+all_boards=(boards/*/board.toml)
+all_boards=("${all_boards[@]%/board.toml}")
 all_boards=("${all_boards[@]#boards/}")
 model=${MODEL:-$PWD/../models/electra-small-sentiment/model.electra}
 rtd_model=${RTD_MODEL:-$PWD/typing-detector/random.electra}
@@ -54,12 +55,13 @@ main() {
     provoked
     [ "$board" != mps2-an500 ] || small_arena
     ! has_log_uart || standalone
+    ! has_c_example || c_example
     case $processor in
       cortex-m7) kernels mps2-an500 "smlad, scalar: 64032 sums are those of plain loops" ;;
       cortex-m55) kernels mps3-an547 "mve, smlad, scalar: 96048 sums are those of plain loops" ;;
     esac
   done
-  if [ ${#boards[@]} = ${#all_boards[@]} ]; then footprint; else echo "left out: FOOTPRINT.md, which is about all boards"; fi
+  if [ ${#boards[@]} = ${#all_boards[@]} ]; then footprint; else echo "left out: footprint.toml, which is about all boards"; fi
   [ "$failures" = 0 ] || { echo "$failures checks failed" >&2; exit 1; }
   echo "all passed in $SECONDS s"
 }
@@ -76,12 +78,12 @@ expect() { # WHAT FOUND EXPECTED
 needed_programs() {
   local program board emulators=()
   for board in "${boards[@]}"; do
-    [ ! -e "boards/$board/qemu" ] || emulators+=("$(sed -n 's/^command=(\([^ )]*\).*/\1/p' "boards/$board/qemu")")
+    [ ! -e "boards/$board/board.toml" ] || emulators+=("$(sed -n 's/^command = "\([^ "]*\).*/\1/p' "boards/$board/board.toml")")
   done
-  for program in nm readelf "${emulators[@]}"; do
+  for program in nm readelf cmake arm-none-eabi-gcc "${emulators[@]}"; do
     command -v "$program" >/dev/null || {
       echo "test.sh: $program: no such program, expected one on the PATH:" \
-        "apt-get install qemu-system-arm qemu-system-misc binutils" >&2
+        "apt-get install qemu-system-arm qemu-system-misc binutils cmake gcc-arm-none-eabi" >&2
       exit 1
     }
   done
@@ -95,17 +97,17 @@ complete() { # BOARD
     echo "test.sh: $1: no folder in firmware-examples/boards, expected one of: ${all_boards[*]}" >&2
     exit 1
   }
-  for file in board.x board.rs cargo.toml qemu; do
+  for file in board.toml board.x board.rs; do
     [ -f "boards/$1/$file" ] || {
       echo "test.sh: boards/$1/$file: missing, expected as firmware-examples/README.md describes it" >&2
       exit 1
     }
   done
-  has_line "$1" cargo.toml '^target = "..*"' 'target = "TRIPLE" below [build]'
-  has_line "$1" cargo.toml "^runner = \"\./run-in-qemu $1\"" "runner = \"./run-in-qemu $1\""
-  has_line "$1" cargo.toml "^BOARD = { value = \"$1\", force = true }" "BOARD = { value = \"$1\", force = true } below [env]"
+  has_line "$1" board.toml '^target = "..*"' 'target = "TRIPLE" below [build]'
+  has_line "$1" board.toml '^runner = "\./run-in-qemu"' 'runner = "./run-in-qemu" below [target.TRIPLE]'
+  has_line "$1" board.toml "^BOARD = { value = \"$1\", force = true }" "BOARD = { value = \"$1\", force = true } below [env]"
   has_line "$1" board.rs 'const UNREADABLE: usize = 0x[0-9A-Fa-f_]*;' 'pub(crate) const UNREADABLE: usize = ADDRESS;'
-  for line in command model_address; do has_line "$1" qemu "^$line=" "$line=..."; done
+  for line in command model_address; do has_line "$1" board.toml "^$line = \"" "$line = \"...\" below [emulator]"; done
 }
 
 has_line() { # BOARD FILE PATTERN LINE
@@ -115,12 +117,14 @@ has_line() { # BOARD FILE PATTERN LINE
   }
 }
 
-# Prints the value that SCRIPT extracts from the board's cargo.toml.
+# Prints the value that SCRIPT extracts from the board's board.toml.
 of_board() { # SCRIPT FOR SED
-  sed -n "$1" "boards/$board/cargo.toml" | sed 1q
+  sed -n "$1" "boards/$board/board.toml" | sed 1q
 }
 
 has_log_uart() { grep -q 'fn log_uart' "boards/$board/board.rs"; }
+
+has_c_example() { [ -f "c-uart/boards/$board.h" ]; }
 
 # Whether QEMU can trace the writes to the LEDs.
 has_traced_leds() { grep -q '^use crate::devices::fpgaio;' "boards/$board/board.rs"; }
@@ -150,7 +154,7 @@ build() { # BOARD
     local example=$1 name=$2
     shift 2
     # The compiler's warning about -mve.fp is expected.
-    (cd "$example" && cargo build --quiet --release --locked -j 2 --config "../boards/$board/cargo.toml" "$@") 2>&1 |
+    (cd "$example" && cargo build --quiet --release --locked -j 2 --config "../boards/$board/board.toml" "$@") 2>&1 |
       sed '/unstable feature specified/,/^$/d' >&2
     cp "$target_dir/$target/release/$example" "$scratch/$name"
   }
@@ -161,13 +165,15 @@ build() { # BOARD
   image typing-detector typing-detector
 }
 
+allocators='__rust_alloc|__rg_alloc|__rdl_alloc|__rust_realloc| (malloc|calloc|realloc|free|_sbrk)$'
+
 no_allocator() {
-  local pattern='__rust_alloc|__rg_alloc|__rdl_alloc|__rust_realloc| (malloc|calloc|realloc|free|_sbrk)$' example
+  local example
   # The pattern must find the allocator of the host's program.
-  nm "$host" | grep -E "$pattern" >/dev/null || fail "the pattern for allocators finds none on the host either"
+  nm "$host" | grep -E "$allocators" >/dev/null || fail "the pattern for allocators finds none on the host either"
   for example in sentiment-uart typing-detector; do
     nm "$scratch/$example" | grep ' main$' >/dev/null || fail "$example: the image has no symbols to look at"
-    expect "$example: allocator symbols" "$(nm "$scratch/$example" | grep -Ec "$pattern" || true)" 0
+    expect "$example: allocator symbols" "$(nm "$scratch/$example" | grep -Ec "$allocators" || true)" 0
   done
 }
 
@@ -291,7 +297,7 @@ provoked() {
     thumbv8m.main-*) fault="fault status 0x00008200" overflow="fault status 0x00100000" ;;
     riscv32*) fault="cause 0x00000005" overflow="cause 0x00000007" ;;
     *)
-      fail "boards/$board/cargo.toml: target $target, whose fault codes are missing in provoked() of test.sh"
+      fail "boards/$board/board.toml: target $target, whose fault codes are missing in provoked() of test.sh"
       return
       ;;
   esac
@@ -328,6 +334,29 @@ $end"
     expect "standalone: log of UART 1" "$(log standalone uart1 | sed 's/, [0-9]* ticks//' | paste -sd'|')" \
       "INFO  ready: model $(greeted model), kernels $(greeted kernels)|INFO  6 tokens"
   fi
+}
+
+# Tests the example in C. It answers the same lines as sentiment-uart.
+c_example() {
+  local build=$target_dir/c-uart/$board
+  {
+    cmake -S c-uart -B "$build" -DCMAKE_TOOLCHAIN_FILE=arm-none-eabi.cmake -DBOARD="$board" &&
+      cmake --build "$build"
+  } >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; fail "c-uart: does not build"; return; }
+  cp "$build/c-uart" "$scratch/c-uart"
+  code_and_memory c-uart "$model"
+  expect "c-uart: allocator symbols" "$(nm "$scratch/c-uart" | grep -Ec "$allocators" || true)" 0
+  { cat sentiment-uart/sentences.txt; printf '?%0511d\n' 7; } >"$scratch/lines"
+  compare_lines c-uart "$model" "$scratch/lines"
+  { printf '%0513d\n' 7; printf 'caf\xe9 au lait\n%s' "$end"; } >"$scratch/in"
+  emulate c-uart <"$scratch/in"
+  expect "c-uart: over-long line, invalid UTF-8" "$(answers | paste -sd'|')" \
+    "refused: line: more than 512 bytes|refused: text: byte 3 is not UTF-8"
+  cp "$model" "$scratch/model" && printf '\x55\xaa' | dd of="$scratch/model" bs=1 seek=7000000 conv=notrunc status=none
+  emulate c-uart "$scratch/model" </dev/null
+  expect "c-uart: damaged weights" "$(answers | paste -sd'|')" \
+    "stopped: model: section encoder: checksum mismatch: the file is damaged"
+  expect "c-uart: damaged weights: exit status" "$status" 2
 }
 
 # Compares the kernels of the board's processor with plain loops, because the host's tests cannot

@@ -4,8 +4,8 @@
 #
 #     runtime/python/test.sh [ARGUMENTS OF PYTEST]
 #
-# Needs Python 3.11 with venv, gcc, binutils, and a Java runtime for Spark. Without ELECTRA_LIBTORCH,
-# tools/train/setup downloads PyTorch.
+# Needs Python 3.11 with venv, gcc, binutils, and a Java runtime for Spark. Without
+# ELECTRA_LIBTORCH, tools/train/setup downloads PyTorch.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 architecture=$(uname -m)
@@ -35,11 +35,13 @@ cmp -s "$requirements" "$environment/installed" || {
   "$environment/bin/pip" install --quiet --disable-pip-version-check -r "$requirements"
   cp "$requirements" "$environment/installed"
 }
-"$environment/bin/pip" install --quiet --no-index --no-deps --force-reinstall target/wheels/*.whl
+# Apart from the other packages, so that a test of Spark can hide it from the workers.
+rm -rf "$environment/package"
+"$environment/bin/pip" install --quiet --no-index --no-deps --target "$environment/package" target/wheels/*.whl
 
 eval "$(tools/train/setup)"
 libtorch=$(dirname "$LIBTORCH")
-export PYTHONPATH=$libtorch PYTHONDONTWRITEBYTECODE=1
+export PYTHONPATH=$PWD/$environment/package:$libtorch PYTHONDONTWRITEBYTECODE=1
 LD_LIBRARY_PATH=$LD_LIBRARY_PATH:$(runtime/python/tests/cuda-stubs "$libtorch" "$PWD/target/cuda-stubs")
 cd runtime/python
 exec "../../$environment/bin/python" -m pytest -q -p no:cacheprovider "$@"

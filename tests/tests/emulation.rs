@@ -376,6 +376,7 @@ fn rows_of_zeros_have_scale_zero() {
 }
 
 #[test]
+#[cfg_attr(emulated, ignore = "takes minutes on an emulated processor")]
 fn reference_checkpoints() {
     let Some(shared) = shared("reference_checkpoints") else { return };
     for name in ["tiny-classifier", "tiny-rtd", "electra-small-sst2-v0"] {

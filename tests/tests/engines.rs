@@ -46,6 +46,7 @@ fn assert_all_equal(file: &ModelFile, max_tokens: usize, lengths: impl Iterator<
 }
 
 #[test]
+#[cfg_attr(emulated, ignore = "takes minutes on an emulated processor")]
 fn engines_and_kernels_are_bit_equal_at_every_length() {
     for labels in [Some(3), None] {
         let sizes = Sizes { labels, ..Sizes::TINY };
@@ -71,6 +72,7 @@ fn engines_and_kernels_are_bit_equal_on_other_shapes() {
 }
 
 #[test]
+#[cfg_attr(emulated, ignore = "takes minutes on an emulated processor")]
 fn engines_and_kernels_are_bit_equal_on_electra_small() {
     let file = model_file(&pack(&Sizes { vocab: 1000, ..Sizes::SMALL }.checkpoint(22)));
     assert_all_equal(&file, 130, [1, 2, 31, 32, 33, 130].into_iter());
@@ -286,6 +288,7 @@ fn poisons() -> [Box<dyn FnMut() -> u8>; 5] {
 }
 
 #[test]
+#[cfg_attr(emulated, ignore = "takes minutes on an emulated processor")]
 fn what_the_arena_held_before_changes_no_bit() {
     for labels in [Some(2), None] {
         let sizes = Sizes { hidden: 80, embedding: 48, heads: 5, intermediate: 112, labels, ..Sizes::TINY };

@@ -199,6 +199,7 @@ fn a_window_more_begins_with_the_first_token_that_does_not_fit() {
 }
 
 #[test]
+#[cfg_attr(emulated, ignore = "takes minutes on an emulated processor")]
 fn a_megabyte_is_classified() {
     let sizes = Sizes { embedding: 16, hidden: 16, layers: 1, heads: 1, intermediate: 16, ..Sizes::TINY };
     let file = model_file(&pack(&sizes.checkpoint(62)));

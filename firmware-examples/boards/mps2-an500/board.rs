@@ -5,9 +5,6 @@ pub use crate::devices::cmsdk_watchdog::Watchdog;
 use crate::devices::fpgaio;
 pub use crate::devices::fpgaio::Led;
 
-/// Name of the board.
-pub const NAME: &str = "mps2-an500";
-
 /// Ticks of [`ticks`] per second.
 pub const TICKS_PER_SECOND: u32 = 25_000_000;
 

@@ -6,9 +6,6 @@ pub use crate::devices::cmsdk_watchdog::Watchdog;
 use crate::devices::fpgaio;
 pub use crate::devices::fpgaio::Led;
 
-/// Name of the board.
-pub const NAME: &str = "mps2-an505";
-
 /// Ticks of [`ticks`] per second.
 pub const TICKS_PER_SECOND: u32 = 20_000_000;
 

@@ -6,9 +6,6 @@ pub use crate::devices::machine_timer::Watchdog;
 pub use crate::devices::memory_led::Led;
 pub use crate::devices::ns16550::Uart;
 
-/// Name of the board.
-pub const NAME: &str = "riscv-virt";
-
 /// Ticks of [`ticks`] per second.
 pub const TICKS_PER_SECOND: u32 = 10_000_000;
 

@@ -2,18 +2,14 @@
 //! model in external [`memory`], a guarded and measured [`stack`], a log for `defmt`, [`exit`], and
 //! handlers for a panic, a fault, and an expired watchdog.
 //!
-//! A board is a folder beside `src` with four files: `board.rs` (devices and their addresses),
-//! `board.x` (memory map), `cargo.toml` (target, flags and runner) and `qemu` (settings of the
-//! emulator). `devices` contains the drivers. `cores` contains code that depends on the
-//! architecture of the processor.
+//! A board is a folder beside `src` with three files: `board.toml` (target, flags and emulator),
+//! `board.rs` (devices and their addresses) and `board.x` (memory map). `devices` contains the
+//! drivers. `cores` contains code that depends on the architecture of the processor.
 #![no_std]
 #![deny(unsafe_code)]
 
-#[cfg_attr(board = "mps2-an500", path = "../mps2-an500/board.rs")]
-#[cfg_attr(board = "mps2-an505", path = "../mps2-an505/board.rs")]
-#[cfg_attr(board = "mps3-an547", path = "../mps3-an547/board.rs")]
-#[cfg_attr(board = "riscv-virt", path = "../riscv-virt/board.rs")]
-mod board;
+// The build script writes `mod board;` with the path of the board's module.
+include!(concat!(env!("OUT_DIR"), "/board.rs"));
 mod cores;
 mod devices;
 #[allow(unsafe_code)]
@@ -31,10 +27,13 @@ mod stopped;
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-pub use board::{Led, NAME, TICKS_PER_SECOND, Uart, Watchdog, ticks};
+pub use board::{Led, TICKS_PER_SECOND, Uart, Watchdog, ticks};
 pub use cores::entry;
 pub use devices::UartError;
 pub use stopped::exit;
+
+/// Name of the board: that of its folder.
+pub const NAME: &str = env!("BOARD");
 
 /// Longest time between two feedings of the watchdog, in seconds. One is before a run and the next
 /// after it. A run of 64 tokens takes 0.8 billion instructions on a Cortex-M7; at 25 MHz this limit

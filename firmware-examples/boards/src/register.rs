@@ -26,11 +26,11 @@ impl Register {
 }
 
 /// An 8-bit device register.
-#[cfg(board = "riscv-virt")]
+#[cfg(target_arch = "riscv32")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ByteRegister(usize);
 
-#[cfg(board = "riscv-virt")]
+#[cfg(target_arch = "riscv32")]
 impl ByteRegister {
     /// Returns the register at `address`, like [`Register::new`].
     pub(crate) const fn new(address: usize) -> Self {

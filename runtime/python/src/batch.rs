@@ -14,8 +14,9 @@ pub(crate) const TOGETHER: usize = 8;
 /// Time between two looks for signals.
 const SIGNALS: Duration = Duration::from_millis(50);
 
-/// Calls `work` with [`TOGETHER`] texts at a time and one of `engines`, each in a thread of its own.
-/// Returns one result per text, in order. The caller must not hold the lock of the interpreter.
+/// Calls `work` with [`TOGETHER`] texts at a time and one of `engines`, each in a thread of its
+/// own. Returns one result per text, in order. The caller must not hold the lock of the
+/// interpreter.
 ///
 /// # Errors
 /// The first error of `work` with the index of its text, the exception of a signal handler, or that

@@ -6,11 +6,13 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pandas
 import pytest
 from conftest import TEXTS
 
+import electra_edge
 from electra_edge import Classifier
 
 pyspark = pytest.importorskip("pyspark")
@@ -101,3 +103,36 @@ def test_a_killed_worker_loses_nothing(frame, texts):
     killer.join()
     assert killed
     compare(rows, texts[:part])
+
+
+# The driver finds the package in its path, which Spark does not send to the workers.
+DRIVER = """
+import sys
+
+sys.path.insert(0, {folder!r})
+from pyspark.sql import SparkSession
+
+from electra_edge.spark import classify, install
+
+builder = SparkSession.builder.master("local-cluster[2,1,1024]")
+builder = builder.config("spark.ui.enabled", "false").config("spark.executor.memory", "512m")
+spark = builder.getOrCreate()
+frame = spark.createDataFrame([("A joy to watch.",), (None,), ("What a waste.",)], "text string")
+labelled = frame.select(classify("text").alias("answer")).select("answer.label")
+try:
+    labelled.collect()
+    print("the workers had the package")
+except Exception as error:
+    assert "No module named 'electra_edge'" in str(error), error
+install(spark)
+print([row.label for row in labelled.collect()])
+"""
+
+
+def test_install_brings_the_package_to_the_workers():
+    folder = str(Path(electra_edge.__file__).parents[1])
+    kept = [path for path in os.environ.get("PYTHONPATH", "").split(":") if path != folder]
+    environment = {**os.environ, "PYTHONPATH": ":".join(kept), "PYSPARK_PYTHON": sys.executable}
+    command = [sys.executable, "-c", DRIVER.format(folder=folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.stdout == "['POSITIVE', None, 'NEGATIVE']\n", done.stdout + done.stderr

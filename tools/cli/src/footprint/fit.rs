@@ -73,11 +73,11 @@ impl Fit {
                 HeadKind::Classification => "sentiment-uart",
                 HeadKind::ReplacedTokenDetection => "typing-detector",
             };
-            let figure = |row| of_firmware(example, row, board);
-            let code = Part { name: "code", bytes: figure("code: text, rodata, vector table, data")? };
+            let figure = |key| of_firmware(example, key, board);
+            let code = Part { name: "code", bytes: figure("code")? };
             let statics = Part { name: "data and bss", bytes: figure("data")? + figure("bss")? };
-            let stack = Part { name: "stack", bytes: figure("stack, reserved")? };
-            let source = format!("{example} on {board}, firmware-examples/FOOTPRINT.md");
+            let stack = Part { name: "stack", bytes: figure("stack")? };
+            let source = format!("{example} on {board}, firmware-examples/footprint.toml");
             (source, None, memories(code, vec![Part { name: "arena", bytes: arena }, stack, statics]))
         } else if target.is_here() {
             let resident = resident_after_run(file, options)?
@@ -95,7 +95,7 @@ impl Fit {
             let executable = Part { name: "executable", bytes: target.package_executable()? };
             let pages = Part { name: PAGES, bytes: executable.bytes + model };
             let ram = vec![Part { name: "arena", bytes: arena }, pages];
-            let source = "the Debian package's executable, packaging/EXECUTABLES.md; the arena is computed";
+            let source = "the Debian package's executable, packaging/executables.toml; the arena is computed";
             (source.to_owned(), Some(SYSTEM), memories(executable, ram))
         };
         let mut fit =

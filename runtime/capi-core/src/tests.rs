@@ -1,0 +1,249 @@
+//! The interface gives the answers of electra-core, refuses wrong arguments, and has the committed
+//! header.
+
+use std::ffi::CStr;
+use std::path::Path;
+use std::{env, fs, ptr};
+
+use electra_core::{Engine, Kernels, Model, tokenizer::Tokenizer};
+
+use super::*;
+
+const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
+const MAX_TOKENS: usize = 64;
+
+#[repr(C, align(64))]
+struct Memory([u8; 200_000]);
+#[repr(C, align(8))]
+struct EngineMemory([u8; ELECTRA_CORE_ENGINE_BYTES]);
+
+/// Returns the bytes of the default model, aligned as in flash.
+fn model_bytes() -> Vec<u32> {
+    let path = Path::new(PACKAGE).join("../../models/electra-small-sentiment/model.electra");
+    let bytes = fs::read(path).expect("the model in the repository");
+    bytes.chunks(4).map(|word| u32::from_ne_bytes(word.try_into().expect("whole words"))).collect()
+}
+
+fn message(error: &electra_core_error) -> String {
+    let bytes: Vec<u8> = error.message.iter().map(|byte| *byte as u8).collect();
+    CStr::from_bytes_until_nul(&bytes).expect("a NUL").to_str().expect("UTF-8").to_owned()
+}
+
+fn no_error() -> electra_core_error {
+    electra_core_error { status: electra_core_status::Ok, message: [0; ELECTRA_CORE_MESSAGE_BYTES] }
+}
+
+struct Made {
+    engine: *mut electra_core_engine,
+    _owned: (Vec<u32>, Box<Memory>, Box<EngineMemory>),
+}
+
+fn make(arena_size: usize) -> Result<Made, (electra_core_status, String)> {
+    let model = model_bytes();
+    let (mut arena, mut memory) =
+        (Box::new(Memory([0; 200_000])), Box::new(EngineMemory([0; ELECTRA_CORE_ENGINE_BYTES])));
+    let mut engine = ptr::null_mut();
+    let mut error = no_error();
+    let length = model.len() * 4;
+    // SAFETY: all pointers are valid, and their memory lives as long as the engine.
+    let status = unsafe {
+        electra_core_engine_init(
+            memory.0.as_mut_ptr(),
+            memory.0.len(),
+            model.as_ptr().cast(),
+            length,
+            arena.0.as_mut_ptr(),
+            arena_size,
+            MAX_TOKENS,
+            &raw mut engine,
+            &raw mut error,
+        )
+    };
+    match status {
+        electra_core_status::Ok => Ok(Made { engine, _owned: (model, arena, memory) }),
+        status => Err((status, message(&error))),
+    }
+}
+
+#[test]
+fn the_logits_and_scores_are_those_of_electra_core() {
+    let words = model_bytes();
+    // SAFETY: the words are initialised, and `u8` has no invalid values.
+    let bytes = unsafe { std::slice::from_raw_parts(words.as_ptr().cast::<u8>(), words.len() * 4) };
+    let model = Model::open(bytes).expect("intact");
+    let mut size = 0;
+    // SAFETY: all pointers are valid.
+    let status = unsafe {
+        electra_core_arena_bytes(bytes.as_ptr(), bytes.len(), MAX_TOKENS, &raw mut size, ptr::null_mut())
+    };
+    assert_eq!((status, size), (electra_core_status::Ok, 165_568));
+    let made = make(size).expect("made");
+    let mut arena = Box::new(Memory([0; 200_000]));
+    let mut oracle = Engine::new(&model, Kernels::detect(), &mut arena.0[..size], MAX_TOKENS).expect("made");
+    let tokenizer = Tokenizer::new(*model.vocabulary());
+    let long = "word ".repeat(100);
+    for text in ["A warm, funny and quietly moving film.", "", "Ünï 😀", long.as_str()] {
+        let (mut ids, mut count, mut truncated) = ([0u16; MAX_TOKENS], 0, false);
+        let (mut logits, mut logit_count) = (ptr::null(), 0);
+        let (mut scores, mut best) = ([0f32; 2], 9);
+        // SAFETY: all pointers are valid.
+        unsafe {
+            let (engine, nothing) = (made.engine, ptr::null_mut());
+            let (text, length) = (text.as_ptr().cast(), text.len());
+            let status = electra_core_tokenize(
+                engine,
+                text,
+                length,
+                ids.as_mut_ptr(),
+                MAX_TOKENS,
+                &raw mut count,
+                &raw mut truncated,
+                nothing,
+            );
+            assert_eq!(status, electra_core_status::Ok);
+            let status =
+                electra_core_run(engine, ids.as_ptr(), count, &raw mut logits, &raw mut logit_count, nothing);
+            assert_eq!((status, logit_count), (electra_core_status::Ok, 2));
+            let status =
+                electra_core_scores(logits, logit_count, scores.as_mut_ptr(), &raw mut best, nothing);
+            assert_eq!(status, electra_core_status::Ok);
+        }
+        let mut expected_ids = [0; MAX_TOKENS];
+        let encoding = tokenizer.encode(text, &mut expected_ids).expect("short");
+        assert_eq!((count, truncated, ids), (encoding.len, encoding.truncated, expected_ids));
+        let expected = oracle.run(&expected_ids[..encoding.len]).expect("a run");
+        // SAFETY: the run returned this many logits, and the engine has not run since.
+        let found = unsafe { std::slice::from_raw_parts(logits, logit_count) };
+        let bits = |logits: &[f32]| logits.iter().map(|logit| logit.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(found), bits(expected));
+        let softmax: Vec<f32> = electra_core::verdict::softmax(expected).map(|score| score as f32).collect();
+        assert_eq!(scores.to_vec(), softmax);
+        assert_eq!(best, usize::from(softmax[1] > softmax[0]));
+    }
+    let mut length = 0;
+    // SAFETY: all pointers are valid, and the label has `length` bytes.
+    unsafe {
+        let label = electra_core_label(made.engine, 1, &raw mut length);
+        assert_eq!(std::slice::from_raw_parts(label.cast::<u8>(), length), b"POSITIVE");
+        assert!(electra_core_label(made.engine, 2, &raw mut length).is_null());
+        assert_eq!(electra_core_label_count(made.engine), 2);
+        assert_eq!(electra_core_fingerprint(made.engine), model.fingerprint());
+    }
+}
+
+#[test]
+fn spans_are_those_of_the_tokenizer() {
+    let made = make(165_568).expect("made");
+    let text = "Great, wonderful!";
+    let mut spans = [electra_core_span { start: 0, end: 0 }; 8];
+    let mut count = 0;
+    // SAFETY: all pointers are valid.
+    let status = unsafe {
+        electra_core_token_spans(
+            made.engine,
+            text.as_ptr().cast(),
+            text.len(),
+            spans.as_mut_ptr(),
+            spans.len(),
+            &raw mut count,
+            ptr::null_mut(),
+        )
+    };
+    assert_eq!((status, count), (electra_core_status::Ok, 4));
+    let words: Vec<_> = spans[..4].iter().map(|span| &text[span.start as usize..span.end as usize]).collect();
+    assert_eq!(words, ["Great", ",", "wonderful", "!"]);
+}
+
+#[test]
+fn wrong_arguments_are_refused_with_a_message() {
+    let small = make(100_000).err().expect("refused");
+    assert_eq!(small.0, electra_core_status::Memory);
+    assert!(small.1.contains("100000 bytes given, 165568 needed for 64 tokens"), "{}", small.1);
+    let made = make(165_568).expect("made");
+    let mut error = no_error();
+    let (mut logits, mut count) = (ptr::null(), 0);
+    // SAFETY: all pointers are null or valid.
+    unsafe {
+        let mut run = |engine, ids: &[u16], error: *mut electra_core_error, logits| {
+            electra_core_run(engine, ids.as_ptr(), ids.len(), logits, &raw mut count, error)
+        };
+        let status = run(ptr::null_mut(), &[101, 102], &raw mut error, &raw mut logits);
+        assert_eq!((status, message(&error).as_str()), (electra_core_status::Argument, "engine is NULL"));
+        let status = run(made.engine, &[101, 102], &raw mut error, ptr::null_mut());
+        assert_eq!((status, message(&error).as_str()), (electra_core_status::Argument, "logits is NULL"));
+        let status = run(made.engine, &[101, 65_000], &raw mut error, &raw mut logits);
+        assert_eq!(status, electra_core_status::Run);
+        assert!(message(&error).contains("65000"), "{}", message(&error));
+        // Without a place for the error.
+        assert_eq!(run(made.engine, &[], ptr::null_mut(), &raw mut logits), electra_core_status::Run);
+        let mut ids = [0u16; 4];
+        let status = electra_core_tokenize(
+            made.engine,
+            c"caf\xe9".as_ptr(),
+            4,
+            ids.as_mut_ptr(),
+            4,
+            &raw mut count,
+            ptr::null_mut(),
+            &raw mut error,
+        );
+        assert_eq!(
+            (status, message(&error).as_str()),
+            (electra_core_status::Text, "text: byte 3 is not UTF-8")
+        );
+        let mut best = 0;
+        let status = electra_core_scores(
+            [f32::NAN, 0.0].as_ptr(),
+            2,
+            [0.0; 2].as_mut_ptr(),
+            &raw mut best,
+            &raw mut error,
+        );
+        assert_eq!(status, electra_core_status::Run);
+        let status = electra_core_scores(ptr::null(), 0, ptr::null_mut(), &raw mut best, &raw mut error);
+        assert_eq!(status, electra_core_status::Argument);
+    }
+}
+
+#[test]
+fn a_damaged_model_is_refused() {
+    let mut words = model_bytes();
+    let middle = words.len() / 2;
+    words[middle] ^= 1;
+    let mut error = no_error();
+    let mut size = 0;
+    // SAFETY: all pointers are valid.
+    let status = unsafe {
+        electra_core_arena_bytes(words.as_ptr().cast(), words.len() * 4, 64, &raw mut size, &raw mut error)
+    };
+    assert_eq!((status, error.status), (electra_core_status::Model, electra_core_status::Model));
+    assert!(message(&error).contains("checksum mismatch"), "{}", message(&error));
+}
+
+#[test]
+fn a_long_message_is_cut_between_characters() {
+    use std::fmt::Write;
+    let mut text = crate::error::Message::new();
+    write!(text, "{}{}", "x".repeat(126), "é and more").expect("accepted");
+    assert_eq!((text.length, text.bytes[126]), (126, 0));
+}
+
+#[test]
+fn the_header_is_up_to_date() {
+    let package = Path::new(PACKAGE);
+    let config = cbindgen::Config::from_file(package.join("cbindgen.toml")).expect("settings");
+    let bindings = cbindgen::Builder::new().with_crate(package).with_config(config).generate();
+    let mut found = Vec::new();
+    bindings.expect("a header").write(&mut found);
+    let found = String::from_utf8(found).expect("UTF-8");
+    let header = package.join("include/electra_core.h");
+    if env::var_os("UPDATE_HEADER").is_some() {
+        fs::write(&header, &found).expect("written");
+    }
+    let committed = fs::read_to_string(&header).unwrap_or_default();
+    assert!(
+        committed == found,
+        "include/electra_core.h is not that of this crate; \
+         UPDATE_HEADER=1 cargo test -p electra-capi-core writes it"
+    );
+}
