@@ -255,6 +255,11 @@ impl Classifier {
         answers.map(|(tally, coverage)| tally.classification(labels, coverage?)).collect()
     }
 
+    /// Changes [`ClassifierOptions::truncate`] for the next texts.
+    pub fn set_truncate(&mut self, truncate: bool) {
+        self.truncate = truncate;
+    }
+
     /// Returns the engine that runs the model.
     #[must_use]
     pub fn engine(&self) -> &Engine {

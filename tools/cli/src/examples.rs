@@ -67,11 +67,18 @@ Examples:
   electra profile \"An honest film.\"
   electra profile \"An honest film.\" --tokens 32 --runs 20 --json";
 
-#[cfg(unix)]
+#[cfg(all(unix, not(feature = "http")))]
 pub(crate) const SERVE: &str = "\
 Examples:
   electra serve --socket electra.sock
   electra serve --socket electra.sock --json-requests --idle 0";
+
+#[cfg(all(unix, feature = "http"))]
+pub(crate) const SERVE: &str = "\
+Examples:
+  electra serve --socket electra.sock
+  electra serve --socket electra.sock --json-requests --idle 0
+  electra serve --http 127.0.0.1:8080";
 
 #[cfg(feature = "pack")]
 pub(crate) const PACK: &str = "\

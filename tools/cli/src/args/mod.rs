@@ -1,6 +1,8 @@
 //! The command line.
 #![allow(rustdoc::broken_intra_doc_links, reason = "doc comments here are help texts; [CLS] is a token")]
 
+#[cfg(all(unix, feature = "http"))]
+mod http;
 mod parse;
 mod shared;
 
@@ -17,6 +19,8 @@ use electra::EngineKind;
 use crate::examples;
 use crate::footprint::{Target, TargetParser, parse_size};
 
+#[cfg(all(unix, feature = "http"))]
+pub(crate) use http::*;
 pub(crate) use parse::*;
 pub(crate) use shared::*;
 
@@ -178,9 +182,15 @@ pub(crate) struct ProfileArgs {
     pub print: PrintArgs,
 }
 
+/// The options of which `electra serve` needs one or more.
+#[cfg(all(unix, feature = "http"))]
+const LISTENERS: [&str; 3] = ["socket", "tcp", "http"];
+#[cfg(all(unix, not(feature = "http")))]
+const LISTENERS: [&str; 2] = ["socket", "tcp"];
+
 #[cfg(unix)]
 #[derive(Args)]
-#[command(group(ArgGroup::new("listener").args(["socket", "tcp"]).required(true).multiple(true)))]
+#[command(group(ArgGroup::new("listener").args(LISTENERS).required(true).multiple(true)))]
 pub(crate) struct ServeArgs {
     /// Unix socket to listen on; the umask determines who may connect
     #[arg(long, value_name = "PATH")]
@@ -188,6 +198,9 @@ pub(crate) struct ServeArgs {
     /// Loopback address to listen on, for example 127.0.0.1:7070
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_loopback)]
     pub tcp: Option<SocketAddr>,
+    #[cfg(feature = "http")]
+    #[command(flatten)]
+    pub http: HttpArgs,
     #[command(flatten)]
     pub engine: EngineArgs,
     #[command(flatten)]
@@ -202,20 +215,23 @@ pub(crate) struct ServeArgs {
     pub long_texts: LongTextArgs,
     #[command(flatten)]
     pub workers: WorkerArgs,
-    /// Requests that may wait; further ones are answered with 'error busy'
+    /// Texts that may wait; requests for which there is no room are answered with 'error busy' or
+    /// status 429
     #[arg(long, value_name = "N", default_value = "64")]
     pub queue: NonZeroUsize,
-    /// Clients that may be connected; further ones are answered with 'error connections'
+    /// Clients that may be connected, counted separately for lines and HTTP; further ones are
+    /// answered with 'error connections' or status 503
     #[arg(long, value_name = "N", default_value = "128")]
     pub connections: NonZeroUsize,
-    /// Longest line in bytes, without its line ending
+    /// Longest line in bytes, without its line ending, and longest text over HTTP
     #[arg(long, value_name = "BYTES", default_value = "65536")]
     pub line_bytes: NonZeroUsize,
-    /// Longest time from a request to its answer; after that the answer is 'error deadline'
+    /// Longest time from a request to its answer; after that the answer is 'error deadline' or
+    /// status 504
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
     pub deadline: Duration,
-    /// Longest time without a whole line from the client or without reading of an answer; after
-    /// that the client is disconnected; 0 for no limit
+    /// Longest time without a whole line or request from the client or without reading of an
+    /// answer; after that the client is disconnected; 0 for no limit
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_seconds_or_none)]
     pub idle: Duration,
 }

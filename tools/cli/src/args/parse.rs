@@ -87,3 +87,14 @@ pub(crate) fn parse_seconds_or_none(text: &str) -> Result<Duration, String> {
         _ => parse_seconds(text).map_err(|problem| format!("{problem}; or 0 for no limit")),
     }
 }
+
+/// Parses an origin as browsers send it (RFC 6454): a scheme, a host and possibly a port.
+#[cfg(all(unix, feature = "http"))]
+pub(crate) fn parse_origin(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    let is_host = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:[]".contains(&byte);
+    if !host.is_empty() && host.bytes().all(is_host) {
+        return Ok(text.to_owned());
+    }
+    Err("expected an origin in lower case, such as https://example.org or http://localhost:3000".to_owned())
+}

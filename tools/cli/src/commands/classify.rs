@@ -59,10 +59,17 @@ pub(crate) fn open_classifiers(
     options: &ClassifierOptions,
     count: usize,
 ) -> Result<Vec<Classifier>, Failure> {
-    let file = open_model(model)?;
-    let options = options.clone().without(label_names(&file, &options.without));
-    let options = &options;
-    (0..count).map(|_| Ok(Classifier::new(&file, options)?)).collect()
+    classifiers_of(&open_model(model)?, options, count)
+}
+
+/// Creates one classifier per worker.
+pub(crate) fn classifiers_of(
+    file: &ModelFile,
+    options: &ClassifierOptions,
+    count: usize,
+) -> Result<Vec<Classifier>, Failure> {
+    let options = options.clone().without(label_names(file, &options.without));
+    (0..count).map(|_| Ok(Classifier::new(file, &options)?)).collect()
 }
 
 /// Replaces each label with its spelling in the model. Unknown labels stay unchanged and are
@@ -131,20 +138,21 @@ pub(crate) fn set_line(answer: &mut Value, line: Option<u64>) {
 
 /// Returns one JSON object with all scores or the first `top_k`.
 pub(crate) fn render_json(text: &str, classification: &Classification, top_k: Option<NonZeroUsize>) -> Value {
-    let ranked = classification.ranked();
-    let shown = top_k.map_or(ranked.len(), NonZeroUsize::get);
-    let scores: Vec<_> = ranked
-        .iter()
-        .take(shown)
-        .map(|entry| json!({ "label": &*entry.label, "score": entry.score }))
-        .collect();
     json!({
         "text": text,
         "label": &*classification.label,
         "score": classification.score,
-        "scores": scores,
+        "scores": render_scores(classification, top_k),
         "tokens": classification.tokens,
         "windows": classification.windows,
         "truncated": classification.truncated,
     })
+}
+
+/// Returns a JSON array with all labels and scores or the first `top_k`, the likeliest first.
+pub(crate) fn render_scores(classification: &Classification, top_k: Option<NonZeroUsize>) -> Value {
+    let ranked = classification.ranked();
+    let shown = top_k.map_or(ranked.len(), NonZeroUsize::get);
+    let entries = ranked.iter().take(shown);
+    entries.map(|entry| json!({ "label": &*entry.label, "score": entry.score })).collect()
 }

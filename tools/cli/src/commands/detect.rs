@@ -2,8 +2,8 @@
 
 use std::io::{self, IsTerminal};
 
-use electra::{Detection, Detector, ModelFile};
-use serde_json::json;
+use electra::{Detection, Detector, ModelFile, TokenVerdict};
+use serde_json::{Value, json};
 
 use crate::args::DetectArgs;
 use crate::commands::classify::set_line;
@@ -57,22 +57,21 @@ pub(crate) fn run(args: &DetectArgs) -> Result<(), Failure> {
 }
 
 fn render_json(line: Option<u64>, text: &str, detection: &Detection) -> String {
-    let tokens: Vec<_> = detection
-        .tokens
-        .iter()
-        .map(|token| {
-            json!({
-                "token": token.piece,
-                "start": token.span.start,
-                "end": token.span.end,
-                "replaced": token.is_replaced(),
-                "probability": token.probability,
-            })
-        })
-        .collect();
+    let tokens: Vec<_> = detection.tokens.iter().map(render_token).collect();
     let mut answer = json!({ "text": text, "tokens": tokens, "windows": detection.windows });
     set_line(&mut answer, line);
     answer.to_string()
+}
+
+/// Returns the verdict on a token as a JSON object.
+pub(crate) fn render_token(token: &TokenVerdict) -> Value {
+    json!({
+        "token": token.piece,
+        "start": token.span.start,
+        "end": token.span.end,
+        "replaced": token.is_replaced(),
+        "probability": token.probability,
+    })
 }
 
 fn render(text: &str, detection: &Detection, coloured: bool) -> String {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use mio::event::Event;
 
 use super::listener::Stream;
+use super::pool::Ticket;
 use super::protocol::Id;
 
 /// Buffer capacity that an idle connection keeps per direction, in bytes. More is freed after a
@@ -43,7 +44,9 @@ pub(crate) struct Pending {
     /// Id that the answer repeats.
     pub id: Id,
     /// Distinguishes its answer from late answers to earlier requests.
-    pub serial: u64,
+    pub ticket: Ticket,
+    /// Time when the request arrived.
+    pub since: Instant,
     pub deadline: Instant,
 }
 

@@ -1,120 +1,119 @@
-//! The queue of requests and the worker threads that answer them.
+//! The queue of texts and the worker threads that process them.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
-use electra::{Classification, Classifier, ClassifierOptions, Error};
+use electra::{Classification, Detection};
 
-use super::log;
-use super::protocol::{Id, Protocol, Refusal};
-use crate::commands::classify::{ROWS_TOGETHER, open_classifiers};
+use super::figures::Figures;
+use super::loader::{Loaded, Loader, Model};
+use super::mailbox::{Guard, Mailbox, Report};
+use super::protocol::Refusal;
+use crate::commands::classify::ROWS_TOGETHER;
 use crate::failure::Failure;
-use crate::output::one_line;
 use crate::workers::spawn;
 
 /// Bytes of texts that a worker takes at a time. Packing speeds up short texts; longer ones would
 /// only wait for each other.
 const BYTES_TOGETHER: usize = 1024;
 
-/// Creates the classifiers at the start and at each reload.
-#[derive(Clone)]
-pub(crate) struct Loader {
-    pub model: Option<PathBuf>,
-    pub options: ClassifierOptions,
-    pub workers: usize,
-}
-
-impl Loader {
-    fn load(&self) -> Result<Vec<Classifier>, Failure> {
-        open_classifiers(self.model.as_ref(), &self.options, self.workers)
-    }
-}
-
-/// A text to classify.
+/// A text to process.
 pub(crate) struct Job {
     pub ticket: Ticket,
-    pub id: Id,
     pub text: String,
+    /// Whether a long text is cut; `None` for the setting of the service.
+    pub truncate: Option<bool>,
+    pub reply: Reply,
 }
 
-/// Identifies the request of a job.
+/// What a job asks for, and the function that receives the answer in the thread of a worker.
+pub(crate) enum Reply {
+    /// The labels of the text. The function also receives the text.
+    Labels(Box<OnLabels>),
+    /// The tokens that look replaced.
+    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "only HTTP asks for tokens"))]
+    Tokens(Box<OnTokens>),
+}
+
+type OnLabels = dyn FnOnce(&str, Result<Classification, Refusal>) + Send;
+type OnTokens = dyn FnOnce(Result<Detection, Refusal>) + Send;
+
+/// Identifies a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket {
-    pub connection: usize,
-    pub serial: u64,
-}
-
-/// A message from a thread of the pool.
-pub(crate) enum Report {
-    /// The answer to a request, or the reason why there is none.
-    Answer(Ticket, Result<String, Refusal>),
-    /// Result of a reload: the path of the model in use, or the problem with the new model.
-    Reload(Result<PathBuf, Failure>),
-    /// A thread of the pool has panicked, which is a defect.
-    Lost,
-}
+pub(crate) struct Ticket(u64);
 
 /// The workers and their queue.
 pub(crate) struct Pool {
     shared: Arc<Shared>,
     loader: Loader,
-    most_waiting: usize,
-    /// Path of the model in use.
-    pub model: PathBuf,
+    /// Largest number of jobs in the queue.
+    pub capacity: usize,
+    tickets: AtomicU64,
 }
 
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
-    reports: Mutex<Vec<Report>>,
-    waker: mio::Waker,
-    protocol: Protocol,
+    mailbox: Arc<Mailbox>,
+    figures: Arc<Figures>,
+    /// Whether long texts are cut where a job does not say it.
+    truncate: bool,
 }
 
 struct State {
     jobs: VecDeque<Job>,
-    /// For each worker, the classifier that it uses from its next job on, after a reload.
-    fresh: Vec<Option<Classifier>>,
+    loaded: Loaded,
+    /// For each worker, the model that it uses from its next job on, after a reload.
+    fresh: Vec<Option<Model>>,
 }
 
 impl Pool {
-    /// Loads the model and starts the workers. Each report calls `waker`.
+    /// Loads the model and starts the workers.
     ///
     /// # Errors
     /// Fails if the model cannot be loaded or a thread cannot be started.
     pub(crate) fn start(
         loader: Loader,
-        most_waiting: usize,
-        protocol: Protocol,
-        waker: mio::Waker,
+        capacity: usize,
+        mailbox: Arc<Mailbox>,
+        figures: Arc<Figures>,
     ) -> Result<Self, Failure> {
-        let classifiers = loader.load()?;
-        let model = path_of(&classifiers);
-        let fresh = classifiers.iter().map(|_| None).collect();
-        let state = Mutex::new(State { jobs: VecDeque::with_capacity(most_waiting.min(1024)), fresh });
-        let shared =
-            Arc::new(Shared { state, changed: Condvar::new(), reports: Mutex::default(), waker, protocol });
-        for (index, classifier) in classifiers.into_iter().enumerate() {
+        let (loaded, models) = loader.load()?;
+        let fresh = models.iter().map(|_| None).collect();
+        let jobs = VecDeque::with_capacity(capacity.min(1024));
+        let state = Mutex::new(State { jobs, loaded, fresh });
+        let truncate = loader.options.truncate;
+        let shared = Arc::new(Shared { state, changed: Condvar::new(), mailbox, figures, truncate });
+        for (index, model) in models.into_iter().enumerate() {
             let shared = Arc::clone(&shared);
-            spawn("worker", move || work(&shared, index, classifier))?;
+            spawn("worker", move || work(&shared, index, model))?;
         }
-        Ok(Self { shared, loader, most_waiting, model })
+        Ok(Self { shared, loader, capacity, tickets: AtomicU64::new(0) })
     }
 
-    /// Queues a job.
+    /// Returns a ticket for a new job.
+    pub(crate) fn ticket(&self) -> Ticket {
+        Ticket(self.tickets.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Queues jobs: all of them or none.
     ///
     /// # Errors
-    /// Fails if the queue is full.
-    pub(crate) fn submit(&self, job: Job) -> Result<(), Refusal> {
+    /// Fails if the queue has no room for them.
+    pub(crate) fn submit(&self, jobs: impl ExactSizeIterator<Item = Job>) -> Result<(), Refusal> {
         let mut state = lock(&self.shared.state);
-        if state.jobs.len() >= self.most_waiting {
-            return Err(Refusal::Busy { waiting: state.jobs.len() });
+        let waiting = state.jobs.len();
+        if waiting + jobs.len() > self.capacity {
+            return Err(Refusal::Busy { waiting });
         }
-        state.jobs.push_back(job);
+        state.jobs.extend(jobs);
+        let added = state.jobs.len() - waiting;
         drop(state);
-        self.shared.changed.notify_one();
+        for _ in 0..added {
+            self.shared.changed.notify_one();
+        }
         Ok(())
     }
 
@@ -124,71 +123,83 @@ impl Pool {
         lock(&self.shared.state).jobs.retain(|job| job.ticket != ticket);
     }
 
+    /// Returns the number of jobs that no worker has taken.
+    #[cfg(feature = "http")]
+    pub(crate) fn waiting(&self) -> usize {
+        lock(&self.shared.state).jobs.len()
+    }
+
+    /// Returns the model in use.
+    pub(crate) fn loaded(&self) -> Loaded {
+        lock(&self.shared.state).loaded.clone()
+    }
+
     /// Loads the model again in a separate thread. A report gives the result. Until then, and if
-    /// loading fails, the workers keep their classifiers.
+    /// loading fails, the workers keep their models.
     ///
     /// # Errors
     /// Fails if the thread cannot be started.
     pub(crate) fn reload(&self) -> Result<(), Failure> {
         let (shared, loader) = (Arc::clone(&self.shared), self.loader.clone());
         spawn("reload", move || {
-            let guard = Guard(&shared);
-            let outcome = loader.load().map(|classifiers| {
-                let path = path_of(&classifiers);
-                lock(&shared.state).fresh = classifiers.into_iter().map(Some).collect();
+            let guard = Guard(&shared.mailbox);
+            let outcome = loader.load().map(|(loaded, models)| {
+                let path: PathBuf = loaded.file.path().to_path_buf();
+                let mut state = lock(&shared.state);
+                state.fresh = models.into_iter().map(Some).collect();
+                state.loaded = loaded;
+                drop(state);
                 shared.changed.notify_all();
                 path
             });
-            guard.0.report([Report::Reload(outcome)]);
+            guard.0.post(Report::Reload(outcome));
         })
     }
 
-    /// Returns the reports since the last call.
-    pub(crate) fn reports(&self) -> Vec<Report> {
-        std::mem::take(&mut *lock(&self.shared.reports))
+    /// Returns the number of workers.
+    #[cfg(feature = "http")]
+    pub(crate) fn workers(&self) -> usize {
+        self.loader.workers
+    }
+
+    /// Returns whether long texts are cut where a request does not say it.
+    #[cfg(feature = "http")]
+    pub(crate) fn truncates(&self) -> bool {
+        self.shared.truncate
     }
 }
 
-fn path_of(classifiers: &[Classifier]) -> PathBuf {
-    classifiers.first().map(|classifier| classifier.engine().file().path().to_path_buf()).unwrap_or_default()
-}
-
-fn work(shared: &Shared, index: usize, mut classifier: Classifier) {
-    let guard = Guard(shared);
+fn work(shared: &Shared, index: usize, mut model: Model) {
+    let _guard = Guard(&shared.mailbox);
     loop {
-        match guard.0.next(index) {
-            Next::Change(fresh) => classifier = *fresh,
-            Next::Jobs(jobs) => {
-                let texts: Vec<_> = jobs.iter().map(|job| &*job.text).collect();
-                let answers = classifier.classify_all(&texts);
-                let reports = jobs
-                    .iter()
-                    .zip(answers)
-                    .map(|(job, answer)| Report::Answer(job.ticket, guard.0.render(job, answer)));
-                guard.0.report(reports);
-            }
+        match shared.next(index) {
+            Next::Change(fresh) => model = fresh,
+            Next::Jobs(jobs) => shared.process(&mut model, jobs),
         }
     }
 }
 
 enum Next {
-    Change(Box<Classifier>),
+    Change(Model),
+    /// Jobs with the same `truncate`.
     Jobs(Vec<Job>),
 }
 
 impl Shared {
-    /// Waits for a new classifier or for jobs.
+    /// Waits for a new model or for jobs.
     fn next(&self, index: usize) -> Next {
         let mut state = lock(&self.state);
         loop {
             if let Some(fresh) = state.fresh.get_mut(index).and_then(Option::take) {
-                return Next::Change(Box::new(fresh));
+                return Next::Change(fresh);
             }
             if let Some(first) = state.jobs.pop_front() {
-                let mut bytes = first.text.len();
+                let (mut bytes, truncate) = (first.text.len(), first.truncate);
                 let mut jobs = vec![first];
                 while jobs.len() < ROWS_TOGETHER
-                    && let Some(job) = state.jobs.pop_front_if(|job| bytes + job.text.len() <= BYTES_TOGETHER)
+                    && let Some(job) = state.jobs.pop_front_if(|job| {
+                        bytes + job.text.len() <= BYTES_TOGETHER && job.truncate == truncate
+                    })
                 {
                     bytes += job.text.len();
                     jobs.push(job);
@@ -199,32 +210,30 @@ impl Shared {
         }
     }
 
-    fn render(&self, job: &Job, answer: Result<Classification, Error>) -> Result<String, Refusal> {
-        let answer = answer.map_err(|error| Refusal::Run(one_line(&error.to_string())))?;
-        Ok(self.protocol.answer(&job.id, &job.text, &answer))
-    }
-
-    fn report(&self, reports: impl IntoIterator<Item = Report>) {
-        lock(&self.reports).extend(reports);
-        if let Err(error) = self.waker.wake() {
-            log(format_args!("poll: {error}"));
-        }
-    }
-}
-
-/// Reports [`Report::Lost`] if its thread panics.
-struct Guard<'a>(&'a Shared);
-
-impl Drop for Guard<'_> {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            self.0.report([Report::Lost]);
+    fn process(&self, model: &mut Model, jobs: Vec<Job>) {
+        let wants_labels = |job: &&Job| matches!(job.reply, Reply::Labels(_));
+        let texts: Vec<_> = jobs.iter().filter(wants_labels).map(|job| &*job.text).collect();
+        let truncate = jobs.first().and_then(|job| job.truncate).unwrap_or(self.truncate);
+        let mut answers = model.classify(&texts, truncate).into_iter();
+        for job in jobs {
+            match job.reply {
+                Reply::Labels(reply) => {
+                    let answer = answers.next().unwrap_or_else(|| Err(Refusal::Run("no answer".to_owned())));
+                    self.figures.process(answer.as_ref().map_or(0, |answer| answer.tokens));
+                    reply(&job.text, answer);
+                }
+                Reply::Tokens(reply) => {
+                    let answer = model.detect(&job.text);
+                    self.figures.process(answer.as_ref().map_or(0, |answer| answer.tokens.len()));
+                    reply(answer);
+                }
+            }
         }
     }
 }
 
 /// Locks a mutex and ignores poisoning. The data are consistent, because no code panics in the
 /// middle of a change to them.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

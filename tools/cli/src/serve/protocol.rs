@@ -96,19 +96,25 @@ fn request_of(mut object: Map<String, Value>) -> Result<Request, (Id, Refusal)> 
 }
 
 /// Describes a JSON error. The line number of the parser is dropped, because there is only one
-/// line. The message for half of a surrogate pair is replaced, because the parser calls it an
-/// unfinished escape.
+/// line.
 fn problem_of(error: &serde_json::Error) -> String {
+    format!("{} at byte {}, expected {{\"id\": ..., \"text\": \"...\"}}", json_problem(error), error.column())
+}
+
+/// Describes a JSON error without its place. The message for half of a surrogate pair is replaced,
+/// because the parser calls it an unfinished escape.
+pub(crate) fn json_problem(error: &serde_json::Error) -> String {
     let message = error.to_string();
-    let message = match message.rsplit_once(" at line ").map_or(&*message, |(message, _)| message) {
-        "unexpected end of hex escape" | "lone leading surrogate in hex escape" => "lone surrogate found",
-        message => message,
-    };
-    format!("{} at byte {}, expected {{\"id\": ..., \"text\": \"...\"}}", shortened(message), error.column())
+    match message.rsplit_once(" at line ").map_or(&*message, |(message, _)| message) {
+        "unexpected end of hex escape" | "lone leading surrogate in hex escape" => {
+            "lone surrogate found".to_owned()
+        }
+        message => shortened(message),
+    }
 }
 
 /// Cuts text of a client, so that messages stay short.
-fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     const MOST: usize = 100;
     let mut short: String = one_line(text).chars().take(MOST).collect();
     if text.chars().nth(MOST).is_some() {
@@ -141,7 +147,8 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    fn kind(&self) -> &'static str {
+    /// Returns the name of the kind, which clients and metrics see.
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Busy { .. } => "busy",
             Self::Connections { .. } => "connections",

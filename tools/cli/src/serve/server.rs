@@ -1,8 +1,9 @@
-//! The thread that serves all clients.
+//! The thread that serves the clients of the line protocol and controls the service.
 
 mod clients;
 
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -10,9 +11,10 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use super::connection::{Connection, Line, Pending};
 use super::half_closed::HalfClosed;
 use super::listener::{Listener, Stream};
-use super::pool::{Job, Report, Ticket};
+use super::mailbox::Report;
+use super::pool::{Job, Reply, Ticket};
 use super::protocol::{Id, Protocol, Refusal, Request};
-use super::{LAST_ROUNDS, Pool, Signals, Systemd, log};
+use super::{Door, LAST_CLOSING_TIME, LAST_ROUNDS, Service, Signals, Systemd, log};
 use crate::failure::Failure;
 
 const WAKER: Token = Token(0);
@@ -28,23 +30,6 @@ const CHUNK_BYTES: usize = 16 * 1024;
 /// Reads per client and round. The limit prevents a client that sends a lot from delaying the
 /// others.
 const CHUNKS_PER_ROUND: usize = 4;
-/// Time after the last deadline in which the last answers are written and clients notice the end.
-const LAST_CLOSING_TIME: Duration = Duration::from_secs(1);
-
-/// Limits for clients.
-#[derive(Clone, Copy)]
-pub(crate) struct Limits {
-    /// Largest number of connected clients.
-    pub connections: usize,
-    /// Longest line in bytes, without its line ending.
-    pub line_bytes: usize,
-    /// Longest time from a request to its answer.
-    pub deadline: Duration,
-    /// Longest time without a whole line from the client or without reading of an answer; `None`
-    /// for no limit.
-    pub idle: Option<Duration>,
-}
-
 /// The daemon.
 pub(crate) struct Server {
     poll: Poll,
@@ -58,13 +43,12 @@ pub(crate) struct Server {
     held: Option<Box<dyn Stream>>,
     signals: Signals,
     systemd: Systemd,
-    pool: Pool,
-    limits: Limits,
+    service: Arc<Service>,
+    doors: Vec<Box<dyn Door>>,
     protocol: Protocol,
     connections: Vec<Option<Connection>>,
     half_closed: HalfClosed,
     chunk: Box<[u8]>,
-    serial: u64,
     reloading: bool,
     reload_again: bool,
     /// Latest end of the daemon, after a signal to stop.
@@ -75,14 +59,6 @@ pub(crate) struct Server {
     end_seen: bool,
     /// Rounds since `end`.
     last_rounds: u32,
-    counts: Counts,
-}
-
-#[derive(Default)]
-struct Counts {
-    connections: u64,
-    answers: u64,
-    refusals: u64,
 }
 
 impl Server {
@@ -94,17 +70,17 @@ impl Server {
         Waker::new(poll.registry(), WAKER).map_err(|error| poll_failure(&error))
     }
 
-    /// Creates a daemon that listens. [`Server::run`] answers the clients.
+    /// Creates a daemon that listens. [`Server::run`] answers the clients. `doors` are open.
     ///
     /// # Errors
     /// Fails if the system has no memory for the poll.
     pub(crate) fn new(
         poll: Poll,
         mut listeners: Vec<Listener>,
+        doors: Vec<Box<dyn Door>>,
         mut signals: Signals,
         systemd: Systemd,
-        pool: Pool,
-        limits: Limits,
+        service: Arc<Service>,
         protocol: Protocol,
     ) -> Result<Self, Failure> {
         let mut register = || {
@@ -124,20 +100,18 @@ impl Server {
             held: None,
             signals,
             systemd,
-            pool,
-            limits,
+            service,
+            doors,
             protocol,
             connections: Vec::new(),
             half_closed: HalfClosed::default(),
             chunk: vec![0; CHUNK_BYTES].into(),
-            serial: 0,
             reloading: false,
             reload_again: false,
             end: None,
             all_seen: false,
             end_seen: false,
             last_rounds: 0,
-            counts: Counts::default(),
         })
     }
 
@@ -146,10 +120,13 @@ impl Server {
     /// # Errors
     /// Fails if the poll fails or a worker panics.
     pub(crate) fn run(mut self) -> Result<(), Failure> {
-        for listener in &self.listeners {
-            log(format_args!("listening on {}, model {}", listener.name(), self.pool.model.display()));
+        let file = self.service.pool.loaded().file;
+        let model = file.path().display();
+        let names = self.listeners.iter().map(Listener::name);
+        for name in names.chain(self.doors.iter().map(|door| door.name())) {
+            log(format_args!("listening on {name}, model {model}"));
         }
-        self.systemd.ready(&format!("model {}", self.pool.model.display()));
+        self.systemd.ready(&format!("model {model}"));
         let mut events = Events::with_capacity(EVENTS);
         let mut again = false;
         loop {
@@ -186,8 +163,7 @@ impl Server {
                 break;
             }
         }
-        let Counts { connections, answers, refusals } = self.counts;
-        log(format_args!("stopped: {connections} clients, {answers} requests answered, {refusals} refused"));
+        log(format_args!("stopped: {}", self.service.figures.summary()));
         Ok(())
     }
 
@@ -216,7 +192,7 @@ impl Server {
         let of_clients =
             self.connections.iter().flatten().filter_map(|connection| match &connection.pending {
                 Some(pending) => Some(pending.deadline),
-                None => self.limits.idle.map(|idle| connection.last_activity() + idle),
+                None => self.service.limits.idle.map(|idle| connection.last_activity() + idle),
             });
         let of_listeners = self.waiting.contains(&true).then_some(self.accept_from);
         let due = of_clients.chain(of_listeners).chain(self.half_closed.due()).chain(self.end).min();
@@ -227,7 +203,8 @@ impl Server {
     /// latest end is reached.
     fn is_over(&mut self, seen_until: Instant, again: bool) -> bool {
         let Some(end) = self.end else { return false };
-        if self.connections.iter().all(Option::is_none) && self.half_closed.is_empty() {
+        let are_gone = self.connections.iter().all(Option::is_none) && self.half_closed.is_empty();
+        if are_gone && self.doors.iter().all(|door| door.is_closed()) {
             return true;
         }
         if seen_until < end {
@@ -252,7 +229,7 @@ impl Server {
         if self.end.is_some() {
             return true;
         }
-        self.end = Some(now + self.limits.deadline + LAST_CLOSING_TIME);
+        self.end = Some(now + self.service.limits.deadline + LAST_CLOSING_TIME);
         self.half_closed.limit_time(now + LAST_CLOSING_TIME);
         // Clients in the backlog of the listeners are answered, too.
         self.waiting.fill(true);
@@ -265,6 +242,7 @@ impl Server {
         self.listeners.clear();
         self.waiting.clear();
         self.held = None;
+        self.doors.iter().for_each(|door| door.stop());
         log("stopping: waiting requests are answered first");
         self.systemd.stopping();
         false
@@ -272,20 +250,19 @@ impl Server {
 
     fn reload(&mut self) {
         self.systemd.reloading();
-        match self.pool.reload() {
+        match self.service.pool.reload() {
             Ok(()) => self.reloading = true,
             Err(failure) => self.reloaded(Err(failure)),
         }
     }
 
     fn reloaded(&mut self, outcome: Result<std::path::PathBuf, Failure>) {
-        let kept = self.pool.model.display();
         let status = match outcome {
-            Ok(path) => {
-                self.pool.model = path;
-                format!("model {}, reloaded", self.pool.model.display())
+            Ok(path) => format!("model {}, reloaded", path.display()),
+            Err(failure) => {
+                let kept = self.service.pool.loaded().file;
+                format!("reload failed, {} stays in use: {failure}", kept.path().display())
             }
-            Err(failure) => format!("reload failed, {kept} stays in use: {failure}"),
         };
         log(&status);
         self.systemd.ready(&status);
@@ -296,9 +273,9 @@ impl Server {
     }
 
     fn take_reports(&mut self, now: Instant) -> Result<(), Failure> {
-        for report in self.pool.reports() {
+        for report in self.service.mailbox.take() {
             match report {
-                Report::Answer(ticket, answer) => self.answer(ticket, answer, now),
+                Report::Answer { connection, ticket, line } => self.answer(connection, ticket, line, now),
                 Report::Reload(outcome) => self.reloaded(outcome),
                 Report::Lost => return Err(Failure::run("a thread has panicked, see above")),
             }
@@ -308,18 +285,17 @@ impl Server {
 
     /// Passes an answer to its client, unless the client has left or the deadline was already
     /// reported.
-    fn answer(&mut self, ticket: Ticket, answer: Result<String, Refusal>, now: Instant) {
-        let Some(Some(connection)) = self.connections.get_mut(ticket.connection) else { return };
-        let Some(pending) = connection.pending.take_if(|pending| pending.serial == ticket.serial) else {
-            return;
-        };
+    fn answer(&mut self, index: usize, ticket: Ticket, answer: Result<String, Refusal>, now: Instant) {
+        let Some(Some(connection)) = self.connections.get_mut(index) else { return };
+        let Some(pending) = connection.pending.take_if(|pending| pending.ticket == ticket) else { return };
+        let figures = &self.service.figures.lines;
         match answer {
             Ok(line) => {
-                self.counts.answers += 1;
+                figures.answer(now.saturating_duration_since(pending.since));
                 connection.answer(&line, now);
             }
             Err(refusal) => {
-                self.counts.refusals += 1;
+                figures.refuse(refusal.kind());
                 connection.answer(&self.protocol.refuse(&pending.id, &refusal), now);
             }
         }
@@ -332,16 +308,15 @@ impl Server {
         let mut again = false;
         for index in 0..self.connections.len() {
             let Some(Some(connection)) = self.connections.get_mut(index) else { continue };
-            if let Some(Pending { serial, deadline, .. }) = connection.pending {
+            if let Some(Pending { ticket, deadline, .. }) = connection.pending {
                 if deadline > seen_until {
                     continue;
                 }
-                let ticket = Ticket { connection: index, serial };
-                self.pool.withdraw(ticket);
-                let refusal = Refusal::Deadline { seconds: self.limits.deadline.as_secs_f64() };
-                self.answer(ticket, Err(refusal), now);
+                self.service.pool.withdraw(ticket);
+                let refusal = Refusal::Deadline { seconds: self.service.limits.deadline.as_secs_f64() };
+                self.answer(index, ticket, Err(refusal), now);
             } else {
-                let Some(idle) = self.limits.idle else { continue };
+                let Some(idle) = self.service.limits.idle else { continue };
                 if connection.last_activity() + idle > seen_until {
                     continue;
                 }
@@ -355,7 +330,7 @@ impl Server {
                 let refusal = Refusal::Idle { seconds: idle.as_secs_f64() };
                 connection.answer(&self.protocol.refuse(&Id::Null, &refusal), now);
                 connection.closing = true;
-                self.counts.refusals += 1;
+                self.service.figures.lines.refuse(refusal.kind());
             }
             again |= self.advance(index, now);
         }
@@ -410,31 +385,27 @@ impl Server {
             if connection.pending.is_some() {
                 return Ok(Progress::Waits);
             }
-            if let Some(line) = connection.next_line(self.limits.line_bytes) {
+            let line_bytes = self.service.limits.line_bytes;
+            if let Some(line) = connection.next_line(line_bytes) {
                 connection.note_activity(now);
                 let request = match line {
-                    Line::TooLong => Err((Id::Null, Refusal::Line { most: self.limits.line_bytes })),
+                    Line::TooLong => Err((Id::Null, Refusal::Line { most: line_bytes })),
                     Line::Invalid { at } => Err((Id::Null, Refusal::Utf8 { at })),
                     Line::Text(line) => self.protocol.request(line),
                 };
-                let outcome = request.and_then(|Request { id, text }| {
+                let outcome = request.and_then(|request| {
                     if self.end.is_some() {
-                        return Err((id, Refusal::Stopping));
+                        return Err((request.id, Refusal::Stopping));
                     }
-                    self.serial += 1;
-                    let ticket = Ticket { connection: index, serial: self.serial };
-                    match self.pool.submit(Job { ticket, id: id.clone(), text }) {
-                        Ok(()) => Ok(id),
-                        Err(refusal) => Err((id, refusal)),
-                    }
+                    submit(&self.service, self.protocol, index, request)
                 });
                 match outcome {
-                    Ok(id) => {
-                        let deadline = now + self.limits.deadline;
-                        connection.pending = Some(Pending { id, serial: self.serial, deadline });
+                    Ok((id, ticket)) => {
+                        let deadline = now + self.service.limits.deadline;
+                        connection.pending = Some(Pending { id, ticket, since: now, deadline });
                     }
                     Err((id, refusal)) => {
-                        self.counts.refusals += 1;
+                        self.service.figures.lines.refuse(refusal.kind());
                         connection.answer(&self.protocol.refuse(&id, &refusal), now);
                     }
                 }
@@ -453,6 +424,31 @@ impl Server {
                 chunks += 1;
             }
         }
+    }
+}
+
+/// Queues the request of a connection. The worker posts the line that answers it. Returns the id of
+/// the request and the ticket of its job.
+///
+/// # Errors
+/// Fails if the queue is full.
+fn submit(
+    service: &Service,
+    protocol: Protocol,
+    connection: usize,
+    request: Request,
+) -> Result<(Id, Ticket), (Id, Refusal)> {
+    let Request { id, text } = request;
+    let (ticket, mailbox) = (service.pool.ticket(), Arc::clone(&service.mailbox));
+    let repeated = id.clone();
+    let reply = Reply::Labels(Box::new(move |text, answer| {
+        let line = answer.map(|answer| protocol.answer(&repeated, text, &answer));
+        mailbox.post(Report::Answer { connection, ticket, line });
+    }));
+    let job = Job { ticket, text, truncate: None, reply };
+    match service.pool.submit([job].into_iter()) {
+        Ok(()) => Ok((id, ticket)),
+        Err(refusal) => Err((id, refusal)),
     }
 }
 

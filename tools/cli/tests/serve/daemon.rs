@@ -27,12 +27,16 @@ impl Daemon {
     }
 
     pub fn start_in(folder: tempfile::TempDir, args: &[&str]) -> Self {
+        let socket = folder.path().join("electra.sock");
+        let socket = socket.to_str().expect("UTF-8").to_owned();
+        Self::start_without_socket(folder, &[&["--socket", &socket], args].concat())
+    }
+
+    pub fn start_without_socket(folder: tempfile::TempDir, args: &[&str]) -> Self {
         let notices = UnixDatagram::bind(folder.path().join("notify")).expect("a socket");
         notices.set_read_timeout(Some(PATIENCE)).expect("set");
         let child = electra()
             .arg("serve")
-            .arg("--socket")
-            .arg(folder.path().join("electra.sock"))
             .args(args)
             .env("NOTIFY_SOCKET", folder.path().join("notify"))
             .stdin(Stdio::null())

@@ -110,7 +110,7 @@ fn tcp_is_for_this_machine() {
     }
     let output = run(&["serve"]);
     expect_code(&output, 2);
-    assert!(stderr(&output).contains("<--socket <PATH>|--tcp <ADDRESS:PORT>>"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("<--socket <PATH>|--tcp <ADDRESS:PORT>"), "{}", stderr(&output));
     let port = free_port();
     let daemon = Daemon::start(&["--tcp", &port.to_string()]);
     assert_eq!(connect_tcp(port).ask(SENTENCE), daemon.ask(SENTENCE));

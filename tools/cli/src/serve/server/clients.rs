@@ -1,23 +1,18 @@
 //! Accepts clients and closes their connections.
 
 use std::io::{ErrorKind, Write};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mio::{Interest, Token};
 
-use super::{FIRST_CONNECTION, FIRST_HALF_CLOSED, LAST_CLOSING_TIME, Server};
+use super::{FIRST_CONNECTION, FIRST_HALF_CLOSED, Server};
 use crate::serve::connection::{Connection, Pending};
 use crate::serve::listener::Stream;
-use crate::serve::log;
-use crate::serve::pool::Ticket;
 use crate::serve::protocol::{Id, Refusal};
+use crate::serve::{ACCEPT_PAUSE, CLOSING_TIME, LAST_CLOSING_TIME, log};
 
 /// Largest number of clients accepted per round.
 const CLIENTS_PER_ROUND: usize = 64;
-/// Pause before clients are accepted again after the system had no file descriptor left.
-const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
-/// Time in which a client can notice that its connection is closed.
-const CLOSING_TIME: Duration = Duration::from_secs(5);
 
 impl Server {
     /// Accepts clients that wait. Returns whether there were any.
@@ -65,20 +60,22 @@ impl Server {
     }
 
     fn is_full(&self) -> bool {
-        self.connections.len() >= self.limits.connections && self.connections.iter().all(Option::is_some)
+        self.connections.len() >= self.service.limits.connections
+            && self.connections.iter().all(Option::is_some)
     }
 
     fn admit(&mut self, mut stream: Box<dyn Stream>, now: Instant) {
-        self.counts.connections += 1;
+        let most = self.service.limits.connections;
+        self.service.figures.lines.connect();
         let index = match self.connections.iter().position(Option::is_none) {
             Some(index) => index,
-            None if self.connections.len() < self.limits.connections => {
+            None if self.connections.len() < most => {
                 self.connections.push(None);
                 self.connections.len() - 1
             }
             None => {
-                self.counts.refusals += 1;
-                let refusal = Refusal::Connections { most: self.limits.connections };
+                let refusal = Refusal::Connections { most };
+                self.service.figures.lines.refuse(refusal.kind());
                 let line = self.protocol.refuse(&Id::Null, &refusal);
                 // The buffer of a new socket has room for a line.
                 drop(stream.write(format!("{line}\n").as_bytes()));
@@ -109,8 +106,8 @@ impl Server {
     /// Removes a connection and returns it. Dropping it closes the socket.
     pub(super) fn close(&mut self, index: usize) -> Option<Connection> {
         let mut connection = self.connections.get_mut(index)?.take()?;
-        if let Some(Pending { serial, .. }) = connection.pending {
-            self.pool.withdraw(Ticket { connection: index, serial });
+        if let Some(Pending { ticket, .. }) = connection.pending {
+            self.service.pool.withdraw(ticket);
         }
         // Deregistering fails only for a closed file descriptor.
         drop(self.poll.registry().deregister(connection.stream()));

@@ -1,0 +1,35 @@
+//! Options of the HTTP door of `electra serve`.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::parse::parse_origin;
+
+/// Options of the HTTP door.
+#[derive(Args)]
+pub(crate) struct HttpArgs {
+    /// Address for requests over HTTP, for example 127.0.0.1:8080; loopback addresses only, unless
+    /// --allow-remote is given
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub http: Option<SocketAddr>,
+    /// Allow an address that other machines can reach. There is no encryption: use it behind a
+    /// proxy with TLS
+    #[arg(long, requires = "http", requires = "token_file")]
+    pub allow_remote: bool,
+    /// Answer only HTTP requests with the header 'Authorization: Bearer TOKEN'. The file contains
+    /// the token
+    #[arg(long, value_name = "FILE", requires = "http")]
+    pub token_file: Option<PathBuf>,
+    /// Longest body of an HTTP request in bytes; longer ones are answered with status 413
+    #[arg(long, value_name = "BYTES", default_value = "262144")]
+    pub body_bytes: NonZeroUsize,
+    /// Largest number of texts in an HTTP request, if --queue is not smaller
+    #[arg(long, value_name = "N", default_value = "32")]
+    pub texts: NonZeroUsize,
+    /// Let web pages of this origin read HTTP answers, for example https://example.org
+    #[arg(long, value_name = "ORIGIN", requires = "http", value_parser = parse_origin)]
+    pub cors_origin: Option<String>,
+}

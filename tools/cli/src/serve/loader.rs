@@ -1,0 +1,140 @@
+//! Opens the model for the workers, at the start and at each reload.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use electra::{Classification, Classifier, ClassifierOptions, Detection, Detector, HeadKind, ModelFile};
+
+use super::protocol::Refusal;
+use crate::args::open_model;
+use crate::commands::classify::classifiers_of;
+use crate::failure::Failure;
+use crate::output::one_line;
+
+/// Creates the workers' engines.
+#[derive(Clone)]
+pub(crate) struct Loader {
+    pub model: Option<PathBuf>,
+    pub options: ClassifierOptions,
+    pub workers: usize,
+    /// Whether a model for replaced-token detection is accepted. The line protocol has no answer
+    /// for it.
+    pub detectors: bool,
+}
+
+/// A model in use.
+#[derive(Clone)]
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "only HTTP shows the figures"))]
+pub(crate) struct Loaded {
+    pub file: ModelFile,
+    /// The labels that can be answers. There are none for replaced-token detection.
+    pub labels: Vec<Arc<str>>,
+    /// Longest sequence in tokens.
+    pub max_tokens: usize,
+    /// Size of the arenas of all workers in bytes.
+    pub arena_bytes: usize,
+}
+
+/// The engine of a worker.
+pub(crate) enum Model {
+    Classifier(Box<Classifier>),
+    Detector(Box<Detector>),
+}
+
+impl Loader {
+    /// Opens the model once and creates an engine per worker.
+    ///
+    /// # Errors
+    /// Fails if the file is not an intact model, or if the model does not fit the options.
+    pub(crate) fn load(&self) -> Result<(Loaded, Vec<Model>), Failure> {
+        let file = open_model(self.model.as_ref())?;
+        let models: Vec<Model> =
+            if self.detectors && file.model().config().head == HeadKind::ReplacedTokenDetection {
+                self.detectors_of(&file)?
+            } else {
+                let classifiers = classifiers_of(&file, &self.options, self.workers)?;
+                classifiers.into_iter().map(|it| Model::Classifier(Box::new(it))).collect()
+            };
+        let engines = || {
+            models.iter().map(|model| match model {
+                Model::Classifier(classifier) => classifier.engine(),
+                Model::Detector(detector) => detector.engine(),
+            })
+        };
+        let labels = match models.first() {
+            Some(Model::Classifier(classifier)) => classifier.labels().to_vec(),
+            Some(Model::Detector(_)) | None => Vec::new(),
+        };
+        let loaded = Loaded {
+            labels,
+            max_tokens: engines().next().map_or(0, electra::Engine::max_tokens),
+            arena_bytes: engines().map(electra::Engine::arena_bytes).sum(),
+            file,
+        };
+        Ok((loaded, models))
+    }
+
+    fn detectors_of(&self, file: &ModelFile) -> Result<Vec<Model>, Failure> {
+        if self.options.truncate || !self.options.without.is_empty() {
+            return Err(Failure::run(format_args!(
+                "{}: is a model for replaced-token detection, expected a classifier for --truncate and --without",
+                file.path().display()
+            )));
+        }
+        let mut options = self.options.engine.clone();
+        // A detector runs one text at a time.
+        options.max_sequences = None;
+        let detector = || Ok(Model::Detector(Box::new(Detector::new(file, &options)?)));
+        (0..self.workers).map(|_| detector()).collect()
+    }
+}
+
+#[cfg(feature = "http")]
+impl Loaded {
+    pub(crate) fn head(&self) -> HeadKind {
+        self.file.model().config().head
+    }
+
+    /// Returns the name that the model file contains, or the name of the file.
+    pub(crate) fn name(&self) -> String {
+        let metadata = self.file.model().metadata();
+        let name = metadata.lines().find_map(|line| line.strip_prefix("name="));
+        name.map_or_else(|| self.file.path().display().to_string(), str::to_owned)
+    }
+
+    /// Returns the checksum of the model file in hexadecimal, which identifies its version.
+    pub(crate) fn fingerprint(&self) -> String {
+        format!("{:08x}", self.file.model().fingerprint())
+    }
+}
+
+impl Model {
+    /// Classifies texts. Long texts are cut if `truncate` is set.
+    pub(crate) fn classify(
+        &mut self,
+        texts: &[&str],
+        truncate: bool,
+    ) -> Vec<Result<Classification, Refusal>> {
+        match self {
+            Self::Classifier(classifier) => {
+                classifier.set_truncate(truncate);
+                classifier.classify_all(texts).into_iter().map(|answer| answer.map_err(refusal)).collect()
+            }
+            Self::Detector(_) => {
+                texts.iter().map(|_| Err(Refusal::Run("the model is no classifier".to_owned()))).collect()
+            }
+        }
+    }
+
+    /// Judges the tokens of a text.
+    pub(crate) fn detect(&mut self, text: &str) -> Result<Detection, Refusal> {
+        match self {
+            Self::Detector(detector) => detector.detect(text).map_err(refusal),
+            Self::Classifier(_) => Err(Refusal::Run("the model is a classifier".to_owned())),
+        }
+    }
+}
+
+fn refusal(error: electra::Error) -> Refusal {
+    Refusal::Run(one_line(&error.to_string()))
+}
