@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use electra::ModelFile;
+use electra::tokenizer::CharacterOffsets;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyTuple;
@@ -12,7 +13,6 @@ use crate::errors::exception;
 use crate::options::{EngineArguments, path_of, reduced, restored};
 use crate::pool::Pool;
 use crate::texts::Texts;
-use crate::tokenizer::Characters;
 
 /// Finds the tokens of a text that look replaced. Several threads may use one detector.
 ///
@@ -120,7 +120,7 @@ pub(crate) struct Detection {
 impl Detection {
     fn new(engine: &mut electra::Detector, text: &str) -> Result<Self, electra::Error> {
         let found = engine.detect(text)?;
-        let mut characters = Characters::new(text);
+        let mut characters = CharacterOffsets::new(text);
         let verdict = |token: electra::TokenVerdict| TokenVerdict {
             start: characters.before(token.span.start),
             end: characters.before(token.span.end),

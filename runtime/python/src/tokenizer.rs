@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use electra::ModelFile;
+use electra::tokenizer::CharacterOffsets;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
@@ -32,7 +33,7 @@ impl Tokenizer {
         py.detach(|| {
             let pieces = self.file.tokenizer().pieces(&text);
             let pieces = pieces.map_err(|error| PyValueError::new_err(error.to_string()))?;
-            let mut characters = Characters::new(&text);
+            let mut characters = CharacterOffsets::new(&text);
             let token = |token: electra::tokenizer::Token| Token {
                 id: token.id,
                 token: self.file.model().vocabulary().token(token.id).unwrap_or_default().to_owned(),
@@ -104,28 +105,5 @@ impl Token {
     fn __repr__(&self) -> String {
         let Self { id, token, start, end } = self;
         format!("Token(id={id}, token={token:?}, start={start}, end={end})")
-    }
-}
-
-/// Converts offsets in bytes to offsets in characters, in one pass for rising offsets.
-pub(crate) struct Characters<'a> {
-    text: &'a str,
-    bytes: usize,
-    characters: usize,
-}
-
-impl<'a> Characters<'a> {
-    pub(crate) fn new(text: &'a str) -> Self {
-        Self { text, bytes: 0, characters: 0 }
-    }
-
-    /// Returns the number of characters before the byte at `offset`.
-    pub(crate) fn before(&mut self, offset: usize) -> usize {
-        if offset < self.bytes {
-            (self.bytes, self.characters) = (0, 0);
-        }
-        self.characters += self.text.get(self.bytes..offset).map_or(0, |part| part.chars().count());
-        self.bytes = offset;
-        self.characters
     }
 }

@@ -9,6 +9,7 @@ mod ascii;
 pub mod hash;
 mod marks;
 mod normalizer;
+mod offsets;
 mod pieces;
 #[rustfmt::skip]
 mod tables;
@@ -21,6 +22,7 @@ mod tests;
 
 use core::{error, fmt};
 
+pub use offsets::CharacterOffsets;
 pub use pieces::{Pieces, Token};
 pub use vocabulary::{SpecialIds, Vocabulary, VocabularyError};
 

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use electra::tokenizer::{Token, Vocabulary};
+use electra::tokenizer::{CharacterOffsets, Token, Vocabulary};
 use electra::{Classification, Detection, HeadKind};
 use serde_json::{Map, Value, json};
 
@@ -47,7 +47,7 @@ pub(super) fn tokens(loaded: &Loaded, request: &Tokenize) -> Result<String, Prob
     let special = |id: u16| request.add_special_tokens.then(|| special_token(vocabulary, id));
     let mut outcome = Ok(());
     let answer = each(true, &request.inputs.texts, |covered, text| {
-        let mut offsets = Offsets { text: covered, bytes: 0, characters: 0 };
+        let mut offsets = CharacterOffsets::new(covered);
         match loaded.file.tokenizer().pieces(covered) {
             Ok(pieces) => {
                 let tokens = pieces.map(|token| text_token(covered, &mut offsets, token));
@@ -95,31 +95,11 @@ fn special_token(vocabulary: &Vocabulary<'_>, id: u16) -> Value {
     json!({ "id": id, "text": piece, "special": true, "start": null, "stop": null })
 }
 
-fn text_token(text: &str, offsets: &mut Offsets<'_>, token: Token) -> Value {
+fn text_token(text: &str, offsets: &mut CharacterOffsets<'_>, token: Token) -> Value {
     let covered = text.get(token.start as usize..token.end as usize).unwrap_or_default();
-    let start = offsets.characters(token.start as usize);
+    let start = offsets.before(token.start as usize);
     let stop = start + covered.chars().count();
     json!({ "id": token.id, "text": covered, "special": false, "start": start, "stop": stop })
-}
-
-/// Converts offsets in bytes to offsets in characters.
-struct Offsets<'a> {
-    text: &'a str,
-    /// The last offset.
-    bytes: usize,
-    /// The same offset in characters.
-    characters: usize,
-}
-
-impl Offsets<'_> {
-    fn characters(&mut self, bytes: usize) -> usize {
-        if bytes < self.bytes {
-            (self.bytes, self.characters) = (0, 0);
-        }
-        self.characters += self.text.get(self.bytes..bytes).map_or(0, |part| part.chars().count());
-        self.bytes = bytes;
-        self.characters
-    }
 }
 
 /// Returns the description of the service in the fields of TEI's `GET /info`.
