@@ -206,7 +206,9 @@ def test_other_threads_run_during_a_batch(classifier):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_control_c_interrupts_a_batch(threads):
     program = (
-        "import electra_edge, sys\n"
+        "import electra_edge, signal\n"
+        # A process in the background may have inherited that the signal is ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"classifier = electra_edge.Classifier(threads={threads})\n"
         "print('ready', flush=True)\n"
         "try:\n"
@@ -215,12 +217,15 @@ def test_control_c_interrupts_a_batch(threads):
         "    print('interrupted')\n"
     )
     child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    assert child.stdout.readline() == "ready\n"
-    time.sleep(0.5)
-    start = time.monotonic()
-    child.send_signal(signal.SIGINT)
-    assert child.communicate(timeout=30)[0] == "interrupted\n"
-    assert time.monotonic() - start < 5
+    try:
+        assert child.stdout.readline() == "ready\n"
+        time.sleep(0.5)
+        start = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        assert child.communicate(timeout=30)[0] == "interrupted\n"
+        assert time.monotonic() - start < 5
+    finally:
+        child.kill()
 
 
 def test_memory_stays_flat_over_100_000_calls(classifier):

@@ -10,7 +10,7 @@ use super::word::Word;
 
 /// A token and its place in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_structs, reason = "callers make tokens of their own, for example in tests")]
 pub struct Token {
     /// Index in the vocabulary.
     pub id: u16,

@@ -46,6 +46,21 @@ fn labels_are_those_of_the_line_protocol_bit_for_bit() {
 }
 
 #[test]
+fn the_page_is_one_file_that_loads_nothing_else() {
+    let service = Service::start(&[]);
+    let page = service.get("/");
+    assert_eq!(page.status, 200);
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    let policy = page.header("content-security-policy").expect("a policy");
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+    for foreign in ["http://", "https://", "src=\"", "@import", "url("] {
+        assert!(!page.body.contains(foreign), "{foreign} in the page");
+    }
+    service.daemon.stop();
+}
+
+#[test]
 fn a_request_decides_whether_a_long_text_is_cut() {
     let long = format!("{}{}", "good ".repeat(600), "terrible ".repeat(600));
     let classified = |args: &[&str]| -> Value {

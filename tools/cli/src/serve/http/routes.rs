@@ -5,7 +5,10 @@ use std::time::Instant;
 use electra::HeadKind;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Method, Request, Response, StatusCode, Version};
 use serde_json::{Map, Value, json};
 
@@ -16,6 +19,13 @@ use super::requests::{Classify, Predict, Tokenize};
 use super::{Context, answers, ask, body, metrics, openapi};
 use crate::serve::protocol::Refusal;
 
+/// The page for people. It is one file and loads nothing else.
+const PAGE: &str = include_str!("page.html");
+/// What a browser lets the page do: run its own script and style, and ask this service.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
+                           img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+                           frame-ancestors 'none'";
+
 /// What a path offers.
 #[derive(Clone, Copy, PartialEq)]
 enum Route {
@@ -24,7 +34,8 @@ enum Route {
     Metrics,
     OpenApi,
     Predict,
-    Classify,
+    /// The page, and the inference API's request for labels.
+    Root,
     Tokenize,
     Detect,
 }
@@ -36,6 +47,7 @@ struct Answer {
 }
 
 const JSON: &str = "application/json";
+const HTML: &str = "text/html; charset=utf-8";
 
 impl Route {
     fn find(path: &str) -> Option<Self> {
@@ -45,7 +57,7 @@ impl Route {
             "/metrics" => Self::Metrics,
             "/openapi.json" => Self::OpenApi,
             "/predict" => Self::Predict,
-            "/" => Self::Classify,
+            "/" => Self::Root,
             "/tokenize" => Self::Tokenize,
             "/detect" => Self::Detect,
             _ => return None,
@@ -56,7 +68,8 @@ impl Route {
     fn methods(self) -> &'static str {
         match self {
             Self::Health | Self::Info | Self::Metrics | Self::OpenApi => "GET, HEAD",
-            Self::Predict | Self::Classify | Self::Tokenize | Self::Detect => "POST",
+            Self::Root => "GET, HEAD, POST",
+            Self::Predict | Self::Tokenize | Self::Detect => "POST",
         }
     }
 }
@@ -115,13 +128,14 @@ async fn answer(
     check_host(&request)?;
     let path = request.uri().path();
     let route = Route::find(path);
-    // Health is not secret, and programs that watch it often have no token.
-    if route != Some(Route::Health) {
+    let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+    let is_page = route == Some(Route::Root) && method == Method::GET;
+    // Health is not secret, and programs that watch it often have no token. The page asks for the
+    // token.
+    if route != Some(Route::Health) && !is_page {
         context.check_token(request.headers())?;
     }
     let route = route.ok_or_else(|| Problem::path("no such path, see /openapi.json"))?;
-    let method = request.method();
-    let method = if method == Method::HEAD { &Method::GET } else { method };
     if !route.methods().split(", ").any(|allowed| allowed == method.as_str()) {
         return Err(Problem::method(request.method(), route.methods()));
     }
@@ -136,7 +150,8 @@ async fn answer(
             Ok(Answer { content_type, body: body.into() })
         }
         Route::OpenApi => Ok(json(&openapi::description(context.options.texts))),
-        Route::Predict | Route::Classify | Route::Tokenize | Route::Detect => {
+        Route::Root if is_page => Ok(Answer { content_type: HTML, body: Bytes::from_static(PAGE.as_bytes()) }),
+        Route::Predict | Route::Root | Route::Tokenize | Route::Detect => {
             let object = body::read(request, context.options.body_bytes, until).await?;
             if context.is_stopping() {
                 return Err(Refusal::Stopping.into());
@@ -156,7 +171,7 @@ async fn question(context: &Context, route: Route, object: Map<String, Value>) -
             let Predict { inputs: Inputs { texts, is_list }, truncate } = Predict::parse(object, limits)?;
             Ok(answers::predictions(is_list, &ask::classify(service, texts, truncate).await?).into())
         }
-        Route::Classify => {
+        Route::Root => {
             expect_head(context, HeadKind::Classification)?;
             let Classify { inputs, top_k } = Classify::parse(object, limits)?;
             Ok(answers::labels(&ask::classify(service, inputs.texts, None).await?, top_k).into())
@@ -214,6 +229,12 @@ fn render(outcome: Result<Answer, Problem>) -> Response<Full<Bytes>> {
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if answer.content_type == HTML {
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+        // A new version of the service has a new page.
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    }
     let Some(problem) = problem else { return response };
     if let Some(allow) = problem.allow {
         headers.insert(ALLOW, HeaderValue::from_static(allow));
