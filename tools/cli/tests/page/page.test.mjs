@@ -72,7 +72,8 @@ after(async () => {
 test("labels appear as bars while one types, with time and memory", async () => {
   const page = await open(await serve());
   const text = "ELECTRA is surprisingly fast and accurate.";
-  await page.keyboard.type(text); // The field has the focus.
+  await page.waitForFunction(() => document.activeElement.id === "text");
+  await page.keyboard.type(text);
   const expected = scoresOf(text);
   await page.waitForFunction(
     (score) => document.querySelector("#labels .number")?.textContent === score,
@@ -186,11 +187,11 @@ test("it can be used on a phone, in the dark and by keyboard", async () => {
     await page.close();
   }
   const page = await open(address);
-  const focused = () => page.evaluate(() => document.activeElement.id);
-  assert.equal(await focused(), "text");
+  const focused = (id) => page.waitForFunction((id) => document.activeElement.id === id, id);
+  await focused("text");
   await page.keyboard.press("Tab");
-  assert.equal(await focused(), "choose");
-  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.keyboard.press("Enter")]);
+  await focused("choose");
+  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.keyboard.press("Space")]);
   writeFileSync(join(folder, "lines.txt"), "good\nbad\n");
   await chooser.setFiles(join(folder, "lines.txt"));
   await page.waitForSelector("#download:not([hidden])");

@@ -150,7 +150,9 @@ async fn answer(
             Ok(Answer { content_type, body: body.into() })
         }
         Route::OpenApi => Ok(json(&openapi::description(context.options.texts))),
-        Route::Root if is_page => Ok(Answer { content_type: HTML, body: Bytes::from_static(PAGE.as_bytes()) }),
+        Route::Root if is_page => {
+            Ok(Answer { content_type: HTML, body: Bytes::from_static(PAGE.as_bytes()) })
+        }
         Route::Predict | Route::Root | Route::Tokenize | Route::Detect => {
             let object = body::read(request, context.options.body_bytes, until).await?;
             if context.is_stopping() {
