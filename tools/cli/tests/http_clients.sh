@@ -32,7 +32,9 @@ trap finish EXIT
 
 # Starts the service for a model. Sets `url`.
 start() { # MODEL
-  "$electra" serve --http 127.0.0.1:0 --model "$1" 2>"$work/log" &
+  # The file exists before it is read, also if the service starts late.
+  : >"$work/log"
+  "$electra" serve --http 127.0.0.1:0 --model "$1" 2>>"$work/log" &
   server=$!
   local attempt
   for attempt in $(seq 100); do
