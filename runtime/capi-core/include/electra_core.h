@@ -98,9 +98,9 @@ extern "C" {
 #endif // __cplusplus
 
 /*
- Computes the size of the arena in bytes for sequences of up to `max_tokens` tokens. Checks the
- whole model, so call it once, or note the result when the program is built: `electra footprint`
- prints the same number.
+ Computes the size of the arena in bytes for sequences of up to `max_tokens` tokens, which are at
+ most the positions of the model. Checks the whole model, so call it once, or note the result
+ when the program is built: `electra footprint` prints the same number.
 
  # Safety
  `model` is NULL or points to `model_bytes` bytes. `size` is NULL or valid for writing. `error`

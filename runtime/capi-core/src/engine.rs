@@ -4,7 +4,7 @@ use core::ffi::c_char;
 use core::ptr;
 
 use electra_core::tokenizer::Tokenizer;
-use electra_core::{Engine, HeadKind, Kernels, Model, arena_bytes};
+use electra_core::{Engine, HeadKind, Kernels, Model, RunError, arena_bytes};
 
 use crate::error::{Failure, electra_core_error, electra_core_status, reported};
 use crate::pointers::{check, values, values_mut, write};
@@ -30,9 +30,9 @@ pub struct electra_core_engine {
     engine: Engine<'static, 'static>,
 }
 
-/// Computes the size of the arena in bytes for sequences of up to `max_tokens` tokens. Checks the
-/// whole model, so call it once, or note the result when the program is built: `electra footprint`
-/// prints the same number.
+/// Computes the size of the arena in bytes for sequences of up to `max_tokens` tokens, which are at
+/// most the positions of the model. Checks the whole model, so call it once, or note the result
+/// when the program is built: `electra footprint` prints the same number.
 ///
 /// # Safety
 /// `model` is NULL or points to `model_bytes` bytes. `size` is NULL or valid for writing. `error`
@@ -48,6 +48,10 @@ pub unsafe extern "C" fn electra_core_arena_bytes(
     let task = || {
         // SAFETY: the caller guarantees it.
         let model = Model::open(unsafe { values("model", model, model_bytes) }?).map_err(Failure::Model)?;
+        let max = model.config().max_position_embeddings;
+        if max_tokens == 0 || max_tokens > max {
+            return Err(Failure::Run(RunError::Length { tokens: max_tokens, max }));
+        }
         // SAFETY: the caller guarantees it.
         unsafe { write("size", size, arena_bytes(model.config(), max_tokens)) }
     };

@@ -105,7 +105,7 @@ pub(crate) unsafe fn reported(
     status
 }
 
-/// A text of fixed size that ends with a NUL. What does not fit is dropped.
+/// A text of fixed size that ends with a NUL. Characters that do not fit are dropped.
 pub(crate) struct Message {
     pub bytes: [c_char; ELECTRA_CORE_MESSAGE_BYTES],
     pub length: usize,

@@ -1,4 +1,4 @@
-//! What the library does when it finds an error in itself.
+//! The reaction of the library to an error in itself.
 
 use core::ffi::c_char;
 use core::fmt::Write;

@@ -206,6 +206,21 @@ fn wrong_arguments_are_refused_with_a_message() {
 }
 
 #[test]
+fn lengths_that_the_model_does_not_have_are_refused() {
+    let words = model_bytes();
+    for tokens in [0, 513, usize::MAX] {
+        let (mut error, mut size) = (no_error(), 7);
+        // SAFETY: all pointers are valid.
+        let status = unsafe {
+            let (data, length) = (words.as_ptr().cast(), words.len() * 4);
+            electra_core_arena_bytes(data, length, tokens, &raw mut size, &raw mut error)
+        };
+        assert_eq!((status, size), (electra_core_status::Run, 7), "{tokens}");
+        assert!(message(&error).contains("512"), "{}", message(&error));
+    }
+}
+
+#[test]
 fn a_damaged_model_is_refused() {
     let mut words = model_bytes();
     let middle = words.len() / 2;

@@ -107,7 +107,7 @@ fn kind(name: Option<&str>) -> PyResult<EngineKind> {
     })
 }
 
-/// What `__reduce__` returns for an object that `class(**arguments)` makes again.
+/// Returns the result of `__reduce__` for an object that `class(**arguments)` makes again.
 pub(crate) fn reduced<'py>(
     class: &Bound<'py, PyAny>,
     arguments: Bound<'py, PyDict>,
@@ -117,7 +117,7 @@ pub(crate) fn reduced<'py>(
     (make, PyTuple::empty(py)).into_pyobject(py)
 }
 
-/// What `__reduce__` returns for an answer that `class._restore(*fields)` makes again.
+/// Returns the result of `__reduce__` for an answer that `class._restore(*fields)` makes again.
 pub(crate) fn restored<'py>(
     class: &Bound<'py, PyAny>,
     fields: Bound<'py, PyTuple>,

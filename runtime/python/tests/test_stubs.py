@@ -52,7 +52,7 @@ def test_everything_public_is_documented():
             assert inspect.getdoc(getattr(electra_edge, name)), name
 
 
-# What a user of an editor or of mypy sees of `pipeline`.
+# A program that mypy accepts: editors know the types of `pipeline` as well.
 USER = """
 import electra_edge
 

@@ -47,7 +47,7 @@ pub enum Error {
     Output {
         /// The file.
         file: PathBuf,
-        /// What the file is.
+        /// A description of the file that was found.
         problem: &'static str,
         /// A description of the files that are accepted.
         expected: String,

@@ -48,7 +48,7 @@ const LAST_CLOSING_TIME: Duration = Duration::from_secs(1);
 /// Pause before clients are accepted again after the system had no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// What the line protocol and the other doors share.
+/// State that the line protocol and the other doors share.
 pub(crate) struct Service {
     pub pool: Pool,
     pub mailbox: Arc<Mailbox>,

@@ -28,7 +28,7 @@ pub(crate) struct Job {
     pub reply: Reply,
 }
 
-/// What a job asks for, and the function that receives the answer in the thread of a worker.
+/// The question of a job, and the function that receives the answer in the thread of a worker.
 pub(crate) enum Reply {
     /// The labels of the text. The function also receives the text.
     Labels(Box<OnLabels>),

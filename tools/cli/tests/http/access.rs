@@ -1,4 +1,4 @@
-//! Who may ask: addresses, tokens and origins.
+//! Access: addresses, tokens and origins.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! Who may ask: the token, and the origins of web pages.
+//! Access: the token, and the origins of web pages.
 
 use std::fs;
 use std::path::Path;

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 /// Longest time from the first byte of a request to its last, if the idle time is not shorter.
 const ARRIVAL_TIME: Duration = Duration::from_secs(30);
 
-/// What a connection is doing, and since when.
+/// The phases of a connection. The clock notes when each one began.
 #[derive(Clone, Copy, PartialEq)]
 enum Phase {
     /// The connection waits for a request, or for the client to read an answer.

@@ -52,7 +52,7 @@ pub(crate) struct Http {
     closed: Arc<AtomicBool>,
 }
 
-/// What the handlers of requests share.
+/// State that the handlers of requests share.
 struct Context {
     service: Arc<Service>,
     options: HttpOptions,

@@ -21,12 +21,12 @@ use crate::serve::protocol::Refusal;
 
 /// The page for people. It is one file and loads nothing else.
 const PAGE: &str = include_str!("page.html");
-/// What a browser lets the page do: run its own script and style, and ask this service.
+/// The policy for browsers: the page may run its own script and style, and ask this service.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
                            img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
                            frame-ancestors 'none'";
 
-/// What a path offers.
+/// The paths of the service.
 #[derive(Clone, Copy, PartialEq)]
 enum Route {
     Health,
