@@ -9,10 +9,35 @@ use std::time::{Duration, Instant};
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
+use crate::errors::exception;
+use crate::pool::Pool;
+use crate::texts::Texts;
+
 /// Texts that a thread takes at a time. Short ones run together.
-pub(crate) const TOGETHER: usize = 8;
+const TOGETHER: usize = 8;
 /// Time between two looks for signals.
 const SIGNALS: Duration = Duration::from_millis(50);
+
+/// Answers all texts with at most `threads` engines of a pool; `None` for a missing text. The caller
+/// must not hold the lock of the interpreter.
+///
+/// # Errors
+/// The error of `make`, and those of [`run`].
+pub(crate) fn answers<E: Send, R: Send>(
+    pool: &Pool<E>,
+    threads: usize,
+    texts: &Texts,
+    make: impl Fn() -> Result<E, electra::Error>,
+    work: impl Fn(&mut E, &[&str]) -> Vec<Result<R, electra::Error>> + Sync,
+) -> PyResult<Vec<Option<R>>> {
+    let texts = texts.all();
+    let present: Vec<&str> = texts.iter().flatten().copied().collect();
+    let threads = threads.min(present.len().div_ceil(TOGETHER)).max(1);
+    let engines: Result<Vec<_>, electra::Error> = (0..threads).map(|_| pool.take(&make)).collect();
+    let mut engines = engines.map_err(|error| exception(&error))?;
+    let mut answers = run(&mut engines, &present, work)?.into_iter();
+    Ok(texts.iter().map(|text| text.and_then(|_| answers.next())).collect())
+}
 
 /// Calls `work` with [`TOGETHER`] texts at a time and one of `engines`, each in a thread of its
 /// own. Returns one result per text, in order. The caller must not hold the lock of the
@@ -21,7 +46,7 @@ const SIGNALS: Duration = Duration::from_millis(50);
 /// # Errors
 /// The first error of `work` with the index of its text, the exception of a signal handler, or that
 /// a thread cannot be started.
-pub(crate) fn run<E: DerefMut + Send, R: Send>(
+fn run<E: DerefMut + Send, R: Send>(
     engines: &mut [E],
     texts: &[&str],
     work: impl Fn(&mut E::Target, &[&str]) -> Vec<Result<R, electra::Error>> + Sync,
@@ -35,7 +60,7 @@ pub(crate) fn run<E: DerefMut + Send, R: Send>(
     let results = results.into_iter().flat_map(|(_, results)| results).enumerate();
     let named = |(index, result): (usize, Result<R, electra::Error>)| {
         result.map_err(|error| {
-            let exception = crate::errors::exception(&error);
+            let exception = exception(&error);
             Python::attach(|py| {
                 let text = format!("texts[{index}]: {error}");
                 PyErr::from_type(exception.get_type(py), text)

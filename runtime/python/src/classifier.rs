@@ -9,7 +9,7 @@ use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::arrow::ArrowAnswers;
-use crate::batch::{self, TOGETHER};
+use crate::batch;
 use crate::errors::exception;
 use crate::options::{EngineArguments, open_model, path_of, reduced, restored};
 use crate::pool::Pool;
@@ -168,18 +168,10 @@ impl Classifier {
     fn answers(&self, texts: &Bound<'_, PyAny>) -> PyResult<Vec<Option<electra::Classification>>> {
         let py = texts.py();
         let texts = Texts::from_python(texts)?;
-        py.detach(|| {
-            let texts = texts.all();
-            let present: Vec<&str> = texts.iter().flatten().copied().collect();
-            let threads = self.arguments.batch_threads().min(present.len().div_ceil(TOGETHER)).max(1);
-            let options = self.options().engine(self.arguments.for_batches());
-            let engine = |_| self.batch.take(|| electra::Classifier::new(&self.file, &options));
-            let engines: Result<Vec<_>, electra::Error> = (0..threads).map(engine).collect();
-            let mut engines = engines.map_err(|error| exception(&error))?;
-            let classify = |engine: &mut electra::Classifier, texts: &[&str]| engine.classify_all(texts);
-            let mut answers = batch::run(&mut engines, &present, classify)?.into_iter();
-            Ok(texts.iter().map(|text| text.and_then(|_| answers.next())).collect())
-        })
+        let options = self.options().engine(self.arguments.for_batches());
+        let make = || electra::Classifier::new(&self.file, &options);
+        let classify = |engine: &mut electra::Classifier, texts: &[&str]| engine.classify_all(texts);
+        py.detach(|| batch::answers(&self.batch, self.arguments.batch_threads(), &texts, make, classify))
     }
 }
 

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyTuple;
 
-use crate::batch::{self, TOGETHER};
+use crate::batch;
 use crate::errors::exception;
 use crate::options::{EngineArguments, path_of, reduced, restored};
 use crate::pool::Pool;
@@ -70,20 +70,12 @@ impl Detector {
     fn detect_batch(&self, texts: &Bound<'_, PyAny>) -> PyResult<Vec<Option<Detection>>> {
         let py = texts.py();
         let texts = Texts::from_python(texts)?;
-        py.detach(|| {
-            let texts = texts.all();
-            let present: Vec<&str> = texts.iter().flatten().copied().collect();
-            let threads = self.arguments.batch_threads().min(present.len().div_ceil(TOGETHER)).max(1);
-            let options = self.arguments.for_batches();
-            let engine = |_| self.batch.take(|| electra::Detector::new(&self.file, &options));
-            let engines: Result<Vec<_>, electra::Error> = (0..threads).map(engine).collect();
-            let mut engines = engines.map_err(|error| exception(&error))?;
-            let detect = |engine: &mut electra::Detector, texts: &[&str]| {
-                texts.iter().map(|text| Detection::new(engine, text)).collect()
-            };
-            let mut found = batch::run(&mut engines, &present, detect)?.into_iter();
-            Ok(texts.iter().map(|text| text.and_then(|_| found.next())).collect())
-        })
+        let options = self.arguments.for_batches();
+        let make = || electra::Detector::new(&self.file, &options);
+        let detect = |engine: &mut electra::Detector, texts: &[&str]| {
+            texts.iter().map(|text| Detection::new(engine, text)).collect()
+        };
+        py.detach(|| batch::answers(&self.batch, self.arguments.batch_threads(), &texts, make, detect))
     }
 
     /// The path of the model file; `None` for the model in this package.
