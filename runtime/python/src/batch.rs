@@ -18,8 +18,8 @@ const TOGETHER: usize = 8;
 /// Time between two looks for signals.
 const SIGNALS: Duration = Duration::from_millis(50);
 
-/// Answers all texts with at most `threads` engines of a pool; `None` for a missing text. The caller
-/// must not hold the lock of the interpreter.
+/// Answers all texts with at most `threads` engines of a pool; `None` for a missing text. The
+/// caller must not hold the lock of the interpreter.
 ///
 /// # Errors
 /// The error of `make`, and those of [`run`].
