@@ -67,18 +67,28 @@ Examples:
   electra profile \"An honest film.\"
   electra profile \"An honest film.\" --tokens 32 --runs 20 --json";
 
-#[cfg(all(unix, not(feature = "http")))]
-pub(crate) const SERVE: &str = "\
+/// Returns the examples of `electra serve` with the doors of this build.
+#[cfg(unix)]
+pub(crate) fn serve() -> String {
+    let http = if cfg!(feature = "http") { "\n  electra serve --http 127.0.0.1:8080" } else { "" };
+    let mqtt = if cfg!(feature = "mqtt") {
+        "\n  electra serve --mqtt mqtt://127.0.0.1 --subscribe in/text --publish out/sentiment"
+    } else {
+        ""
+    };
+    format!(
+        "\
 Examples:
   electra serve --socket electra.sock
-  electra serve --socket electra.sock --json-requests --idle 0";
+  electra serve --socket electra.sock --json-requests --idle 0{http}{mqtt}"
+    )
+}
 
 #[cfg(all(unix, feature = "http"))]
-pub(crate) const SERVE: &str = "\
+pub(crate) const HEALTH: &str = "\
 Examples:
-  electra serve --socket electra.sock
-  electra serve --socket electra.sock --json-requests --idle 0
-  electra serve --http 127.0.0.1:8080";
+  electra health
+  electra health 127.0.0.1:7071";
 
 #[cfg(feature = "pack")]
 pub(crate) const PACK: &str = "\

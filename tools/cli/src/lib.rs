@@ -1,5 +1,5 @@
 //! The command `electra`: classify, detect, evaluate, tokenize, inspect, footprint, profile, serve,
-//! pack.
+//! health, pack.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -34,6 +34,8 @@ pub fn run() -> ExitCode {
         Command::Profile(args) => commands::profile::run(&args),
         #[cfg(unix)]
         Command::Serve(args) => commands::serve::run(&args),
+        #[cfg(all(unix, feature = "http"))]
+        Command::Health(args) => commands::health::run(&args),
         #[cfg(feature = "pack")]
         Command::Pack(args) => commands::pack::run(&args),
     };

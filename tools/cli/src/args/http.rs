@@ -8,17 +8,21 @@ use clap::Args;
 
 use super::parse::parse_origin;
 
+/// Arguments of `electra health`.
+#[derive(Args)]
+pub(crate) struct HealthArgs {
+    /// Address of the service, as in its option --http
+    #[arg(value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    pub address: SocketAddr,
+}
+
 /// Options of the HTTP door.
 #[derive(Args)]
 pub(crate) struct HttpArgs {
     /// Address for requests over HTTP, for example 127.0.0.1:8080; loopback addresses only, unless
-    /// --allow-remote is given
+    /// --allow-remote and --token-file are given
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub http: Option<SocketAddr>,
-    /// Allow an address that other machines can reach. There is no encryption: use it behind a
-    /// proxy with TLS
-    #[arg(long, requires = "http", requires = "token_file")]
-    pub allow_remote: bool,
     /// Answer only HTTP requests with the header 'Authorization: Bearer TOKEN'. The file contains
     /// the token
     #[arg(long, value_name = "FILE", requires = "http")]

@@ -3,6 +3,8 @@
 
 #[cfg(all(unix, feature = "http"))]
 mod http;
+#[cfg(all(unix, feature = "mqtt"))]
+mod mqtt;
 mod parse;
 mod shared;
 
@@ -21,6 +23,8 @@ use crate::footprint::{Target, TargetParser, parse_size};
 
 #[cfg(all(unix, feature = "http"))]
 pub(crate) use http::*;
+#[cfg(all(unix, feature = "mqtt"))]
+pub(crate) use mqtt::*;
 pub(crate) use parse::*;
 pub(crate) use shared::*;
 
@@ -57,8 +61,12 @@ pub(crate) enum Command {
     Profile(ProfileArgs),
     /// Answer clients on a socket until stopped by a signal
     #[cfg(unix)]
-    #[command(after_help = examples::SERVE)]
-    Serve(ServeArgs),
+    #[command(after_help = examples::serve())]
+    Serve(Box<ServeArgs>),
+    /// Check whether a service answers over HTTP; the exit code is 0 if it does
+    #[cfg(all(unix, feature = "http"))]
+    #[command(after_help = examples::HEALTH)]
+    Health(HealthArgs),
     /// Convert a Hugging Face folder or an ONNX file to a model file
     #[cfg(feature = "pack")]
     #[command(after_help = examples::PACK)]
@@ -183,14 +191,19 @@ pub(crate) struct ProfileArgs {
 }
 
 /// The options of which `electra serve` needs one or more.
-#[cfg(all(unix, feature = "http"))]
-const LISTENERS: [&str; 3] = ["socket", "tcp", "http"];
-#[cfg(all(unix, not(feature = "http")))]
-const LISTENERS: [&str; 2] = ["socket", "tcp"];
+#[cfg(unix)]
+const DOORS: &[&str] = &[
+    "socket",
+    "tcp",
+    #[cfg(feature = "http")]
+    "http",
+    #[cfg(feature = "mqtt")]
+    "mqtt",
+];
 
 #[cfg(unix)]
 #[derive(Args)]
-#[command(group(ArgGroup::new("listener").args(LISTENERS).required(true).multiple(true)))]
+#[command(group(ArgGroup::new("door").args(DOORS).required(true).multiple(true)))]
 pub(crate) struct ServeArgs {
     /// Unix socket to listen on; the umask determines who may connect
     #[arg(long, value_name = "PATH")]
@@ -201,6 +214,14 @@ pub(crate) struct ServeArgs {
     #[cfg(feature = "http")]
     #[command(flatten)]
     pub http: HttpArgs,
+    #[cfg(feature = "mqtt")]
+    #[command(flatten)]
+    pub mqtt: MqttArgs,
+    /// Allow an address for HTTP that other machines can reach, and a broker on another machine.
+    /// There is no encryption: serve HTTP behind a proxy with TLS
+    #[cfg(any(feature = "http", feature = "mqtt"))]
+    #[arg(long)]
+    pub allow_remote: bool,
     #[command(flatten)]
     pub engine: EngineArgs,
     #[command(flatten)]
@@ -224,6 +245,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N", default_value = "128")]
     pub connections: NonZeroUsize,
     /// Longest line in bytes, without its line ending, and longest text over HTTP
+    /// and MQTT
     #[arg(long, value_name = "BYTES", default_value = "65536")]
     pub line_bytes: NonZeroUsize,
     /// Longest time from a request to its answer; after that the answer is 'error deadline' or

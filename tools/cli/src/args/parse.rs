@@ -98,3 +98,160 @@ pub(crate) fn parse_origin(text: &str) -> Result<String, String> {
     }
     Err("expected an origin in lower case, such as https://example.org or http://localhost:3000".to_owned())
 }
+
+/// Where an MQTT broker listens, and the name of the user there.
+#[cfg(all(unix, feature = "mqtt"))]
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Broker {
+    /// A name or an IP address; one of version 6 is in brackets.
+    pub host: String,
+    pub port: u16,
+    pub user: Option<String>,
+}
+
+#[cfg(all(unix, feature = "mqtt"))]
+impl Broker {
+    /// Returns whether the broker is on this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        let address = self.host.trim_start_matches('[').trim_end_matches(']');
+        self.host == "localhost" || address.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+    }
+}
+
+#[cfg(all(unix, feature = "mqtt"))]
+impl std::fmt::Display for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "mqtt://{}:{}", self.host, self.port)
+    }
+}
+
+/// Parses the address of a broker. The port is 1883 if there is none, as registered for MQTT.
+#[cfg(all(unix, feature = "mqtt"))]
+pub(crate) fn parse_broker(text: &str) -> Result<Broker, String> {
+    const EXPECTED: &str = "expected an address such as mqtt://127.0.0.1:1883 or mqtt://user@127.0.0.1";
+    let Some(rest) = text.strip_prefix("mqtt://") else {
+        return Err(match text.split_once("://") {
+            Some(("mqtts", _)) => {
+                "mqtts, which is MQTT with TLS, is not supported; use a broker on this machine that \
+                                   forwards to the other one"
+                    .to_owned()
+            }
+            _ => EXPECTED.to_owned(),
+        });
+    };
+    let (user, place) = rest.rsplit_once('@').map_or((None, rest), |(user, place)| (Some(user), place));
+    if user.is_some_and(|user| user.contains(':')) {
+        return Err("a password found, which the list of processes would show; expected it in the file of \
+                    --mqtt-password-file"
+            .to_owned());
+    }
+    let place = place.strip_suffix('/').unwrap_or(place);
+    let (host, port) = match place.rsplit_once(':') {
+        // A colon in brackets is part of an IPv6 address.
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (place, None),
+    };
+    let port = port.map_or(Ok(1883), str::parse).ok().filter(|port| *port > 0);
+    let is_ip6 = || {
+        let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        inner.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())
+    };
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let is_host = !host.is_empty() && (host.bytes().all(is_name) || is_ip6());
+    match port {
+        Some(port) if is_host && user != Some("") => {
+            Ok(Broker { host: host.to_owned(), port, user: user.map(str::to_owned) })
+        }
+        _ => Err(EXPECTED.to_owned()),
+    }
+}
+
+/// Parses the name of an MQTT topic (MQTT 5.0, section 4.7).
+#[cfg(all(unix, feature = "mqtt"))]
+pub(crate) fn parse_topic(text: &str) -> Result<String, String> {
+    if text.is_empty()
+        || text.len() > MOST_TOPIC_BYTES
+        || text.contains(['+', '#', '\0'])
+        || text.starts_with('$')
+    {
+        return Err(format!(
+            "expected a topic of 1 to {MOST_TOPIC_BYTES} bytes without the wildcards + and #, such as out/sentiment"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// Parses a filter for MQTT topics, which may contain wildcards.
+#[cfg(all(unix, feature = "mqtt"))]
+pub(crate) fn parse_filter(text: &str) -> Result<String, String> {
+    let levels: Vec<_> = text.split('/').collect();
+    let is_valid = levels.iter().enumerate().all(|(index, level)| match *level {
+        "+" => true,
+        "#" => index + 1 == levels.len(),
+        level => !level.contains(['+', '#', '\0']),
+    });
+    if text.is_empty() || text.len() > MOST_TOPIC_BYTES || !is_valid {
+        return Err(
+            "expected a topic such as in/text, in which a level may be + and the last one #".to_owned()
+        );
+    }
+    Ok(text.to_owned())
+}
+
+/// Longest topic. Topics with an ending must fit into the 65,535 bytes of a string of MQTT.
+#[cfg(all(unix, feature = "mqtt"))]
+const MOST_TOPIC_BYTES: usize = 1024;
+
+#[cfg(all(test, unix, feature = "mqtt"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brokers() {
+        for (text, host, port, user) in [
+            ("mqtt://127.0.0.1:1883", "127.0.0.1", 1883, None),
+            ("mqtt://localhost", "localhost", 1883, None),
+            ("mqtt://maker@home-assistant.local:2883/", "home-assistant.local", 2883, Some("maker")),
+            ("mqtt://[::1]", "[::1]", 1883, None),
+            ("mqtt://a@b@[fe80::1]:99", "[fe80::1]", 99, Some("a@b")),
+        ] {
+            let user = user.map(str::to_owned);
+            assert_eq!(parse_broker(text), Ok(Broker { host: host.to_owned(), port, user }), "{text}");
+        }
+        let is_local = |text| parse_broker(text).expect("broker").is_local();
+        assert!(is_local("mqtt://127.0.0.1") && is_local("mqtt://[::1]") && is_local("mqtt://localhost"));
+        assert!(!is_local("mqtt://192.168.1.2") && !is_local("mqtt://homeassistant.local"));
+    }
+
+    #[test]
+    fn what_is_no_broker_is_named() {
+        for (text, problem) in [
+            ("127.0.0.1:1883", "mqtt://127.0.0.1:1883"),
+            ("mqtts://127.0.0.1", "TLS"),
+            ("mqtt://user:secret@127.0.0.1", "--mqtt-password-file"),
+            ("mqtt://", "expected an address"),
+            ("mqtt://@127.0.0.1", "expected an address"),
+            ("mqtt://127.0.0.1:0", "expected an address"),
+            ("mqtt://127.0.0.1:70000", "expected an address"),
+            ("mqtt://a b", "expected an address"),
+            ("mqtt://::1", "expected an address"),
+            ("mqtt://host/path", "expected an address"),
+        ] {
+            let found = parse_broker(text).expect_err(text);
+            assert!(found.contains(problem) && !found.contains("secret"), "{text}: {found}");
+        }
+    }
+
+    #[test]
+    fn topics_and_filters() {
+        for text in ["in/text", "a", "/", "a b/c"] {
+            assert!(parse_topic(text).is_ok() && parse_filter(text).is_ok(), "{text}");
+        }
+        for text in ["+", "#", "in/+/text", "in/#", "$share/group/in/text"] {
+            assert!(parse_topic(text).is_err() && parse_filter(text).is_ok(), "{text}");
+        }
+        for text in ["", "in/#/text", "in/a+", "a\0b"] {
+            assert!(parse_topic(text).is_err() && parse_filter(text).is_err(), "{text}");
+        }
+    }
+}

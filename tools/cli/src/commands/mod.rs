@@ -4,6 +4,8 @@ pub(crate) mod classify;
 pub(crate) mod detect;
 pub(crate) mod evaluate;
 pub(crate) mod footprint;
+#[cfg(all(unix, feature = "http"))]
+pub(crate) mod health;
 pub(crate) mod inspect;
 #[cfg(feature = "pack")]
 pub(crate) mod pack;

@@ -53,17 +53,44 @@ fn loader(args: &ServeArgs) -> Result<Loader, Failure> {
             .truncate(args.long_texts.truncate)
             .without(args.without.without.clone()),
         workers: args.workers.count(&args.engine, 1)?,
-        detectors: args.socket.is_none() && args.tcp.is_none(),
+        detectors: only_http(args),
     })
 }
 
+/// Returns whether HTTP is the only door, and a model for replaced-token detection can be served.
+fn only_http(args: &ServeArgs) -> bool {
+    #[cfg(feature = "mqtt")]
+    if args.mqtt.mqtt.is_some() {
+        return false;
+    }
+    args.socket.is_none() && args.tcp.is_none()
+}
+
 /// Opens the doors beside the line protocol.
-#[cfg(feature = "http")]
+#[allow(unused_mut, unused_variables, reason = "both doors depend on features")]
 fn doors(args: &ServeArgs, service: &Arc<Service>) -> Result<Vec<Box<dyn Door>>, Failure> {
-    use crate::serve::{Http, HttpOptions};
-    let http = &args.http;
-    let Some(address) = http.http else { return Ok(Vec::new()) };
-    if !address.ip().is_loopback() && !http.allow_remote {
+    let mut doors: Vec<Box<dyn Door>> = Vec::new();
+    #[cfg(feature = "http")]
+    if let Some(address) = args.http.http {
+        doors.push(Box::new(http(args, address, service)?));
+    }
+    #[cfg(feature = "mqtt")]
+    if let Some(broker) = &args.mqtt.mqtt {
+        doors.push(Box::new(mqtt(args, broker, service)?));
+    }
+    Ok(doors)
+}
+
+#[cfg(feature = "http")]
+fn http(
+    args: &ServeArgs,
+    address: std::net::SocketAddr,
+    service: &Arc<Service>,
+) -> Result<crate::serve::Http, Failure> {
+    use crate::serve::{Http, HttpOptions, read_token};
+    let settings = &args.http;
+    let permits_remote = args.allow_remote && settings.token_file.is_some();
+    if !address.ip().is_loopback() && !permits_remote {
         return Err(Failure::Usage(format!(
             "--http: {} is not a loopback address; other machines can only be served with --allow-remote and \
              --token-file",
@@ -72,15 +99,54 @@ fn doors(args: &ServeArgs, service: &Arc<Service>) -> Result<Vec<Box<dyn Door>>,
     }
     let options = HttpOptions {
         address,
-        token: http.token_file.as_deref().map(crate::serve::read_token).transpose()?,
-        body_bytes: http.body_bytes.get(),
-        texts: http.texts.get().min(service.pool.capacity),
-        origin: http.cors_origin.clone(),
+        token: settings.token_file.as_deref().map(read_token).transpose()?,
+        body_bytes: settings.body_bytes.get(),
+        texts: settings.texts.get().min(service.pool.capacity),
+        origin: settings.cors_origin.clone(),
     };
-    Ok(vec![Box::new(Http::open(options, Arc::clone(service))?)])
+    Http::open(options, Arc::clone(service))
 }
 
-#[cfg(not(feature = "http"))]
-fn doors(_: &ServeArgs, _: &Arc<Service>) -> Result<Vec<Box<dyn Door>>, Failure> {
-    Ok(Vec::new())
+#[cfg(feature = "mqtt")]
+fn mqtt(
+    args: &ServeArgs,
+    broker: &crate::args::Broker,
+    service: &Arc<Service>,
+) -> Result<crate::serve::Mqtt, Failure> {
+    use crate::serve::{Mqtt, MqttOptions, default_client_id, is_fed_back, read_password};
+    let settings = &args.mqtt;
+    // The command line requires both with --mqtt.
+    let topic = |topic: &Option<String>| topic.clone().unwrap_or_default();
+    let (subscribe, publish) = (topic(&settings.subscribe), topic(&settings.publish));
+    if !broker.is_local() && !args.allow_remote {
+        return Err(Failure::Usage(format!(
+            "--mqtt: {} is not a loopback address; texts and the password would cross the network without \
+             encryption, which only --allow-remote permits",
+            broker.host
+        )));
+    }
+    if is_fed_back(&subscribe, &publish) {
+        return Err(Failure::Usage(format!(
+            "--subscribe: {subscribe} found, which includes the topic of the answers {publish} or \
+             {publish}/status; expected a topic without them"
+        )));
+    }
+    if settings.mqtt_password_file.is_some() && broker.user.is_none() {
+        return Err(Failure::Usage(
+            "--mqtt: no user found for the password of --mqtt-password-file, expected an address such as \
+             mqtt://user@127.0.0.1"
+                .to_owned(),
+        ));
+    }
+    let options = MqttOptions {
+        broker: broker.clone(),
+        password: settings.mqtt_password_file.as_deref().map(read_password).transpose()?,
+        client_id: settings.mqtt_client_id.clone().unwrap_or_else(default_client_id),
+        subscribe,
+        publish,
+        retain: settings.mqtt_retain,
+        json_requests: args.json_requests,
+        home_assistant: settings.home_assistant.clone(),
+    };
+    Mqtt::open(options, Arc::clone(service))
 }

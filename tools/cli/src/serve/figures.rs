@@ -18,6 +18,8 @@ pub(crate) struct Figures {
     pub lines: DoorFigures,
     /// HTTP. These stay 0 if the door is not open.
     pub http: DoorFigures,
+    /// MQTT. A connection is one to the broker.
+    pub mqtt: DoorFigures,
     texts: AtomicU64,
     tokens: AtomicU64,
 }
@@ -54,7 +56,7 @@ impl Figures {
 
     /// Returns the line of the log for the end of the service.
     pub(crate) fn summary(&self) -> String {
-        let doors = [self.lines.counts(), self.http.counts()];
+        let doors = [&self.lines, &self.http, &self.mqtt].map(DoorFigures::counts);
         let sum = |count: fn(&DoorCounts) -> u64| -> u64 { doors.iter().map(count).sum() };
         let (clients, answers) = (sum(|door| door.connections), sum(DoorCounts::answers));
         let refusals = sum(|door| door.refusals.values().sum());

@@ -24,7 +24,7 @@ pub(crate) struct Loader {
 
 /// A model in use.
 #[derive(Clone)]
-#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "only HTTP shows the figures"))]
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "only HTTP shows all figures"))]
 pub(crate) struct Loaded {
     pub file: ModelFile,
     /// The labels that can be answers. There are none for replaced-token detection.
@@ -89,8 +89,9 @@ impl Loader {
     }
 }
 
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "mqtt"))]
 impl Loaded {
+    #[cfg(feature = "http")]
     pub(crate) fn head(&self) -> HeadKind {
         self.file.model().config().head
     }
@@ -103,6 +104,7 @@ impl Loaded {
     }
 
     /// Returns the checksum of the model file in hexadecimal, which identifies its version.
+    #[cfg(feature = "http")]
     pub(crate) fn fingerprint(&self) -> String {
         format!("{:08x}", self.file.model().fingerprint())
     }

@@ -15,6 +15,8 @@ mod http;
 mod listener;
 mod loader;
 mod mailbox;
+#[cfg(feature = "mqtt")]
+mod mqtt;
 mod pool;
 mod protocol;
 mod server;
@@ -33,6 +35,8 @@ pub(crate) use http::{Http, HttpOptions, read_token};
 pub(crate) use listener::Listener;
 pub(crate) use loader::Loader;
 pub(crate) use mailbox::Mailbox;
+#[cfg(feature = "mqtt")]
+pub(crate) use mqtt::{Mqtt, MqttOptions, default_client_id, is_fed_back, read_password};
 pub(crate) use pool::Pool;
 pub(crate) use protocol::Protocol;
 pub(crate) use server::Server;

@@ -1,15 +1,46 @@
 //! The end of the service, and a new model while it runs.
 
-use std::net::TcpStream;
-use std::thread::sleep;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread::{sleep, spawn};
 use std::time::Duration;
 
 use serde_json::json;
 
 use crate::client::{ROOM, Service, request};
+use crate::common::{expect_code, run, stderr, stdout};
 use crate::long_text;
 
 const GOOD: &str = r#"{"inputs":"good film"}"#;
+
+#[test]
+fn health_says_whether_a_service_answers() {
+    let service = Service::start_alone(&[]);
+    let address = service.address.to_string();
+    let healthy = run(&["health", &address]);
+    assert_eq!(
+        (healthy.status.code(), stdout(&healthy).as_str(), stderr(&healthy).as_str()),
+        (Some(0), "ok\n", "")
+    );
+    service.daemon.stop();
+    let gone = run(&["health", &address]);
+    expect_code(&gone, 1);
+    assert!(stderr(&gone).contains(&format!("http://{address}/health: ")), "{}", stderr(&gone));
+    // A program that accepts connections and says nothing, or something else than HTTP.
+    for said in ["", "220 mail.example.org ESMTP\r\n"] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let other = spawn(move || {
+            let (mut client, _) = listener.accept().expect("a client");
+            client.write_all(said.as_bytes()).expect("written");
+            // The client closes the connection.
+            let mut rest = Vec::new();
+            drop(client.read_to_end(&mut rest));
+        });
+        expect_code(&run(&["health", &address]), 1);
+        other.join().expect("ended");
+    }
+}
 
 #[test]
 fn a_stop_answers_what_waits_and_refuses_the_rest() {

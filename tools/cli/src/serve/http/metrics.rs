@@ -56,7 +56,9 @@ impl Collector for Figures {
             &labels,
         )?;
 
-        let doors = [("lines", self.0.figures.lines.counts()), ("http", self.0.figures.http.counts())];
+        let figures = &self.0.figures;
+        let doors = [("lines", &figures.lines), ("http", &figures.http), ("mqtt", &figures.mqtt)];
+        let doors = doors.map(|(name, door)| (name, door.counts()));
         connections(&mut encoder, &doors)?;
         requests(&mut encoder, &doors)?;
         durations(&mut encoder, &doors)?;
@@ -79,7 +81,7 @@ impl Collector for Figures {
 }
 
 /// The counts of each door with its name.
-type Doors = [(&'static str, DoorCounts); 2];
+type Doors = [(&'static str, DoorCounts); 3];
 
 fn connections(encoder: &mut DescriptorEncoder<'_>, doors: &Doors) -> fmt::Result {
     let help = "Clients that have connected";
