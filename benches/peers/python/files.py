@@ -56,7 +56,9 @@ def throughput(root, folder, graphs, path, rows, rounds):
 
 def classify(root, folder, system, path):
     electra, model = root / "target/release/electra", folder / "model.electra"
-    options = ["--format", "tsv", "--threads", str(THREADS), "--engine", system.settings[0], "--model", str(model), "--json"]
+    labels = json.loads((folder / "config.json").read_text())["id2label"].values()
+    without = ["--without", "NEUTRAL"] if "NEUTRAL" in labels else []
+    options = ["--format", "tsv", "--threads", str(THREADS), "--engine", system.settings[0], "--model", str(model), "--json", *without]
     return [str(electra), "classify", "--input", str(path), *options]
 
 

@@ -7,9 +7,10 @@ ways. It is a runner with its own requests:
 |---|---|
 | `ways` | the available ways, separated by bars |
 | `time WAY` | seconds from the file on disk to the labels, with model and tokenizer open |
-| `labels WAY` | the labels, 0 or 1, in the order of the file |
+| `labels WAY` | the labels without NEUTRAL, 0 or 1, in the order of the file |
 """
 
+import json
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -30,8 +31,8 @@ class Pipeline:
     sentence. `sessions` sessions run batches at the same time, with `THREADS / sessions` threads
     each."""
 
-    def __init__(self, tokenizer, model, batch, sessions):
-        self.tokenizer, self.batch = tokenizer, batch
+    def __init__(self, tokenizer, kept, model, batch, sessions):
+        self.tokenizer, self.kept, self.batch = tokenizer, kept, batch
         self.sessions = [open_session(model, THREADS // sessions, "spin") for _ in range(sessions)]
         self.pool = ThreadPoolExecutor(sessions)
 
@@ -53,7 +54,7 @@ class Pipeline:
                     mask[row, : len(encoded[index])] = 1
                 values = {"input_ids": tokens, "attention_mask": mask, "token_type_ids": np.zeros_like(tokens)}
                 logits = session.run(["logits"], {name: values[name] for name in names})[0]
-                labels[batch] = logits.argmax(axis=1)
+                labels[batch] = logits[:, self.kept].argmax(axis=1)
 
         list(self.pool.map(work, range(len(self.sessions))))
         return labels
@@ -63,6 +64,8 @@ def main():
     vocabulary, path, *models = sys.argv[1:]
     tokenizer = BertWordPieceTokenizer(vocabulary, lowercase=True)
     tokenizer.enable_truncation(LONGEST)
+    names = json.loads(Path(vocabulary).with_name("config.json").read_text())["id2label"]
+    kept = [int(index) for index, label in names.items() if label != "NEUTRAL"]
     ways = {
         f"{Path(model).stem}, batches of {batch}, {sessions} session(s) of {THREADS // sessions} thread(s)": (model, batch, sessions)
         for model in models
@@ -79,7 +82,7 @@ def main():
             continue
         if way != name:
             model, batch, sessions = ways[way]
-            name, pipeline = way, Pipeline(tokenizer, model, batch, sessions)
+            name, pipeline = way, Pipeline(tokenizer, kept, model, batch, sessions)
             pipeline.run(path)
         start = time.perf_counter()
         labels = pipeline.run(path)

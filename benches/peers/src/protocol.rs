@@ -41,11 +41,11 @@ pub trait Peer: Sized {
         true
     }
 
-    /// Runs one sequence and returns its two logits.
+    /// Runs one sequence and returns its logits.
     ///
     /// # Errors
     /// When the engine fails.
-    fn run(&mut self, ids: &[u16]) -> Outcome<[f32; 2]>;
+    fn run(&mut self, ids: &[u16]) -> Outcome<Vec<f32>>;
 }
 
 /// Command line of a runner: `MODEL THREADS [VARIANT]`.

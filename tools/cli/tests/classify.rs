@@ -51,7 +51,7 @@ fn json_has_all_scores_and_top_k_the_first() {
     let answer = &json_lines(&stdout(&output))[0];
     assert_eq!(answer["text"], SENTENCE);
     assert_eq!(answer["label"], "POSITIVE");
-    assert_eq!(answer["scores"].as_array().map(Vec::len), Some(2));
+    assert_eq!(answer["scores"].as_array().map(Vec::len), Some(3));
     let sum: f64 =
         answer["scores"].as_array().into_iter().flatten().filter_map(|s| s["score"].as_f64()).sum();
     assert!((sum - 1.0).abs() < 1e-6);
@@ -60,7 +60,7 @@ fn json_has_all_scores_and_top_k_the_first() {
     let output = run(&["classify", SENTENCE, "--json", "--top-k", "1"]);
     assert_eq!(json_lines(&stdout(&output))[0]["scores"].as_array().map(Vec::len), Some(1));
     let output = run(&["classify", SENTENCE, "--top-k", "2"]);
-    assert!(stdout(&output).contains("; NEGATIVE 0.0"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("; NEUTRAL 0.0"), "{}", stdout(&output));
 }
 
 #[test]

@@ -25,6 +25,7 @@ struct Sizes {
     intermediate: usize,
     positions: usize,
     types: usize,
+    labels: usize,
     epsilon: f64,
     transpose_once: bool,
 }
@@ -35,6 +36,7 @@ impl Sizes {
             let value = config.get(name).and_then(Value::as_u64);
             Ok(value.ok_or_else(|| format!("config.json: {name}: expected a whole number"))?.try_into()?)
         };
+        let labels = config.get("id2label").and_then(Value::as_object);
         let epsilon = config.get("layer_norm_eps").and_then(Value::as_f64);
         Ok(Self {
             vocabulary: size("vocab_size")?,
@@ -45,6 +47,7 @@ impl Sizes {
             intermediate: size("intermediate_size")?,
             positions: size("max_position_embeddings")?,
             types: size("type_vocab_size")?,
+            labels: labels.ok_or("config.json: id2label: expected an object")?.len(),
             epsilon: epsilon.ok_or("config.json: layer_norm_eps: expected a number")?,
             transpose_once: match variant {
                 "once" => true,
@@ -182,11 +185,11 @@ impl Peer for Candle {
             embeddings: Embeddings::load(&sizes, &own)?,
             layers: layers.collect::<Result<_>>()?,
             dense: Linear::load(&sizes, sizes.hidden, sizes.hidden, head.pp("dense"))?,
-            output: Linear::load(&sizes, sizes.hidden, 2, head.pp("out_proj"))?,
+            output: Linear::load(&sizes, sizes.hidden, sizes.labels, head.pp("out_proj"))?,
         })
     }
 
-    fn run(&mut self, ids: &[u16]) -> Outcome<[f32; 2]> {
+    fn run(&mut self, ids: &[u16]) -> Outcome<Vec<f32>> {
         let ids: Vec<u32> = ids.iter().copied().map(u32::from).collect();
         let mut x = self.embeddings.forward(&Tensor::new(ids, &Device::Cpu)?)?;
         let (last, before) =
@@ -196,7 +199,7 @@ impl Peer for Candle {
         }
         let first = last.forward(&x, &x.narrow(0, 0, 1)?)?;
         let logits = self.output.forward(&self.dense.forward(&first)?.gelu_erf()?)?;
-        Ok(logits.flatten_all()?.to_vec1::<f32>()?.as_slice().try_into()?)
+        Ok(logits.flatten_all()?.to_vec1::<f32>()?)
     }
 }
 

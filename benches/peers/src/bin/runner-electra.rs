@@ -26,8 +26,8 @@ impl Peer for Electra {
         Ok(Self(Engine::new(&file, &options)?))
     }
 
-    fn run(&mut self, ids: &[u16]) -> Outcome<[f32; 2]> {
-        Ok(self.0.run(ids)?.try_into()?)
+    fn run(&mut self, ids: &[u16]) -> Outcome<Vec<f32>> {
+        Ok(self.0.run(ids)?.to_vec())
     }
 }
 

@@ -34,7 +34,7 @@ impl Peer for Rten {
         Ok(Self { model, inputs, output, pool })
     }
 
-    fn run(&mut self, ids: &[u16]) -> Outcome<[f32; 2]> {
+    fn run(&mut self, ids: &[u16]) -> Outcome<Vec<f32>> {
         let inputs = self.inputs.iter().map(|(node, name)| {
             let value = |id: &u16| match name.as_str() {
                 "attention_mask" => 1,
@@ -47,7 +47,7 @@ impl Peer for Rten {
         let options = RunOptions::default().with_thread_pool(Some(self.pool.clone()));
         let [logits] = self.model.run_n(inputs.collect(), [self.output], Some(options))?;
         let logits: NdTensor<f32, 2> = logits.try_into()?;
-        Ok([logits[[0, 0]], logits[[0, 1]]])
+        Ok(logits.to_vec())
     }
 }
 

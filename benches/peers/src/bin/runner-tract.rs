@@ -42,7 +42,7 @@ impl Peer for Tract {
         self.tokens == tokens
     }
 
-    fn run(&mut self, ids: &[u16]) -> Outcome<[f32; 2]> {
+    fn run(&mut self, ids: &[u16]) -> Outcome<Vec<f32>> {
         let inputs: TractResult<TVec<TValue>> = self
             .inputs
             .iter()
@@ -58,7 +58,7 @@ impl Peer for Tract {
             .collect();
         let outputs = self.plan.run(inputs?)?;
         let logits = outputs.first().ok_or("the graph has no output")?;
-        Ok(logits.to_plain_array_view::<f32>()?.as_slice().ok_or("logits are not contiguous")?.try_into()?)
+        Ok(logits.to_plain_array_view::<f32>()?.as_slice().ok_or("logits are not contiguous")?.to_vec())
     }
 }
 

@@ -23,7 +23,8 @@ pub(crate) fn run(args: &HealthArgs) -> Result<(), Failure> {
     let fail = |problem: &str| Failure::run(format_args!("http://{address}/health: {problem}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(|error| fail(&error.to_string()))?;
-    match runtime.block_on(timeout(LONGEST_TIME, ask(address))) {
+    // A timer needs a runtime that is running.
+    match runtime.block_on(async { timeout(LONGEST_TIME, ask(address)).await }) {
         Ok(Ok(StatusCode::OK)) => {
             let mut output = Output::new();
             output.line("ok", 0)?;
