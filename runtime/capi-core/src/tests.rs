@@ -85,7 +85,7 @@ fn the_logits_and_scores_are_those_of_electra_core() {
     for text in ["A warm, funny and quietly moving film.", "", "Ünï 😀", long.as_str()] {
         let (mut ids, mut count, mut truncated) = ([0u16; MAX_TOKENS], 0, false);
         let (mut logits, mut logit_count) = (ptr::null(), 0);
-        let (mut scores, mut best) = ([0f32; 2], 9);
+        let (mut scores, mut best) = ([0f32; 3], 9);
         // SAFETY: all pointers are valid.
         unsafe {
             let (engine, nothing) = (made.engine, ptr::null_mut());
@@ -103,7 +103,7 @@ fn the_logits_and_scores_are_those_of_electra_core() {
             assert_eq!(status, electra_core_status::Ok);
             let status =
                 electra_core_run(engine, ids.as_ptr(), count, &raw mut logits, &raw mut logit_count, nothing);
-            assert_eq!((status, logit_count), (electra_core_status::Ok, 2));
+            assert_eq!((status, logit_count), (electra_core_status::Ok, 3));
             let status =
                 electra_core_scores(logits, logit_count, scores.as_mut_ptr(), &raw mut best, nothing);
             assert_eq!(status, electra_core_status::Ok);
@@ -118,14 +118,15 @@ fn the_logits_and_scores_are_those_of_electra_core() {
         assert_eq!(bits(found), bits(expected));
         let softmax: Vec<f32> = electra_core::verdict::softmax(expected).map(|score| score as f32).collect();
         assert_eq!(scores.to_vec(), softmax);
-        assert_eq!(best, usize::from(softmax[1] > softmax[0]));
+        let largest = softmax.iter().copied().fold(0.0, f32::max);
+        assert_eq!(softmax.iter().position(|score| *score == largest), Some(best));
     }
     let mut length = 0;
     // SAFETY: all pointers are valid, and the label has `length` bytes.
     unsafe {
-        let label = electra_core_label(made.engine, 1, &raw mut length);
+        let label = electra_core_label(made.engine, 2, &raw mut length);
         assert_eq!(std::slice::from_raw_parts(label.cast::<u8>(), length), b"POSITIVE");
-        assert!(electra_core_label(made.engine, 2, &raw mut length).is_null());
+        assert!(electra_core_label(made.engine, 3, &raw mut length).is_null());
         assert_eq!(electra_core_label_count(made.engine), 3);
         assert_eq!(electra_core_fingerprint(made.engine), model.fingerprint());
     }

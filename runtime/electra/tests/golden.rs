@@ -5,17 +5,17 @@ use electra::{Engine, EngineKind, EngineOptions, ModelFile};
 use electra_core::Kernels;
 
 /// Fingerprint of the model that the logits below belong to.
-const FINGERPRINT: u32 = 0x2974_690e;
+const FINGERPRINT: u32 = 0x182e_1b8e;
 
 const LONG: &str = "A long review that goes on, and on, and on. ";
 
-/// Text, number of repetitions, and the bits of its two logits.
-const GOLDEN: [(&str, usize, [u32; 2]); 5] = [
-    ("", 1, [0xbf13_950c, 0x3f0c_cbcf]),
-    ("ELECTRA is surprisingly fast and accurate.", 1, [0xbfed_d707, 0x3fef_0254]),
-    ("The training time was a bit too long for my liking.", 1, [0x3fb9_5c5a, 0xbfbe_a61e]),
-    ("Crème brûlée, naïve café: «мама мыла раму» 今天天气很好!", 1, [0x3f43_eb8b, 0xbf4c_95e9]),
-    (LONG, 20, [0xbdee_e922, 0x3dc7_bbf4]),
+/// Text, number of repetitions, and the bits of its three logits.
+const GOLDEN: [(&str, usize, [u32; 3]); 5] = [
+    ("", 1, [0xc002_cdf3, 0x400f_5900, 0xbec4_707d]),
+    ("ELECTRA is surprisingly fast and accurate.", 1, [0xbfb8_ebe1, 0xbf9d_7494, 0x400d_e8e4]),
+    ("The training time was a bit too long for my liking.", 1, [0x4006_6558, 0xbf9f_1fc8, 0xbf97_d236]),
+    ("Crème brûlée, naïve café: «мама мыла раму» 今天天气很好!", 1, [0xbfa7_f25e, 0x3f73_f3d5, 0x3e75_972b]),
+    (LONG, 20, [0xbefe_2dbc, 0x3f32_e585, 0xbe46_fc56]),
 ];
 
 #[test]

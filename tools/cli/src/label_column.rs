@@ -18,6 +18,8 @@ const DIFFERENT: usize = 10_000;
 pub(crate) struct LabelColumn {
     labels: Labels,
     kind: Kind,
+    /// For each label of `labels`, its index among those that are answers; `None` if all are.
+    kept: Option<Vec<Option<usize>>>,
 }
 
 /// Number of rows with one value, and the line of the first one.
@@ -29,9 +31,14 @@ struct Rows {
 impl LabelColumn {
     /// Examines all `rows` of the input `name`. Reports on standard error the values that are not
     /// labels, and a column that can be read both as names and as indices.
+    ///
+    /// `names` are the labels that are answers, and `all` those of the model. Indices count the former,
+    /// as in a set that has only these labels. They count the latter if one of them is too large for
+    /// that.
     pub(crate) fn survey(
         rows: impl Iterator<Item = Result<Row, Failure>>,
         names: &[String],
+        all: &[String],
         asked: Option<LabelKind>,
         name: &str,
         column: &str,
@@ -63,14 +70,24 @@ impl LabelColumn {
                  names unless --label-as is index"
             ));
         }
-        let this = Self { labels, kind };
+        let of_model = Labels::new(all);
+        let counts_all = |value: &String| {
+            labels.label(value, Kind::Index).is_none() && of_model.label(value, Kind::Index).is_some()
+        };
+        let this = if kind == Kind::Index && values.keys().any(counts_all) {
+            let kept = all.iter().map(|label| names.iter().position(|name| name == label)).collect();
+            Self { labels: of_model, kind, kept: Some(kept) }
+        } else {
+            Self { labels, kind, kept: None }
+        };
         this.report_foreign(&values, more, name, column);
         Ok(this)
     }
 
     /// Returns the index of the label that `value` stands for.
     pub(crate) fn label(&self, value: &str) -> Option<usize> {
-        self.labels.label(value, self.kind)
+        let index = self.labels.label(value, self.kind)?;
+        self.kept.as_ref().map_or(Some(index), |kept| kept.get(index).copied().flatten())
     }
 
     fn report_foreign(&self, values: &BTreeMap<String, Rows>, more: u64, name: &str, column: &str) {

@@ -13,30 +13,23 @@ const LABELS: [&str; 3] = ["POSITIVE", "NEGATIVE", "NEUTRAL"];
 
 /// Sentences of the documents: file, text, label and score as printed there.
 const EXAMPLES: &[(&str, &str, &str, &str)] = &[
-    ("README.md", "ELECTRA is surprisingly fast and accurate.", "POSITIVE", "0.9765"),
-    ("README.md", "Sehr gut", "NEGATIVE", "0.76"),
-    ("docs/raspberry-pi.md", "ELECTRA is surprisingly fast and accurate.", "POSITIVE", "0.9765"),
-    ("docs/raspberry-pi.md", "What a waste of money.", "NEGATIVE", "0.9745"),
-    ("docs/serve.md", "ELECTRA is surprisingly fast and accurate.", "POSITIVE", "0.9765"),
-    ("docs/serve.md", "A dull, lifeless mess.", "NEGATIVE", "0.9752"),
-    ("firmware-examples/sentiment-uart/README.md", "What a waste of money.", "NEGATIVE", "0.9745"),
-    ("firmware-examples/sentiment-uart/README.md", "It arrived on Tuesday.", "POSITIVE", "0.8212"),
+    ("README.md", "ELECTRA is surprisingly fast and accurate.", "POSITIVE", "0.9456"),
+    ("README.md", "Sehr gut", "NEUTRAL", "0.58"),
+    ("docs/raspberry-pi.md", "ELECTRA is surprisingly fast and accurate.", "POSITIVE", "0.9456"),
+    ("docs/raspberry-pi.md", "What a waste of money.", "NEGATIVE", "0.9073"),
+    ("docs/serve.md", "ELECTRA is surprisingly fast and accurate.", "POSITIVE", "0.9456"),
+    ("docs/serve.md", "A dull, lifeless mess.", "NEGATIVE", "0.8692"),
+    ("firmware-examples/sentiment-uart/README.md", "What a waste of money.", "NEGATIVE", "0.9073"),
+    ("firmware-examples/sentiment-uart/README.md", "The meeting is on Tuesday at 3 pm.", "NEUTRAL", "0.9277"),
     (
         "firmware-examples/sentiment-uart/README.md",
         "A warm, funny and quietly moving film.",
         "POSITIVE",
-        "0.9775",
+        "0.9392",
     ),
-    ("firmware-examples/c-uart/README.md", "What a waste of money.", "NEGATIVE", "0.9745"),
-    ("firmware-examples/c-uart/README.md", "A warm, funny and quietly moving film.", "POSITIVE", "0.9775"),
-    ("models/electra-small-sentiment/README.md", "The battery lasts for days.", "NEGATIVE", "0.74"),
-    (
-        "models/electra-small-sentiment/README.md",
-        "I would not say that this is a bad film.",
-        "NEGATIVE",
-        "0.97",
-    ),
-    ("models/electra-small-sentiment/README.md", "It arrived on Tuesday.", "POSITIVE", "0.82"),
+    ("firmware-examples/c-uart/README.md", "What a waste of money.", "NEGATIVE", "0.9073"),
+    ("firmware-examples/c-uart/README.md", "A warm, funny and quietly moving film.", "POSITIVE", "0.9392"),
+    ("models/electra-small-sentiment/README.md", "It arrived on Tuesday.", "POSITIVE", "0.51"),
 ];
 
 #[test]

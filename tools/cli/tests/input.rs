@@ -72,7 +72,7 @@ fn an_unclosed_quote_is_an_error_that_costs_its_line() {
         assert!(stderr(&output).contains("two.csv, line 2: found text after a closing quote"));
         assert!(!stdout(&output).contains("Bad film"), "rows are not merged");
     }
-    assert_eq!(texts_by_label(&files.run(&["evaluate", "--json", "--input", "two.csv"])), [0, 1]);
+    assert_eq!(texts_by_label(&files.run(&["evaluate", "--json", "--input", "two.csv"])), [0, 1, 0]);
 }
 
 #[test]
@@ -193,6 +193,14 @@ fn labels_that_are_left_out_are_no_answers() {
     expect_code(&output, 1);
     assert_eq!(texts_by_label(&output), [1, 1]);
     assert!(stderr(&output).contains("a.csv, line 3: label: found 'neutral', expected one of bad, good"));
+    // Indices count the labels that are answers, or all labels of the model if one needs that.
+    for (rows, kept) in [("the,0\nthe,1\n", [1, 1]), ("the,0\nthe,2\nthe,2\n", [1, 2])] {
+        let files = Files::new(&[("b.csv", &format!("text,label\n{rows}"))]);
+        let args = ["evaluate", "--json", "--model", &model, "--input", "b.csv", "--without", "neutral"];
+        let output = files.run(&args);
+        expect_code(&output, 0);
+        assert_eq!(texts_by_label(&output), kept, "{rows}");
+    }
     for wrong in [&["--without", "mixed"][..], &["--without", "good", "--without", "bad"]] {
         let output = files.run(&[&["classify", "--model", &model, "the"], wrong].concat());
         expect_code(&output, 2);
@@ -223,7 +231,7 @@ fn other_delimiters_are_hinted_at_and_read() {
     assert!(said.contains("seem to be separated by ';': --delimiter names it"), "{said}");
     let output = files.run(&["evaluate", "--json", "--input", "a.csv", "--delimiter", ";"]);
     expect_code(&output, 0);
-    assert_eq!(texts_by_label(&output), [0, 1]);
+    assert_eq!(texts_by_label(&output), [0, 1, 0]);
     for wrong in ["", "ab", "é", "\""] {
         let output = files.run(&["classify", "--input", "a.csv", "--delimiter", wrong]);
         expect_code(&output, 2);

@@ -242,18 +242,18 @@ fn pack_refuses_what_it_cannot_pack() {
 
 #[test]
 fn evaluate_reports_the_figures() {
-    let input = b"sentence\tlabel\na wonderful film\t1\na terrible mess\t0\nwonderful\t1\nodd\t7\n";
+    let input = b"sentence\tlabel\na wonderful film\t2\na terrible mess\t0\nwonderful\t2\nodd\t7\n";
     let output = run_with(&["evaluate", "--input", "-", "--format", "tsv", "--json"], input);
     expect_code(&output, 1);
     assert!(
-        stderr(&output).contains("line 5: label: found '7', expected 0 to 1, the indices of the labels"),
+        stderr(&output).contains("line 5: label: found '7', expected 0 to 2, the indices of the labels"),
         "{}",
         stderr(&output)
     );
     let report: Value = serde_json::from_str(&stdout(&output)).expect("JSON");
     assert_eq!((report["texts"].as_u64(), report["left_out"].as_u64()), (Some(3), Some(1)));
     assert_eq!(report["accuracy"].as_f64(), Some(1.0));
-    assert_eq!(report["confusion"][1][1].as_u64(), Some(2));
+    assert_eq!(report["confusion"][2][2].as_u64(), Some(2));
     assert!(report["latency_ms"]["p99"].as_f64().is_some_and(|p99| p99 > 0.0));
     let output = run_with(&["evaluate", "--input", "-", "--format", "tsv"], &input[..57]);
     assert!(stdout(&output).contains("95 % interval"), "{}", stdout(&output));

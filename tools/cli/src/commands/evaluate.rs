@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use electra::{Classification, Classifier, ClassifierOptions};
 use serde_json::json;
 
-use crate::args::EvaluateArgs;
+use crate::args::{EvaluateArgs, open_model};
 use crate::commands::classify::open_classifiers;
 use crate::failure::Failure;
 use crate::input::{Row, Rows};
@@ -36,8 +36,10 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     )?;
     let names: Vec<String> =
         classifiers.first().map_or_else(Vec::new, |one| one.labels().iter().map(|l| l.to_string()).collect());
+    let file = open_model(args.engine.model.as_ref())?;
+    let all: Vec<String> = file.model().labels().map(str::to_owned).collect();
     let survey = |rows: &mut dyn Iterator<Item = Result<Row, Failure>>| {
-        LabelColumn::survey(rows, &names, args.label_as, &name, &args.label_column)
+        LabelColumn::survey(rows, &names, &all, args.label_as, &name, &args.label_column)
     };
     let (column, rows) = if source.can_be_read_again() {
         (survey(&mut { rows })?, source.rows()?)

@@ -150,7 +150,7 @@ fn the_service_describes_itself() {
     ] {
         assert_eq!(info[field], value, "{field}");
     }
-    assert_eq!(info["model_type"]["classifier"]["id2label"]["1"], "POSITIVE");
+    assert_eq!(info["model_type"]["classifier"]["id2label"]["2"], "POSITIVE");
     let description = service.get("/openapi.json").json();
     assert_eq!(description["info"]["version"], env!("CARGO_PKG_VERSION"));
     for (path, methods) in description["paths"].as_object().expect("paths") {

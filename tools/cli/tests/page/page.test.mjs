@@ -87,7 +87,7 @@ test("labels appear as bars while one types, with time and memory", async () => 
   const width = await page.locator("#labels .fill").first().evaluate((fill) => fill.style.width);
   assert.ok(Math.abs(parseFloat(width) - 100 * expected[0].score) < 0.01, width);
   await page.waitForFunction(() => /ms; memory: arena .* KiB/.test(document.getElementById("cost").textContent));
-  assert.match(await page.locator("#labels").getAttribute("aria-label"), /^POSITIVE 98 percent/);
+  assert.match(await page.locator("#labels").getAttribute("aria-label"), /^POSITIVE 95 percent, NEUTRAL 3 percent/);
   assert.deepEqual([page.problems, page.foreign], [[], []]);
   if (process.env.SCREENSHOT) {
     await page.setViewportSize({ width: 720, height: 600 });
@@ -115,7 +115,7 @@ test("a file of rows is labelled and saved as CSV", async () => {
   const [download] = await Promise.all([page.waitForEvent("download"), page.click("#download")]);
   assert.equal(download.suggestedFilename(), "reviews-labels.csv");
   const lines = readFileSync(await download.path(), "utf8").split("\r\n");
-  assert.equal(lines[0], '"text","label","score","NEGATIVE","POSITIVE"');
+  assert.equal(lines[0], '"text","label","score","NEGATIVE","NEUTRAL","POSITIVE"');
   for (const number of [0, 1, 3, 199]) {
     const [best] = scoresOf(texts[number]);
     const start = `"${texts[number].replaceAll('"', '""')}","${best.label}",${best.score},`;

@@ -198,7 +198,9 @@ fn restarted(daemon: Daemon, args: &[&str]) -> Daemon {
 fn the_document_names_every_option_and_kind() {
     let help = stdout(&common::run(&["serve", "--help"]));
     let options = help.split_whitespace().filter(|word| word.starts_with("--"));
-    for option in options.map(|word| word.split(['[', ',', '.', ']', ')', ';', '\'', '>']).next().unwrap_or_default()) {
+    for option in
+        options.map(|word| word.split(['[', ',', '.', ']', ')', ';', '\'', '>']).next().unwrap_or_default())
+    {
         if !["--help", "--pin"].contains(&option) {
             assert!(DOCUMENT.contains(option), "{option}");
         }
