@@ -32,9 +32,9 @@ impl LabelColumn {
     /// Examines all `rows` of the input `name`. Reports on standard error the values that are not
     /// labels, and a column that can be read both as names and as indices.
     ///
-    /// `names` are the labels that are answers, and `all` those of the model. Indices count the former,
-    /// as in a set that has only these labels. They count the latter if one of them is too large for
-    /// that.
+    /// `names` are the labels that are answers, and `all` those of the model. Indices count the
+    /// former, as in a set that has only these labels. They count the latter if one of them is too
+    /// large for that.
     pub(crate) fn survey(
         rows: impl Iterator<Item = Result<Row, Failure>>,
         names: &[String],
