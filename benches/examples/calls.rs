@@ -14,8 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let (model, text) = (args.next().unwrap_or_default(), args.next().unwrap_or_default());
     let engine = EngineOptions::new().engine(EngineKind::Direct).threads(Some(1));
-    let mut classifier =
-        Classifier::with_options(&ModelFile::open(model)?, &ClassifierOptions::new().engine(engine))?;
+    let mut classifier = Classifier::new(&ModelFile::open(model)?, &ClassifierOptions::new().engine(engine))?;
     let mut output = io::stdout().lock();
     for line in io::stdin().lock().lines() {
         let calls: u32 = line?.trim().parse()?;

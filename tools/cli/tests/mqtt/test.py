@@ -220,6 +220,24 @@ def test_topics_ids_and_retained_answers(folder):
     broker.stop()
 
 
+def test_a_text_that_the_broker_keeps_is_answered_once(folder):
+    broker = Broker(folder)
+    client = Client(broker, "out/sentiment")
+    client.client.publish("in/text", TEXTS[0], qos=1, retain=True).wait_for_publish(SECONDS)
+    service = Service(broker)
+    client.answers(1)
+    for _ in range(2):
+        service.stop()
+        service.start()
+        client.send(TEXTS[1])
+        client.answers(len(client.messages["out/sentiment"]) + 1)
+    answered = [answer["text"] for answer in client.answers(3)]
+    assert answered == [TEXTS[0], TEXTS[1], TEXTS[1]], answered
+    service.stop()
+    client.stop()
+    broker.stop()
+
+
 def test_nothing_is_lost(folder):
     """The broker is restarted and the service is killed while texts arrive."""
     broker = Broker(folder)

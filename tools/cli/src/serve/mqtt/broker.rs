@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use super::Context;
 use crate::failure::Failure;
 use crate::output::one_line;
+use crate::serve::protocol::shortened;
 
 /// What a retained message on the topic of the status says.
 pub(super) const ONLINE: &str = "online";
@@ -139,7 +140,8 @@ fn reason(error: &ConnectionError, short_connections: u32) -> String {
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => {
             format!("the broker ends the connection: {reason_code:?}")
         }
-        error => error.to_string(),
+        // May contain a packet of the broker.
+        error => shortened(&error.to_string()),
     };
     one_line(&reason)
 }

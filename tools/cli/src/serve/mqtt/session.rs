@@ -8,7 +8,8 @@ use std::time::Instant;
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, Packet, PubAck, PubAckReason, Publish, PublishProperties, SubAck, SubscribeReasonCode,
+    ConnAck, Filter, Packet, PubAck, PubAckReason, Publish, PublishProperties, RetainForwardRule, SubAck,
+    SubscribeReasonCode,
 };
 use rumqttc::v5::{AsyncClient, Event};
 use tokio::sync::mpsc;
@@ -168,7 +169,10 @@ impl Session {
             return;
         }
         // A session that the broker still knows may have been made with other options.
-        drop(self.client.try_subscribe(&*options.subscribe, QoS::AtLeastOnce));
+        let mut filter = Filter::new(&*options.subscribe, QoS::AtLeastOnce);
+        // A text that the broker keeps is answered once, not with each connection.
+        filter.retain_forward_rule = RetainForwardRule::OnNewSubscribe;
+        drop(self.client.try_subscribe_many([filter]));
         if let Some((topic, message)) = discovery::message(&self.context) {
             self.publish_note(topic, message);
         }
