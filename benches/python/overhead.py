@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "models/electra-small-sentiment/model.electra"
 TEXT = (
     "The battery lasts for days, the screen is bright, and it charges while I make coffee, so I would "
-    "buy it again at once for my sister."
+    "buy it again today for my sister."
 )
 CALLS, ROUNDS, FILE_ROUNDS = 100, 60, 10
 

@@ -9,7 +9,8 @@ local texts = {
   "The room was clean but the street was so loud that we hardly slept, so we would rather stay elsewhere next time.",
   "The meeting has been moved to the small room on the second floor.",
 }
-local wrong = 0
+-- Global, so that `done` can read it.
+wrong = 0
 local next_text = 0
 
 request = function()

@@ -59,8 +59,8 @@ def read(path):
 
 def read_config(path, sections):
     words = struct.unpack("<16I", sections["config"][:64])
-    if words[0] != 1 or words[9] != 2:
-        raise SystemExit(f"{path}: head {words[0]} with {words[9]} labels, expected a classifier (1) with 2")
+    if words[0] != 1:
+        raise SystemExit(f"{path}: head {words[0]} found, expected a classifier (1)")
     labels, offset = [], 0
     for _ in range(words[9]):
         (length,) = struct.unpack_from("<I", sections["labels"], offset)
