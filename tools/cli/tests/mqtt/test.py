@@ -191,6 +191,10 @@ def test_answers(folder):
     service.stop()
     wait_for(lambda: client.messages["out/sentiment/status"][3:] == [b"offline"], "farewell")
 
+    # All answers have arrived by now: the text of 100,000 bytes got none, not even an error.
+    answers = [json.loads(payload) for payload in client.messages["out/sentiment"]]
+    assert len(answers) == len(TEXTS) + 3, answers
+
     # Texts that arrive in the meantime are answered after the next start.
     before = len(client.messages["out/sentiment"])
     client.send("Sent while nobody was there.")

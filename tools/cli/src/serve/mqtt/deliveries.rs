@@ -73,7 +73,7 @@ enum Handed {
     Note,
 }
 
-/// What to do with a message that has arrived.
+/// Result of [`Deliveries::receive`].
 #[derive(Debug, PartialEq)]
 pub(super) enum Receipt {
     /// It is a text, which has this number from now on.
@@ -90,7 +90,7 @@ impl<A> Deliveries<A> {
     }
 
     /// Notes that a message of this length has arrived. `source` is set if it must be acknowledged.
-    /// `asked` makes what [`Deliveries::asked`] returns until there is an answer.
+    /// `asked` creates the notes that [`Deliveries::asked`] returns until there is an answer.
     pub(super) fn receive(
         &mut self,
         bytes: usize,

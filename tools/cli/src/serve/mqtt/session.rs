@@ -316,8 +316,8 @@ impl Session {
         self.deliveries.asked().map(|(_, asked)| asked.job.map_or(later, |(_, deadline)| deadline)).min()
     }
 
-    /// Hands answers and acknowledgements to the connection. What it has no room for is handed over
-    /// later, because the connection reports each message that it sends.
+    /// Hands answers and acknowledgements to the connection. If its queue is full, the rest follows
+    /// with the next event. The connection reports an event for each message that it sends.
     fn hand_over(&mut self) {
         let options = &self.context.options;
         while let Some((number, message)) = self.deliveries.unsent() {
