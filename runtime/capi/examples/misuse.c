@@ -59,6 +59,19 @@ int main(int argc, char **argv) {
   options.without = without;
   EXPECT(electra_classifier_new(model, &options, &classifier), ARGUMENT, "NO_SUCH_LABEL");
   options.without_count = 0;
+  options.min_score = 1.5F;
+  EXPECT(electra_classifier_new(model, &options, &classifier), ARGUMENT, "min_score is 1.5");
+  options.min_score = 0.0F / 0.0F;
+  EXPECT(electra_classifier_new(model, &options, &classifier), ARGUMENT, "min_score is NaN");
+  options.min_score = 1.0F;
+  EXPECT(electra_classifier_new(model, &options, &classifier), OK, NULL);
+  EXPECT(electra_classify(classifier, "a", 1, &answer), OK, NULL);
+  if (!answer.unsure || strcmp(answer.label, "UNSURE") != 0 || answer.score >= 1.0F) {
+    fprintf(stderr, "%s %f, expected UNSURE\n", answer.label, (double)answer.score);
+    failures++;
+  }
+  electra_classifier_free(classifier);
+  options.min_score = -1.0F;
   options.max_tokens = SIZE_MAX;
   EXPECT(electra_classifier_new(model, &options, &classifier), ARGUMENT, "max_tokens");
   options.max_tokens = 32;

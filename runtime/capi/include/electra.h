@@ -110,6 +110,12 @@ struct electra_options {
    Number of strings in `without`.
    */
   size_t without_count;
+  /*
+   Smallest score of an answer, from 0 to 1: if the likeliest label of a text has a lower
+   score, the answer of a classifier is "UNSURE". A negative number stands for the thresholds
+   in the model file.
+   */
+  float min_score;
 };
 
 /*
@@ -117,17 +123,22 @@ struct electra_options {
  */
 struct electra_answer {
   /*
-   The likeliest label, in UTF-8. The string is valid until the classifier is freed.
+   The likeliest label, in UTF-8, or "UNSURE". The string is valid until the classifier is
+   freed.
    */
   const char *label;
   /*
-   Index of the label among those of electra_classifier_label().
+   Index of the likeliest label among those of electra_classifier_label().
    */
   size_t label_index;
   /*
-   Probability of the label, from 0 to 1.
+   Probability of the likeliest label, from 0 to 1.
    */
   float score;
+  /*
+   Whether the score is too low for an answer. The label is "UNSURE" then.
+   */
+  bool unsure;
   /*
    Number of tokens of the text that were processed, without the two special tokens.
    */

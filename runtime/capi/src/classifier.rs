@@ -1,6 +1,6 @@
 //! Classification.
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CStr, CString, c_char};
 use std::ptr;
 
 use electra_rust::Classifier;
@@ -20,16 +20,22 @@ pub struct electra_classifier {
     scores: Vec<f32>,
 }
 
+/// The label of an answer whose score is too low.
+const UNSURE: &CStr = c"UNSURE";
+
 /// The answer to a text.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct electra_answer {
-    /// The likeliest label, in UTF-8. The string is valid until the classifier is freed.
+    /// The likeliest label, in UTF-8, or "UNSURE". The string is valid until the classifier is
+    /// freed.
     pub label: *const c_char,
-    /// Index of the label among those of electra_classifier_label().
+    /// Index of the likeliest label among those of electra_classifier_label().
     pub label_index: usize,
-    /// Probability of the label, from 0 to 1.
+    /// Probability of the likeliest label, from 0 to 1.
     pub score: f32,
+    /// Whether the score is too low for an answer. The label is "UNSURE" then.
+    pub unsure: bool,
     /// Number of tokens of the text that were processed, without the two special tokens.
     pub tokens: usize,
     /// Number of windows that were processed; 1 unless the text is long.
@@ -97,11 +103,15 @@ pub unsafe extern "C" fn electra_classify(
         let content = unsafe { text("text", content, length) }?;
         let found = own.classifier.classify_in_place(content)?;
         own.scores.copy_from_slice(found.scores);
-        let label = own.labels.get(found.index).map_or(ptr::null(), |label| label.as_ptr());
+        let label = match found.unsure {
+            true => UNSURE.as_ptr(),
+            false => own.labels.get(found.index).map_or(ptr::null(), |label| label.as_ptr()),
+        };
         let found = electra_answer {
             label,
             label_index: found.index,
             score: found.score,
+            unsure: found.unsure,
             tokens: found.tokens,
             windows: found.windows,
             truncated: found.truncated,

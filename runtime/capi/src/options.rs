@@ -32,6 +32,10 @@ pub struct electra_options {
     pub without: *const *const c_char,
     /// Number of strings in `without`.
     pub without_count: usize,
+    /// Smallest score of an answer, from 0 to 1: if the likeliest label of a text has a lower
+    /// score, the answer of a classifier is "UNSURE". A negative number stands for the thresholds
+    /// in the model file.
+    pub min_score: f32,
 }
 
 /// Sets all options to their defaults.
@@ -50,6 +54,7 @@ pub unsafe extern "C" fn electra_options_init(options: *mut electra_options) -> 
             truncate: false,
             without: ptr::null(),
             without_count: 0,
+            min_score: -1.0,
         };
         // SAFETY: the caller guarantees it.
         unsafe { write("options", options, defaults) }
@@ -92,6 +97,9 @@ impl electra_options {
         engine.kernels = kernels;
         found.engine = engine;
         found.truncate = options.truncate;
+        // A number that is not a number is refused later.
+        found.min_score =
+            (options.min_score.is_nan() || options.min_score >= 0.0).then_some(options.min_score);
         if options.without_count > 0 {
             if options.without.is_null() {
                 return Err(Failure::argument("options.without is NULL"));

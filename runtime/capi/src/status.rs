@@ -58,6 +58,7 @@ impl From<Error> for Failure {
             Error::Arena(_) | Error::OutOfMemory { .. } => electra_status::Memory,
             Error::MaxTokens { .. }
             | Error::Without { .. }
+            | Error::MinScore { .. }
             | Error::Threads { .. }
             | Error::Kernels { .. } => electra_status::Argument,
             Error::Pinning { .. } | Error::Thread(_) => electra_status::System,

@@ -2,6 +2,9 @@
 
 use crate::run_error::RunError;
 
+/// The answer of a classifier whose likeliest label has a score below its threshold.
+pub const UNSURE: &str = "UNSURE";
+
 /// Returns the logits of one sequence if all of them are finite.
 ///
 /// # Errors

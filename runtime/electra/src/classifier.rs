@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use electra_core::{HeadKind, verdict};
+use electra_core::HeadKind;
+use electra_core::verdict::{self, UNSURE};
 
 use crate::engine::{Engine, EngineOptions};
 use crate::error::Error;
@@ -25,6 +26,10 @@ pub struct ClassifierOptions {
     /// their sum, so they add up to 1. For example, `["NEUTRAL"]` turns a classifier of three
     /// labels into one of two.
     pub without: Vec<String>,
+    /// Smallest score of an answer, 0 to 1. If the likeliest label has a lower score, the answer is
+    /// [`UNSURE`]. This replaces the thresholds in the model file, which apply otherwise; 0 turns
+    /// them off.
+    pub min_score: Option<f32>,
 }
 
 impl ClassifierOptions {
@@ -50,6 +55,12 @@ impl ClassifierOptions {
     #[must_use]
     pub fn without<L: Into<String>>(self, labels: impl IntoIterator<Item = L>) -> Self {
         Self { without: labels.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Sets [`ClassifierOptions::min_score`].
+    #[must_use]
+    pub fn min_score(self, min_score: impl Into<Option<f32>>) -> Self {
+        Self { min_score: min_score.into(), ..self }
     }
 }
 
@@ -78,6 +89,9 @@ pub struct Classifier {
 /// The labels that can be answers.
 struct Labels {
     names: Arc<[Arc<str>]>,
+    /// The smallest score of each as an answer.
+    thresholds: Box<[f32]>,
+    unsure: Arc<str>,
     /// Their indices among the model's labels.
     indices: Vec<usize>,
     /// Number of labels of the model.
@@ -89,10 +103,13 @@ struct Labels {
 #[non_exhaustive]
 pub struct Classification {
     /// The likeliest label, of equal ones the first. It is that of the first entry of
-    /// [`Classification::ranked`].
+    /// [`Classification::ranked`]. If its score is too low, see [`ClassifierOptions::min_score`],
+    /// this is [`UNSURE`] instead.
     pub label: Arc<str>,
-    /// Its probability, 0 to 1.
+    /// The probability of the likeliest label, 0 to 1.
     pub score: f32,
+    /// Whether the score is too low for an answer.
+    pub unsure: bool,
     /// The probability of every label that can be the answer, in the model's order. They add up to
     /// 1.
     pub scores: Vec<LabelScore>,
@@ -108,12 +125,14 @@ pub struct Classification {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Answer<'a> {
-    /// The likeliest label, of equal ones the first.
+    /// The likeliest label, of equal ones the first, or [`UNSURE`] if its score is too low.
     pub label: &'a str,
-    /// Its index in [`Answer::scores`] and [`Classifier::labels`].
+    /// Index of the likeliest label in [`Answer::scores`] and [`Classifier::labels`].
     pub index: usize,
-    /// Its probability, 0 to 1.
+    /// The probability of the likeliest label, 0 to 1.
     pub score: f32,
+    /// Whether the score is too low for an answer, see [`ClassifierOptions::min_score`].
+    pub unsure: bool,
     /// The probability of every label that can be the answer, in the order of
     /// [`Classifier::labels`].
     pub scores: &'a [f32],
@@ -143,7 +162,7 @@ impl Classification {
         let best = verdict::likeliest(scores.iter().map(|entry| entry.score));
         let (label, score) =
             best.map_or((Arc::from(""), 0.0), |(index, score)| (scores[index].label.clone(), score));
-        Self { label, score, scores, tokens: 0, windows: 1, truncated: false }
+        Self { label, score, unsure: false, scores, tokens: 0, windows: 1, truncated: false }
     }
 
     /// Returns labels and probabilities, the likeliest first, equal ones in the model's order.
@@ -179,12 +198,13 @@ impl Classifier {
     ///
     /// # Errors
     /// When the model has no classification head, when it lacks a label that is to be left out,
-    /// when fewer than two labels remain, or when the engine cannot be made.
+    /// when fewer than two labels remain, when a threshold is not from 0 to 1, or when the engine
+    /// cannot be made.
     pub fn new(file: &ModelFile, options: &ClassifierOptions) -> Result<Self, Error> {
         file.expect_head(HeadKind::Classification)?;
         let engine = Engine::new(file, &options.engine)?;
         let windows = Windows::new(engine.max_tokens());
-        let labels = Labels::new(file, &options.without)?;
+        let labels = Labels::new(file, options)?;
         let batch = Batch::new(&engine);
         let (tally, scores) = (Tally::new(labels.all), vec![0.0; labels.indices.len()]);
         Ok(Self { engine, windows, batch, labels, truncate: options.truncate, tally, scores })
@@ -221,9 +241,10 @@ impl Classifier {
             *score = probability;
         }
         let (index, score) = verdict::likeliest(scores.iter().copied()).unwrap_or_default();
-        let label = labels.names.get(index).map_or("", |label| &**label);
+        let unsure = labels.are_unsure(index, score);
+        let label = if unsure { UNSURE } else { labels.names.get(index).map_or("", |label| &**label) };
         let (tokens, windows, truncated) = (coverage.tokens, coverage.windows, coverage.truncated);
-        Ok(Answer { label, index, score, scores, tokens, windows, truncated })
+        Ok(Answer { label, index, score, unsure, scores, tokens, windows, truncated })
     }
 
     /// Classifies several texts, with the same answers as [`Classifier::classify`] gives for each.
@@ -271,6 +292,13 @@ impl Classifier {
     pub fn labels(&self) -> &[Arc<str>] {
         &self.labels.names
     }
+
+    /// Returns the smallest score of each of these labels as an answer, see
+    /// [`ClassifierOptions::min_score`].
+    #[must_use]
+    pub fn thresholds(&self) -> &[f32] {
+        &self.labels.thresholds
+    }
 }
 
 impl fmt::Debug for Classifier {
@@ -284,7 +312,11 @@ impl fmt::Debug for Classifier {
 }
 
 impl Labels {
-    fn new(file: &ModelFile, without: &[String]) -> Result<Self, Error> {
+    fn new(file: &ModelFile, options: &ClassifierOptions) -> Result<Self, Error> {
+        let without = &options.without;
+        if let Some(found) = options.min_score.filter(|score| !(0.0..=1.0).contains(score)) {
+            return Err(Error::MinScore { found });
+        }
         let all: Vec<&str> = file.model().labels().collect();
         let refuse = |label: &str| Error::Without {
             label: label.to_owned(),
@@ -299,7 +331,18 @@ impl Labels {
             return Err(refuse(label));
         }
         let names = indices.iter().map(|&index| Arc::from(all[index])).collect();
-        Ok(Self { names, indices, all: all.len() })
+        let threshold = |&index: &usize| match options.min_score {
+            Some(min_score) => Ok(min_score),
+            None => file.model().threshold(all[index]),
+        };
+        let thresholds: Result<_, _> = indices.iter().map(threshold).collect();
+        let thresholds = thresholds.map_err(|source| Error::model(file.path(), source))?;
+        Ok(Self { names, thresholds, unsure: UNSURE.into(), indices, all: all.len() })
+    }
+
+    /// Returns whether this score of the likeliest label is too low for an answer.
+    fn are_unsure(&self, likeliest: usize, score: f32) -> bool {
+        self.thresholds.get(likeliest).is_some_and(|threshold| score < *threshold)
     }
 }
 
@@ -360,7 +403,13 @@ impl Tally {
             return Err(error);
         }
         let (tokens, windows, truncated) = (coverage.tokens, coverage.windows, coverage.truncated);
-        Ok(Classification { tokens, windows, truncated, ..Classification::new(scores) })
+        let mut found = Classification { tokens, windows, truncated, ..Classification::new(scores) };
+        let likeliest = verdict::likeliest(found.scores.iter().map(|entry| entry.score));
+        found.unsure = likeliest.is_some_and(|(index, score)| labels.are_unsure(index, score));
+        if found.unsure {
+            found.label = labels.unsure.clone();
+        }
+        Ok(found)
     }
 }
 

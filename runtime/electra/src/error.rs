@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use electra_core::model::GoldenError;
 use electra_core::tokenizer::TextTooLong;
 use electra_core::{ArenaError, HeadKind, ModelError, RunError, UnknownKernels};
 
@@ -60,6 +61,32 @@ pub enum Error {
         label: String,
         /// The model's labels.
         labels: Vec<String>,
+    },
+    /// The smallest score of an answer is not from 0 to 1.
+    MinScore {
+        /// The score asked for.
+        found: f32,
+    },
+    /// The model file has no golden sentences.
+    NoGolden {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A golden sentence is longer than the longest sequence of the engine.
+    GoldenTooLong {
+        /// The file.
+        path: PathBuf,
+        /// Longest sequence in tokens.
+        max_tokens: usize,
+    },
+    /// The logits of a golden sentence differ from those in the model file.
+    Golden {
+        /// The file.
+        path: PathBuf,
+        /// Number of the sentence, from 1.
+        sentence: usize,
+        /// The difference.
+        source: GoldenError,
     },
     /// The number of threads for one text is out of range.
     Threads {
@@ -132,6 +159,20 @@ impl fmt::Display for Error {
                 "label {label} cannot be left out: the model has {}, and at least two labels must remain",
                 labels.join(", ")
             ),
+            Self::MinScore { found } => write!(f, "min_score is {found}, expected 0 to 1"),
+            Self::NoGolden { path } => write!(
+                f,
+                "{}: the file has no golden sentences; pack the model again, `electra pack` adds them",
+                path.display()
+            ),
+            Self::GoldenTooLong { path, max_tokens } => write!(
+                f,
+                "{}: a golden sentence has more than {max_tokens} tokens; increase max_tokens",
+                path.display()
+            ),
+            Self::Golden { path, sentence, source } => {
+                write!(f, "{}: sentence {sentence}: {source}", path.display())
+            }
             Self::NoDefaultModel { searched } => {
                 f.write_str("no model given and no default model found; looked for ")?;
                 for (index, path) in searched.iter().enumerate() {
@@ -166,11 +207,15 @@ impl std::error::Error for Error {
             Self::Kernels { source, .. } => Some(source),
             Self::Text(source) => Some(source),
             Self::Run(source) => Some(source),
+            Self::Golden { source, .. } => Some(source),
             Self::Head { .. }
             | Self::NoDefaultModel { .. }
             | Self::OutOfMemory { .. }
             | Self::MaxTokens { .. }
             | Self::Without { .. }
+            | Self::MinScore { .. }
+            | Self::NoGolden { .. }
+            | Self::GoldenTooLong { .. }
             | Self::Threads { .. }
             | Self::Pinning { .. }
             | Self::Engine(_) => None,

@@ -129,6 +129,7 @@ mod embedded;
 mod engine;
 mod error;
 mod model_file;
+mod self_test;
 mod windows;
 
 pub use classifier::{Answer, Classification, Classifier, ClassifierOptions, LabelScore};
@@ -138,8 +139,11 @@ pub use engine::OPERATORS;
 pub use engine::{Engine, EngineKind, EngineOptions};
 pub use error::Error;
 pub use model_file::ModelFile;
+pub use self_test::self_test;
 
 /// Types of `electra-core` that occur in the interface of this crate.
+pub use electra_core::model::GoldenError;
+pub use electra_core::verdict::UNSURE;
 pub use electra_core::{
     ArenaError, Capacity, Config, HeadKind, Kernels, MAX_WORKERS, Model, ModelError, RunError,
     UnknownKernels, arena_bytes, tokenizer,

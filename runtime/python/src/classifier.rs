@@ -34,6 +34,8 @@ use crate::texts::Texts;
 ///     truncate: whether a long text is cut instead of processed in windows.
 ///     without: labels that are never the answer. The probabilities of the others are divided by
 ///         their sum.
+///     min_score: the smallest score of an answer, from 0 to 1. If the likeliest label has a lower
+///         score, the label is "UNSURE". By default the thresholds in the model file apply.
 ///
 /// Raises:
 ///     FileNotFoundError: if there is no such file.
@@ -47,6 +49,7 @@ pub(crate) struct Classifier {
     arguments: EngineArguments,
     truncate: bool,
     without: Vec<String>,
+    min_score: Option<f32>,
     file: ModelFile,
     labels: Vec<Arc<str>>,
     arena_bytes: usize,
@@ -59,7 +62,7 @@ pub(crate) struct Classifier {
 #[pymethods]
 impl Classifier {
     #[new]
-    #[pyo3(signature = (path=None, *, engine=None, threads=None, max_tokens=None, arena_bytes=None, truncate=false, without=None))]
+    #[pyo3(signature = (path=None, *, engine=None, threads=None, max_tokens=None, arena_bytes=None, truncate=false, without=None, min_score=None))]
     #[allow(clippy::too_many_arguments)] // They are keywords in Python.
     fn new(
         py: Python<'_>,
@@ -70,18 +73,20 @@ impl Classifier {
         arena_bytes: Option<i64>,
         truncate: bool,
         without: Option<Vec<String>>,
+        min_score: Option<f32>,
     ) -> PyResult<Self> {
         let without = without.unwrap_or_default();
         let arguments = EngineArguments::new(path, engine, threads, max_tokens, arena_bytes)?;
         py.detach(|| {
             let file = open_model(arguments.path.as_deref())?;
-            let options = ClassifierOptions::new().truncate(truncate).without(without.clone());
+            let options =
+                ClassifierOptions::new().truncate(truncate).without(without.clone()).min_score(min_score);
             let first = electra::Classifier::new(&file, &options.engine(arguments.for_one_text()))
                 .map_err(|error| exception(&error))?;
             let labels = first.labels().to_vec();
             let arena_bytes = first.engine().arena_bytes();
             let (single, batch) = (Pool::new(vec![first]), Pool::new(Vec::new()));
-            Ok(Self { arguments, truncate, without, file, labels, arena_bytes, single, batch })
+            Ok(Self { arguments, truncate, without, min_score, file, labels, arena_bytes, single, batch })
         })
     }
 
@@ -155,13 +160,17 @@ impl Classifier {
         let arguments = own.arguments.to_python(slf.py())?;
         arguments.set_item("truncate", own.truncate)?;
         arguments.set_item("without", &own.without)?;
+        arguments.set_item("min_score", own.min_score)?;
         reduced(slf.get_type().as_any(), arguments)
     }
 }
 
 impl Classifier {
     fn options(&self) -> ClassifierOptions {
-        ClassifierOptions::new().truncate(self.truncate).without(self.without.clone())
+        ClassifierOptions::new()
+            .truncate(self.truncate)
+            .without(self.without.clone())
+            .min_score(self.min_score)
     }
 
     /// Returns one answer per text, and `None` for a missing text.
@@ -182,13 +191,19 @@ pub(crate) struct Classification(electra::Classification);
 
 #[pymethods]
 impl Classification {
-    /// The likeliest label.
+    /// The likeliest label, or "UNSURE" if its score is too low.
     #[getter]
     fn label(&self) -> &str {
         &self.0.label
     }
 
-    /// The probability of the label, from 0 to 1.
+    /// Whether the score is too low for an answer.
+    #[getter]
+    fn unsure(&self) -> bool {
+        self.0.unsure
+    }
+
+    /// The probability of the likeliest label, from 0 to 1.
     #[getter]
     fn score(&self) -> f32 {
         self.0.score
@@ -225,15 +240,24 @@ impl Classification {
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
         let own = &slf.get().0;
         let scores: Vec<_> = own.scores.iter().map(|entry| (&*entry.label, entry.score)).collect();
-        let fields = (scores, own.tokens, own.windows, own.truncated).into_pyobject(slf.py())?;
+        let fields = (scores, own.tokens, own.windows, own.truncated, own.unsure).into_pyobject(slf.py())?;
         restored(slf.get_type().as_any(), fields)
     }
 
     #[staticmethod]
-    fn _restore(scores: Vec<(String, f32)>, tokens: usize, windows: usize, truncated: bool) -> Self {
+    fn _restore(
+        scores: Vec<(String, f32)>,
+        tokens: usize,
+        windows: usize,
+        truncated: bool,
+        unsure: bool,
+    ) -> Self {
         let entry = |(label, score): (String, f32)| LabelScore { label: label.into(), score };
         let mut own = electra::Classification::new(scores.into_iter().map(entry).collect());
-        (own.tokens, own.windows, own.truncated) = (tokens, windows, truncated);
+        (own.tokens, own.windows, own.truncated, own.unsure) = (tokens, windows, truncated, unsure);
+        if unsure {
+            own.label = electra::UNSURE.into();
+        }
         Self(own)
     }
 

@@ -101,6 +101,8 @@ def test_errors_are_exceptions_with_the_text_of_the_command(tmp_path, detector_m
         (ValueError, {"arena_bytes": -1}, "arena_bytes is -1, expected at least 1"),
         (ValueError, {"engine": "onnx"}, 'engine is "onnx", expected'),
         (ValueError, {"without": ["SAD"]}, "label SAD cannot be left out"),
+        (ValueError, {"min_score": 1.5}, "min_score is 1.5, expected 0 to 1"),
+        (ValueError, {"min_score": float("nan")}, "min_score is NaN, expected 0 to 1"),
     ]
     for exception, arguments, message in cases:
         with pytest.raises(exception) as raised:
@@ -141,6 +143,20 @@ def test_objects_can_be_pickled_and_copied(tmp_path):
     for copied in (pickle.loads(pickle.dumps(answer)), copy.deepcopy(answer)):
         assert copied == answer and copied.scores == answer.scores
     assert Classifier().path is None
+
+
+def test_a_low_score_is_unsure():
+    sure = Classifier().classify(TEXTS[0])
+    limited = Classifier(min_score=min(sure.score + 1e-3, 1.0))
+    unsure = limited.classify(TEXTS[0])
+    assert (unsure.label, unsure.unsure, sure.unsure) == ("UNSURE", True, False)
+    assert (unsure.score, unsure.scores) == (sure.score, sure.scores)
+    assert limited.classify_batch([TEXTS[0]]) == [unsure]
+    for copied in (pickle.loads(pickle.dumps(unsure)), pickle.loads(pickle.dumps(limited)).classify(TEXTS[0])):
+        assert (copied, copied.label) == (unsure, "UNSURE")
+    classify = electra_edge.pipeline("sentiment-analysis", min_score=min(sure.score + 1e-3, 1.0))
+    assert classify(TEXTS[0]) == [{"label": "UNSURE", "score": sure.score}]
+    assert [entry["label"] for entry in classify(TEXTS[0], top_k=2)] == ["UNSURE", sure.label]
 
 
 # The processes of a pool inherit it, or open their own.

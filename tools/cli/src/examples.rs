@@ -50,6 +50,11 @@ Examples:
   electra inspect
   electra inspect model.electra --json";
 
+pub(crate) const SELF_TEST: &str = "\
+Examples:
+  electra self-test model.electra
+  electra self-test model.electra --engine direct --json";
+
 pub(crate) const FOOTPRINT: &str = "\
 Examples:
   electra footprint --max-tokens 128 --svg arena.svg

@@ -1,15 +1,14 @@
-//! The command `electra`: classify, detect, evaluate, tokenize, inspect, footprint, profile, serve,
-//! health, pack.
+//! The command `electra`: classify, detect, evaluate, tokenize, inspect, self-test, footprint,
+//! profile, serve, health, pack.
 #![forbid(unsafe_code)]
 
 mod args;
 mod commands;
+mod evaluation;
 mod examples;
 mod failure;
 mod footprint;
 mod input;
-mod label_column;
-mod metrics;
 mod output;
 #[cfg(unix)]
 mod serve;
@@ -30,6 +29,7 @@ pub fn run() -> ExitCode {
         Command::Evaluate(args) => commands::evaluate::run(&args),
         Command::Tokenize(args) => commands::tokenize::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
+        Command::SelfTest(args) => commands::self_test::run(&args),
         Command::Footprint(args) => commands::footprint::run(&args),
         Command::Profile(args) => commands::profile::run(&args),
         #[cfg(unix)]

@@ -38,7 +38,10 @@ fn folder_of_examples() -> tempfile::TempDir {
     let copy = |from: &str, to: &str| {
         fs::copy(Path::new(ROOT).join(from), path(to)).expect("copied");
     };
-    copy("models/electra-small-sentiment/model.electra", "model.electra");
+    // With golden sentences.
+    let shipped = Path::new(ROOT).join("models/electra-small-sentiment/model.electra");
+    let model = electra_pack::Source::new(shipped).change_metadata().expect("changed");
+    fs::write(path("model.electra"), model).expect("written");
     fs::create_dir(path("my-electra")).expect("made");
     for file in ["config.json", "model.safetensors", "vocab.txt"] {
         copy(&format!("tests/fixtures/classifier/{file}"), &format!("my-electra/{file}"));

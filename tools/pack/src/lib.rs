@@ -7,6 +7,7 @@ pub mod error;
 pub mod float;
 pub mod hugging_face;
 pub mod model_file;
+mod notes;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 mod quantize;
@@ -15,4 +16,4 @@ pub mod vocabulary;
 
 pub use model_file::Packed;
 pub use quantize::QuantizationError;
-pub use source::{Source, is_onnx};
+pub use source::{Source, is_model_file, is_onnx};

@@ -7,6 +7,7 @@ use electra_core::model::{FileChecksum, ModelError};
 use electra_core::{Config, ConfigError, HeadKind, Model};
 
 use crate::checkpoint::{Checkpoint, Head, Tensor};
+use crate::notes::AlignedBytes;
 use crate::quantize::{QuantizationError, Quantized};
 use crate::vocabulary::{self, VocabularyBuildError};
 
@@ -41,7 +42,7 @@ pub struct TensorReport {
 /// # Errors
 /// Fails if the runtime does not support a size, a tensor is missing, the vocabulary cannot be
 /// stored, or a metadata entry is not valid.
-pub fn pack(checkpoint: &Checkpoint, metadata: &[(&str, &str)]) -> Result<Packed, PackError> {
+pub fn pack<T: AsRef<str>>(checkpoint: &Checkpoint, metadata: &[(T, T)]) -> Result<Packed, PackError> {
     let config = runtime_config(checkpoint);
     config.validate().map_err(PackError::Config)?;
     let mut writer = Writer { checkpoint, config: &config, tensors: Vec::new() };
@@ -92,9 +93,29 @@ fn labels(checkpoint: &Checkpoint) -> Vec<u8> {
     section
 }
 
-fn metadata_lines(metadata: &[(&str, &str)]) -> Result<String, PackError> {
+/// Returns the file with other metadata. All other sections stay the same.
+///
+/// # Errors
+/// Fails if an entry cannot be stored.
+pub(crate) fn with_metadata<T: AsRef<str>>(
+    model: &Model<'_>,
+    metadata: &[(T, T)],
+) -> Result<Vec<u8>, PackError> {
+    let lines = metadata_lines(metadata)?;
+    let mut sections: [Vec<u8>; SectionKind::ALL.len()] = Default::default();
+    for (section, from) in sections.iter_mut().zip(model.sections()) {
+        *section = match from.kind {
+            SectionKind::Metadata => lines.clone().into_bytes(),
+            _ => from.bytes.to_vec(),
+        };
+    }
+    Ok(assemble(&sections))
+}
+
+fn metadata_lines<T: AsRef<str>>(metadata: &[(T, T)]) -> Result<String, PackError> {
     let mut lines = String::new();
     for (key, value) in metadata {
+        let (key, value) = (key.as_ref(), value.as_ref());
         if key.is_empty() || key.contains(['=', '\n']) || value.contains('\n') {
             return Err(PackError::Metadata(format!("{key}={value}")));
         }
@@ -216,6 +237,13 @@ fn put<const N: usize>(section: &mut Vec<u8>, values: impl Iterator<Item = [u8; 
     section.resize(padded(section.len()), 0);
 }
 
+/// Returns the sections of a packed file and their sizes, including padding.
+pub(crate) fn section_sizes(file: &[u8]) -> Result<Vec<(SectionKind, usize)>, PackError> {
+    let bytes = AlignedBytes::of(file);
+    let model = Model::open(bytes.as_slice()).map_err(PackError::Unreadable)?;
+    Ok(model.sections().iter().map(|section| (section.kind, padded(section.bytes.len()))).collect())
+}
+
 fn padded(len: usize) -> usize {
     len.next_multiple_of(format::ALIGNMENT)
 }
@@ -261,24 +289,27 @@ pub enum PackError {
     Vocabulary(VocabularyBuildError),
     /// A metadata entry has an empty key, a line break, or `=` in its key.
     Metadata(String),
+    /// A threshold belongs to a label that the model lacks.
+    ThresholdLabel {
+        /// The label.
+        label: String,
+        /// The labels of the model.
+        labels: Vec<String>,
+    },
+    /// A threshold is not a number from 0 to 1 with at most six decimals.
+    Threshold {
+        /// The label.
+        label: String,
+        /// The threshold.
+        found: String,
+    },
+    /// A golden sentence cannot be stored; the text says why.
+    Golden(String),
     /// The packed file cannot be opened, which is a defect of the packer.
     Unreadable(ModelError),
 }
 
 impl Packed {
-    /// Opens the packed bytes in the same way as the runtime, including checksums.
-    ///
-    /// # Errors
-    /// Fails if the bytes cannot be opened, which is a defect of the packer.
-    pub fn check(&self) -> Result<(), PackError> {
-        // The runtime requires aligned bytes, and a vector of u64 is aligned.
-        let mut words = vec![0u64; self.bytes.len().div_ceil(8)];
-        let aligned: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
-        aligned[..self.bytes.len()].copy_from_slice(&self.bytes);
-        Model::open(&aligned[..self.bytes.len()]).map_err(PackError::Unreadable)?;
-        Ok(())
-    }
-
     /// Returns the number of weights of the model, without the padding of the file.
     #[must_use]
     pub fn parameters(&self) -> usize {
@@ -295,6 +326,17 @@ impl fmt::Display for PackError {
             Self::Metadata(entry) => {
                 write!(f, "metadata {entry:?}: expected key=value on one line, no '=' in the key")
             }
+            Self::ThresholdLabel { label, labels } => {
+                write!(
+                    f,
+                    "threshold: the model has no label {label:?}, expected one of {}",
+                    labels.join(", ")
+                )
+            }
+            Self::Threshold { label, found } => {
+                write!(f, "threshold of {label}: {found:?} found, expected 0 to 1 with at most 6 decimals")
+            }
+            Self::Golden(problem) => write!(f, "golden sentence: {problem}"),
             Self::Unreadable(error) => write!(f, "cannot open the packed file: {error}"),
         }
     }

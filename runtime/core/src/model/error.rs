@@ -49,6 +49,8 @@ pub enum ModelError {
     Config(ConfigError),
     /// The vocabulary's structure is broken.
     Vocabulary(VocabularyError),
+    /// The threshold of a label in the metadata is not a number from 0 to 1.
+    Threshold,
 }
 
 impl fmt::Display for ModelError {
@@ -77,6 +79,9 @@ impl fmt::Display for ModelError {
             }
             Self::Config(error) => write!(f, "{error}"),
             Self::Vocabulary(error) => write!(f, "section vocabulary: {error}"),
+            Self::Threshold => f.write_str(
+                "metadata: the threshold of a label is not a number from 0 to 1 with at most 6 decimals",
+            ),
         }
     }
 }

@@ -7,6 +7,8 @@
 mod checksum;
 mod error;
 pub mod format;
+mod golden;
+mod metadata;
 mod parts;
 
 use crate::config::{Config, ConfigError};
@@ -15,6 +17,8 @@ use crate::tokenizer::Vocabulary;
 pub use checksum::{FileChecksum, crc32};
 pub use error::ModelError;
 use format::{ALIGNMENT, ENTRY_LEN, FIRST_SECTION, HEADER_LEN, SectionKind, field};
+pub use golden::{Golden, GoldenError};
+pub use metadata::parse_share;
 pub(crate) use parts::{Embeddings, Head, Layer, Linear};
 
 #[cfg(target_endian = "big")]

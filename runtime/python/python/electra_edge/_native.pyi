@@ -48,10 +48,13 @@ class Classification:
 
     @property
     def label(self) -> str:
-        """The likeliest label."""
+        """The likeliest label, or "UNSURE" if its score is too low."""
+    @property
+    def unsure(self) -> bool:
+        """Whether the score is too low for an answer."""
     @property
     def score(self) -> float:
-        """The probability of the label, from 0 to 1."""
+        """The probability of the likeliest label, from 0 to 1."""
     @property
     def scores(self) -> dict[str, float]:
         """The probability of each label, the likeliest first. They add up to 1."""
@@ -99,6 +102,8 @@ class Classifier:
         truncate: whether a long text is cut instead of processed in windows.
         without: labels that are never the answer. The probabilities of the others are divided by
             their sum.
+        min_score: the smallest score of an answer, from 0 to 1. If the likeliest label has a lower
+            score, the label is "UNSURE". By default the thresholds in the model file apply.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -119,6 +124,7 @@ class Classifier:
         arena_bytes: Optional[int] = None,
         truncate: bool = False,
         without: Optional[Sequence[str]] = None,
+        min_score: Optional[float] = None,
     ) -> Self: ...
     def classify(self, text: str) -> Classification:
         """Classify one text."""

@@ -58,6 +58,7 @@ def pipeline(
     max_tokens: int | None = None,
     arena_bytes: int | None = None,
     without: Sequence[str] | None = None,
+    min_score: float | None = None,
 ) -> TextClassificationPipeline: ...
 
 
@@ -88,6 +89,7 @@ def pipeline(
     max_tokens: int | None = None,
     arena_bytes: int | None = None,
     without: Sequence[str] | None = None,
+    min_score: float | None = None,
 ) -> TextClassificationPipeline | ReplacedTokenDetectionPipeline:
     """Return a function that processes texts, as `transformers.pipeline` does.
 
@@ -99,7 +101,7 @@ def pipeline(
         truncation: whether a long text is cut. Otherwise it is processed in windows.
         batch_size: number of texts that are read ahead from a generator.
         device: `None`, -1 or "cpu". Other devices are refused.
-        engine, threads, max_tokens, arena_bytes, without: as for `Classifier`.
+        engine, threads, max_tokens, arena_bytes, without, min_score: as for `Classifier`.
 
     Raises:
         ValueError: if the task or the device is unknown.
@@ -121,6 +123,7 @@ def pipeline(
     size = _checked_batch_size(batch_size)
     if task in (None, "sentiment-analysis", "text-classification"):
         arguments["without"] = without
+        arguments["min_score"] = min_score
         return TextClassificationPipeline(_model_file(model), top_k, truncation, size, arguments)
     if task == "replaced-token-detection":
         return ReplacedTokenDetectionPipeline(Detector(_model_file(model), **arguments), size)
@@ -221,6 +224,9 @@ class TextClassificationPipeline:
 
         def shaped(answer: Classification) -> Any:
             scores = [LabelScore(label=label, score=score) for label, score in answer.scores.items()]
+            if answer.unsure:
+                # Callers take the first entry as the answer.
+                scores.insert(0, LabelScore(label=answer.label, score=answer.score))
             return scores[0] if top == "" else scores[: top if isinstance(top, int) else None]
 
         def answers(texts: Any) -> Iterator[Any]:

@@ -31,7 +31,7 @@ ARCHIVE = "electra_edge_package"
 
 
 # Arguments of `Classifier`, checked in the driver so that a typing error is reported there.
-OPTIONS = {"engine", "threads", "max_tokens", "arena_bytes", "truncate", "without"}
+OPTIONS = {"engine", "threads", "max_tokens", "arena_bytes", "truncate", "without", "min_score"}
 
 
 def classify(

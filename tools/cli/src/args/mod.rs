@@ -53,6 +53,9 @@ pub(crate) enum Command {
     /// Show the content of a model file and the kernels chosen for this machine
     #[command(after_help = examples::INSPECT)]
     Inspect(InspectArgs),
+    /// Check a model and this machine: run the golden sentences and compare their exact logits
+    #[command(after_help = examples::SELF_TEST)]
+    SelfTest(SelfTestArgs),
     /// Show the memory that a model needs: file, arena, resident
     #[command(after_help = examples::FOOTPRINT)]
     Footprint(FootprintArgs),
@@ -85,7 +88,7 @@ pub(crate) struct ClassifyArgs {
     #[arg(long, value_name = "K", value_parser = parse_top_k)]
     pub top_k: Option<NonZeroUsize>,
     #[command(flatten)]
-    pub without: WithoutArgs,
+    pub answers: AnswerArgs,
     #[command(flatten)]
     pub long_texts: LongTextArgs,
     #[command(flatten)]
@@ -114,12 +117,20 @@ pub(crate) struct EvaluateArgs {
     /// rows]
     #[arg(long, value_enum, value_name = "KIND")]
     pub label_as: Option<LabelKind>,
+    /// Show for each label the threshold with which its answers are right in this share of the
+    /// cases, for `electra pack --threshold`
+    #[arg(long, value_name = "P", value_parser = parse_target)]
+    pub target_accuracy: Option<f64>,
+    /// Draw the accuracy against the coverage, and the reliability of the scores, into this SVG
+    /// file
+    #[arg(long, value_name = "FILE")]
+    pub curve: Option<PathBuf>,
     #[command(flatten)]
     pub engine: EngineArgs,
     #[command(flatten)]
     pub print: PrintArgs,
     #[command(flatten)]
-    pub without: WithoutArgs,
+    pub answers: AnswerArgs,
     #[command(flatten)]
     pub long_texts: LongTextArgs,
     #[command(flatten)]
@@ -141,6 +152,17 @@ pub(crate) struct TokenizeArgs {
 pub(crate) struct InspectArgs {
     /// Model file [default: the sentiment model]
     pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct SelfTestArgs {
+    /// Model file [default: the sentiment model]
+    pub file: Option<PathBuf>,
+    /// Engine that runs the model
+    #[arg(long, value_parser = engine_parser())]
+    pub engine: Option<EngineKind>,
     #[command(flatten)]
     pub print: PrintArgs,
 }
@@ -231,7 +253,7 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     pub json_requests: bool,
     #[command(flatten)]
-    pub without: WithoutArgs,
+    pub answers: AnswerArgs,
     #[command(flatten)]
     pub long_texts: LongTextArgs,
     #[command(flatten)]
@@ -261,8 +283,8 @@ pub(crate) struct ServeArgs {
 #[cfg(feature = "pack")]
 #[derive(Args)]
 pub(crate) struct PackArgs {
-    /// Hugging Face folder (config.json, model.safetensors, vocab.txt or tokenizer.json), or .onnx
-    /// file
+    /// Hugging Face folder (config.json, model.safetensors, vocab.txt or tokenizer.json), .onnx
+    /// file, or .electra file, of which only the options below are changed
     pub source: PathBuf,
     /// Model file to write
     #[arg(short, long, value_name = "FILE")]
@@ -276,6 +298,17 @@ pub(crate) struct PackArgs {
     /// Language that the model supports, to store in the model file: en, de, zh-Hant
     #[arg(long, value_name = "CODE", value_parser = parse_language)]
     pub language: Option<String>,
+    /// Version of the model, to store in the model file; larger numbers are newer
+    #[arg(long, value_name = "N")]
+    pub model_version: Option<u32>,
+    /// Threshold of a label, 0 to 1 with at most 6 decimals, to store in the model file: if the
+    /// label has a lower score, the answer is UNSURE. Repeat the option for more labels
+    #[arg(long, value_name = "LABEL=P", value_parser = parse_threshold)]
+    pub threshold: Vec<(String, String)>,
+    /// Golden sentence of at most 32 tokens; its exact logits are stored in the model file, for
+    /// `electra self-test`. Repeat the option for more sentences [default: three in English]
+    #[arg(long, value_name = "TEXT")]
+    pub golden: Vec<String>,
     #[command(flatten)]
     pub print: PrintArgs,
 }

@@ -40,9 +40,28 @@ pub(crate) fn parse_language(text: &str) -> Result<String, String> {
     Err("expected a language tag, for example en, de or zh-Hant".to_owned())
 }
 
+/// Parses the threshold of a label. The label may contain `=`; the packer checks label and number.
+#[cfg(feature = "pack")]
+pub(crate) fn parse_threshold(text: &str) -> Result<(String, String), String> {
+    let parts = text.rsplit_once('=').map(|(label, score)| (label.to_owned(), score.to_owned()));
+    parts.ok_or_else(|| "expected LABEL=P, for example POSITIVE=0.8".to_owned())
+}
+
 /// Parses a number of labels. 0 is refused, because nothing would be shown.
 pub(crate) fn parse_top_k(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| "expected a number of labels, at least 1".to_owned())
+}
+
+/// Parses a probability.
+pub(crate) fn parse_score(text: &str) -> Result<f32, String> {
+    let score = text.parse().ok().filter(|score| (0.0..=1.0).contains(score));
+    score.ok_or_else(|| "expected a number from 0 to 1".to_owned())
+}
+
+/// Parses an accuracy to aim for. An accuracy of 0 needs no threshold.
+pub(crate) fn parse_target(text: &str) -> Result<f64, String> {
+    let target = text.parse().ok().filter(|target| *target > 0.0 && *target <= 1.0);
+    target.ok_or_else(|| "expected a number above 0 and at most 1, for example 0.95".to_owned())
 }
 
 /// Parses a number of workers. Each worker has an arena and a stack, and a number above the limit

@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use electra::EngineKind;
+use electra::{ClassifierOptions, EngineKind};
 
-use super::parse::{engine_parser, parse_delimiter, parse_split, parse_threads};
+use super::parse::{engine_parser, parse_delimiter, parse_score, parse_split, parse_threads};
 use crate::failure::Failure;
 
 /// Texts on the command line or in a file.
@@ -38,13 +38,24 @@ pub(crate) struct InputArgs {
     pub column: Option<String>,
 }
 
-/// Labels to leave out.
+/// Limits on the labels that can be answers.
 #[derive(Args)]
-pub(crate) struct WithoutArgs {
+pub(crate) struct AnswerArgs {
     /// Leave this label out; the scores of the other labels add up to 1. Repeat the option for more
     /// labels
     #[arg(long, value_name = "LABEL")]
     pub without: Vec<String>,
+    /// Answer UNSURE if the likeliest label has a lower score [default: the thresholds in the model
+    /// file, if it has any; 0 turns them off]
+    #[arg(long, value_name = "P", value_parser = parse_score)]
+    pub min_score: Option<f32>,
+}
+
+impl AnswerArgs {
+    /// Adds the limits to the options of a classifier.
+    pub(crate) fn apply(&self, options: ClassifierOptions) -> ClassifierOptions {
+        options.without(self.without.clone()).min_score(self.min_score)
+    }
 }
 
 /// Options for running the model.

@@ -21,10 +21,7 @@ pub(crate) fn run(args: &ClassifyArgs) -> Result<(), Failure> {
     engine.max_sequences = if args.engine.arena_bytes.is_none() { Some(ROWS_TOGETHER) } else { None };
     let mut classifiers = open_classifiers(
         args.engine.model.as_ref(),
-        &ClassifierOptions::new()
-            .engine(engine)
-            .truncate(args.long_texts.truncate)
-            .without(args.without.without.clone()),
+        &args.answers.apply(ClassifierOptions::new().engine(engine).truncate(args.long_texts.truncate)),
         args.workers.count(&args.engine, default)?,
     )?;
     let mut output = Output::of_rows(&rows);
@@ -114,10 +111,13 @@ fn render(args: &ClassifyArgs, number: Option<u64>, text: &str, classification: 
         one_line(text),
         classification.score
     );
-    if let Some(top_k) = args.top_k {
-        for entry in classification.ranked().iter().take(top_k.get()).skip(1) {
-            line.push_str(&format!("; {} {:.4}", one_line(&entry.label), entry.score));
-        }
+    // The label of an unsure answer does not say to which label the score belongs.
+    let (first, last) = match (classification.unsure, args.top_k) {
+        (true, top_k) => (0, top_k.map_or(usize::MAX, NonZeroUsize::get)),
+        (false, top_k) => (1, top_k.map_or(1, NonZeroUsize::get)),
+    };
+    for entry in classification.ranked().iter().take(last).skip(first) {
+        line.push_str(&format!("; {} {:.4}", one_line(&entry.label), entry.score));
     }
     if classification.windows > 1 {
         line.push_str(&format!("; {} windows", classification.windows));

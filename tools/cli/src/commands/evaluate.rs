@@ -2,15 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use electra::{Classification, Classifier, ClassifierOptions};
+use electra::{Classification, Classifier, ClassifierOptions, UNSURE};
+use electra_formats::output_file::{Kind, OutputFile};
 use serde_json::json;
 
 use crate::args::{EvaluateArgs, open_model};
 use crate::commands::classify::open_classifiers;
+use crate::evaluation::curve;
+use crate::evaluation::label_column::LabelColumn;
+use crate::evaluation::metrics::{Metrics, Outcome};
+use crate::evaluation::thresholds::{Threshold, thresholds};
 use crate::failure::Failure;
 use crate::input::{Row, Rows};
-use crate::label_column::LabelColumn;
-use crate::metrics::{Metrics, Outcome};
 use crate::output::{Output, one_line};
 use crate::workers;
 
@@ -28,10 +31,9 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     let rows = source.rows()?;
     let mut classifiers = open_classifiers(
         args.engine.model.as_ref(),
-        &ClassifierOptions::new()
-            .engine(args.engine.options())
-            .truncate(args.long_texts.truncate)
-            .without(args.without.without.clone()),
+        &args
+            .answers
+            .apply(ClassifierOptions::new().engine(args.engine.options()).truncate(args.long_texts.truncate)),
         args.workers.count(&args.engine, 1)?,
     )?;
     let names: Vec<String> =
@@ -47,6 +49,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
         let rows: Vec<Row> = rows.collect::<Result<_, _>>()?;
         (survey(&mut rows.iter().cloned().map(Ok))?, Rows::in_memory(rows))
     };
+    let picture = args.curve.as_deref().map(|path| OutputFile::new(path, Kind::Svg)).transpose()?;
     let mut output = Output::of_rows(&rows);
     let mut outcomes = Vec::new();
     let mut bad = 0u64;
@@ -55,7 +58,8 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
         let outcome = row.content.and_then(|content| {
             let (classification, latency) = result?;
             let expected = column.label(content.label.as_deref().unwrap_or_default());
-            Ok(expected.map(|expected| Outcome { expected, scores: scores(&classification), latency }))
+            let (scores, unsure) = (scores(&classification), classification.unsure);
+            Ok(expected.map(|expected| Outcome { expected, scores, unsure, latency }))
         });
         match outcome {
             Ok(Some(outcome)) => {
@@ -78,7 +82,16 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
         return Err(Failure::run(format_args!("{name}: no row could be evaluated")));
     }
     let metrics = Metrics::new(&names, &outcomes);
-    output.line(&if args.print.json { render_json(&metrics, bad) } else { render(&metrics) }, 0)?;
+    let thresholds = args.target_accuracy.map(|target| thresholds(names.len(), &outcomes, target));
+    let thresholds = thresholds.as_deref();
+    let rendered = match args.print.json {
+        true => render_json(&metrics, thresholds, bad),
+        false => render(&metrics, thresholds),
+    };
+    output.line(&rendered, 0)?;
+    if let Some(picture) = picture {
+        picture.write(curve::draw(&outcomes).map_err(Failure::run)?.as_bytes())?;
+    }
     output.finish()?;
     match bad {
         0 => Ok(()),
@@ -104,7 +117,7 @@ fn scores(classification: &Classification) -> Vec<f32> {
     classification.scores.iter().map(|entry| entry.score).collect()
 }
 
-fn render(metrics: &Metrics) -> String {
+fn render(metrics: &Metrics, thresholds: Option<&[Threshold]>) -> String {
     let (low, high) = metrics.interval;
     let mut lines = vec![
         format!("texts        {}", metrics.texts),
@@ -124,6 +137,20 @@ fn render(metrics: &Metrics) -> String {
             metrics.latency_ms[0], metrics.latency_ms[1], metrics.latency_ms[2], metrics.latency_ms[3]
         ),
     ];
+    let answered = &metrics.answered;
+    if answered.texts < metrics.texts {
+        lines.insert(
+            2,
+            format!(
+                "answered     {} of {}, accuracy {:.2} %  (95 % interval {:.2} to {:.2}); the others are {UNSURE}",
+                answered.texts,
+                metrics.texts,
+                100.0 * answered.accuracy,
+                100.0 * answered.interval.0,
+                100.0 * answered.interval.1,
+            ),
+        );
+    }
     let labels: Vec<String> = metrics.labels.iter().map(|label| one_line(label)).collect();
     let width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0).max(9);
     let header: String = labels.iter().map(|label| format!(" {label:>width$}")).collect();
@@ -137,10 +164,50 @@ fn render(metrics: &Metrics) -> String {
             class.precision, class.recall, class.f1
         ));
     }
+    lines.extend(thresholds.into_iter().flat_map(|thresholds| render_thresholds(&labels, thresholds)));
     lines.join("\n")
 }
 
-fn render_json(metrics: &Metrics, bad: u64) -> String {
+fn render_thresholds(labels: &[String], thresholds: &[Threshold]) -> Vec<String> {
+    let width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0).max(9);
+    let line = |(label, found): (&String, &Threshold)| match found.score {
+        Some(score) => format!(
+            "{label:width$} {score:>9}  {} of {} answers, accuracy {:.2} %  (95 % interval {:.2} to {:.2})",
+            found.kept,
+            found.answers,
+            100.0 * found.accuracy,
+            100.0 * found.interval.0,
+            100.0 * found.interval.1,
+        ),
+        None => format!("{label:width$} {:>9}  none of {} answers", "1", found.answers),
+    };
+    let mut lines = vec![format!("{:width$} threshold", "label")];
+    lines.extend(labels.iter().zip(thresholds).map(line));
+    let option = |(label, found): (&String, &Threshold)| match found.score {
+        Some(0.0) => None,
+        Some(score) => Some(format!(" --threshold {label}={score}")),
+        None => Some(format!(" --threshold {label}=1")),
+    };
+    let options: String = labels.iter().zip(thresholds).filter_map(option).collect();
+    if !options.is_empty() {
+        lines.push(format!("for electra pack:{options}"));
+    }
+    lines
+}
+
+fn render_json(metrics: &Metrics, thresholds: Option<&[Threshold]>, bad: u64) -> String {
+    let threshold = |(label, found): (&String, &Threshold)| {
+        json!({
+            "label": label,
+            "threshold": found.score,
+            "answered": found.kept,
+            "answers": found.answers,
+            "accuracy": found.accuracy,
+            "accuracy_interval_95": [found.interval.0, found.interval.1],
+        })
+    };
+    let thresholds =
+        thresholds.map(|found| metrics.labels.iter().zip(found).map(threshold).collect::<Vec<_>>());
     let classes: Vec<_> = metrics
         .labels
         .iter()
@@ -154,6 +221,10 @@ fn render_json(metrics: &Metrics, bad: u64) -> String {
         "left_out": bad,
         "accuracy": metrics.accuracy,
         "accuracy_interval_95": [metrics.interval.0, metrics.interval.1],
+        "answered": metrics.answered.texts,
+        "answered_accuracy": metrics.answered.accuracy,
+        "answered_accuracy_interval_95": [metrics.answered.interval.0, metrics.answered.interval.1],
+        "thresholds": thresholds,
         "macro_f1": metrics.macro_f1,
         "classes": classes,
         "labels": metrics.labels,

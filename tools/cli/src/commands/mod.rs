@@ -10,6 +10,7 @@ pub(crate) mod inspect;
 #[cfg(feature = "pack")]
 pub(crate) mod pack;
 pub(crate) mod profile;
+pub(crate) mod self_test;
 #[cfg(unix)]
 pub(crate) mod serve;
 pub(crate) mod tokenize;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use electra_formats::output_file::{Kind, OutputFile};
-use electra_pack::{Packed, Source, is_onnx};
+use electra_pack::{Packed, Source, is_model_file, is_onnx};
 use serde_json::json;
 
 use crate::args::PackArgs;
@@ -20,18 +20,42 @@ pub(crate) fn run(args: &PackArgs) -> Result<(), Failure> {
     }
     let target = OutputFile::new(&args.output, Kind::Model)?;
     let before = source_bytes(source);
-    let packed = Source::new(source)
+    let mut from = Source::new(source)
         .vocabulary(args.vocab.clone())
         .name(args.name.clone())
         .language(args.language.clone())
-        .pack()
-        .map_err(Failure::run)?;
-    target.write(&packed.bytes)?;
+        .version(args.model_version);
+    for (label, score) in &args.threshold {
+        from = from.threshold(label, score);
+    }
+    for text in &args.golden {
+        from = from.golden(text);
+    }
+    let rendered = if is_model_file(source) {
+        let changed = from.change_metadata().map_err(Failure::run)?;
+        target.write(&changed)?;
+        render_changed(args, changed.len())
+    } else {
+        let packed = from.pack().map_err(Failure::run)?;
+        target.write(&packed.bytes)?;
+        if args.print.json { render_json(args, &packed, before) } else { render(args, &packed, before) }
+    };
     let mut output = Output::new();
-    let rendered =
-        if args.print.json { render_json(args, &packed, before) } else { render(args, &packed, before) };
     output.line(&rendered, 0)?;
     Ok(output.finish()?)
+}
+
+fn render_changed(args: &PackArgs, bytes: usize) -> String {
+    let (source, output) = (args.source.display(), args.output.display());
+    match args.print.json {
+        true => json!({
+            "source": source.to_string(),
+            "output": output.to_string(),
+            "output_bytes": bytes,
+        })
+        .to_string(),
+        false => format!("{output}: {bytes} bytes, {source} with other metadata"),
+    }
 }
 
 /// Returns the size of the source weights in bytes.

@@ -48,10 +48,9 @@ fn loader(args: &ServeArgs) -> Result<Loader, Failure> {
     engine.max_sequences = if args.engine.arena_bytes.is_none() { Some(ROWS_TOGETHER) } else { None };
     Ok(Loader {
         model: args.engine.model.clone(),
-        options: ClassifierOptions::new()
-            .engine(engine)
-            .truncate(args.long_texts.truncate)
-            .without(args.without.without.clone()),
+        options: args
+            .answers
+            .apply(ClassifierOptions::new().engine(engine).truncate(args.long_texts.truncate)),
         workers: args.workers.count(&args.engine, 1)?,
         detectors: only_http(args),
     })

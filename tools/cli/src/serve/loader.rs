@@ -29,6 +29,8 @@ pub(crate) struct Loaded {
     pub file: ModelFile,
     /// The labels that can be answers. There are none for replaced-token detection.
     pub labels: Vec<Arc<str>>,
+    /// Whether the answer can be UNSURE.
+    pub unsure: bool,
     /// Longest sequence in tokens.
     pub max_tokens: usize,
     /// Size of the arenas of all workers in bytes.
@@ -61,12 +63,16 @@ impl Loader {
                 Model::Detector(detector) => detector.engine(),
             })
         };
-        let labels = match models.first() {
-            Some(Model::Classifier(classifier)) => classifier.labels().to_vec(),
-            Some(Model::Detector(_)) | None => Vec::new(),
+        let (labels, unsure) = match models.first() {
+            Some(Model::Classifier(classifier)) => {
+                let thresholds = classifier.thresholds();
+                (classifier.labels().to_vec(), thresholds.iter().any(|threshold| *threshold > 0.0))
+            }
+            Some(Model::Detector(_)) | None => (Vec::new(), false),
         };
         let loaded = Loaded {
             labels,
+            unsure,
             max_tokens: engines().next().map_or(0, electra::Engine::max_tokens),
             arena_bytes: engines().map(electra::Engine::arena_bytes).sum(),
             file,
@@ -75,9 +81,11 @@ impl Loader {
     }
 
     fn detectors_of(&self, file: &ModelFile) -> Result<Vec<Model>, Failure> {
-        if self.options.truncate || !self.options.without.is_empty() {
+        let options = &self.options;
+        if options.truncate || !options.without.is_empty() || options.min_score.is_some() {
             return Err(Failure::run(format_args!(
-                "{}: is a model for replaced-token detection, expected a classifier for --truncate and --without",
+                "{}: is a model for replaced-token detection, expected a classifier for --truncate, --without \
+                 and --min-score",
                 file.path().display()
             )));
         }
@@ -98,8 +106,7 @@ impl Loaded {
 
     /// Returns the name that the model file contains, or the name of the file.
     pub(crate) fn name(&self) -> String {
-        let metadata = self.file.model().metadata();
-        let name = metadata.lines().find_map(|line| line.strip_prefix("name="));
+        let name = self.file.model().metadata_value("name");
         name.map_or_else(|| self.file.path().display().to_string(), str::to_owned)
     }
 

@@ -17,13 +17,24 @@ use crate::serve::protocol::Refusal;
 
 /// Returns the labels of each text: a list, or a list of lists if the texts were a list.
 pub(super) fn predictions(is_list: bool, answers: &[Classification]) -> String {
-    each(is_list, answers, |answer, text| text.push_str(&render_scores(answer, None).to_string()))
+    each(is_list, answers, |answer, text| text.push_str(&label_list(answer, None).to_string()))
 }
 
 /// Returns the first `top_k` labels of each text as the inference API does: a list of lists even
 /// for a single text.
 pub(super) fn labels(answers: &[Classification], top_k: Option<NonZeroUsize>) -> String {
-    each(true, answers, |answer, text| text.push_str(&render_scores(answer, top_k).to_string()))
+    each(true, answers, |answer, text| text.push_str(&label_list(answer, top_k).to_string()))
+}
+
+/// Returns the first `top_k` labels. Clients take the first one as the answer, so an unsure answer
+/// begins with its own entry.
+fn label_list(answer: &Classification, top_k: Option<NonZeroUsize>) -> Value {
+    let mut entries = render_scores(answer, top_k);
+    if let (true, Some(list)) = (answer.unsure, entries.as_array_mut()) {
+        list.insert(0, json!({ "label": &*answer.label, "score": answer.score }));
+        list.truncate(top_k.map_or(usize::MAX, NonZeroUsize::get));
+    }
+    entries
 }
 
 /// Returns the verdicts on the tokens of each text: an object, or a list of objects if the texts

@@ -14,7 +14,8 @@ pub(super) fn message(context: &Context) -> Option<(String, String)> {
     // Home Assistant accepts these characters only.
     let is_valid = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let id: String = settings.client_id.chars().map(|c| if is_valid(c) { c } else { '_' }).collect();
-    let labels: Vec<&str> = loaded.labels.iter().map(AsRef::as_ref).collect();
+    let mut labels: Vec<&str> = loaded.labels.iter().map(AsRef::as_ref).collect();
+    labels.extend(loaded.unsure.then_some(electra::UNSURE));
     let message = json!({
         "name": "Label",
         "unique_id": id,

@@ -14,11 +14,14 @@ pub(crate) struct Outcome {
     pub expected: usize,
     /// Probability of each label.
     pub scores: Vec<f32>,
+    /// Whether the answer is UNSURE.
+    pub unsure: bool,
     pub latency: Duration,
 }
 
 impl Outcome {
-    fn predicted(&self) -> (usize, f32) {
+    /// Returns the likeliest label and its score.
+    pub(crate) fn predicted(&self) -> (usize, f32) {
         verdict::likeliest(self.scores.iter().copied()).unwrap_or((0, 0.0))
     }
 }
@@ -30,6 +33,24 @@ pub(crate) struct ClassMetrics {
     pub f1: f64,
 }
 
+/// The answers that are not UNSURE.
+pub(crate) struct Answered {
+    pub texts: usize,
+    /// Their accuracy, 0 if there are none, and Wilson's score interval of it at 95 %.
+    pub accuracy: f64,
+    pub interval: (f64, f64),
+}
+
+/// Answers whose scores lie in the same bin.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Bin {
+    pub texts: f64,
+    /// Sum of the scores.
+    pub confidence: f64,
+    /// Number of right answers.
+    pub right: f64,
+}
+
 /// Metrics of an evaluation.
 pub(crate) struct Metrics {
     pub labels: Vec<String>,
@@ -37,6 +58,8 @@ pub(crate) struct Metrics {
     pub accuracy: f64,
     /// Wilson's score interval of the accuracy at 95 %.
     pub interval: (f64, f64),
+    /// The answers that are not UNSURE.
+    pub answered: Answered,
     pub classes: Vec<ClassMetrics>,
     pub macro_f1: f64,
     /// `confusion[expected][predicted]`
@@ -62,12 +85,23 @@ impl Metrics {
             texts: outcomes.len(),
             accuracy: right as f64 / outcomes.len() as f64,
             interval: wilson(right as f64, outcomes.len() as f64),
+            answered: answered(outcomes),
             macro_f1: classes.iter().map(|class| class.f1).sum::<f64>() / classes.len() as f64,
             classes,
             confusion,
             calibration_error: calibration_error(outcomes),
             latency_ms: latencies(outcomes),
         }
+    }
+}
+
+fn answered(outcomes: &[Outcome]) -> Answered {
+    let answers: Vec<_> = outcomes.iter().filter(|outcome| !outcome.unsure).collect();
+    let right = answers.iter().filter(|outcome| outcome.predicted().0 == outcome.expected).count() as f64;
+    let texts = answers.len();
+    match texts {
+        0 => Answered { texts, accuracy: 0.0, interval: (0.0, 1.0) },
+        _ => Answered { texts, accuracy: right / texts as f64, interval: wilson(right, texts as f64) },
     }
 }
 
@@ -85,7 +119,7 @@ fn class_metrics(confusion: &[Vec<u64>], label: usize) -> ClassMetrics {
 
 /// Computes the score interval of Wilson, "Probable Inference, the Law of Succession, and
 /// Statistical Inference" (1927).
-fn wilson(right: f64, texts: f64) -> (f64, f64) {
+pub(crate) fn wilson(right: f64, texts: f64) -> (f64, f64) {
     let share = right / texts;
     let z2 = Z * Z / texts;
     let centre = (share + z2 / 2.0) / (1.0 + z2);
@@ -94,14 +128,21 @@ fn wilson(right: f64, texts: f64) -> (f64, f64) {
 }
 
 fn calibration_error(outcomes: &[Outcome]) -> f64 {
-    let mut bins = [(0f64, 0f64); BINS];
+    let difference = |bin: &Bin| (bin.confidence - bin.right).abs();
+    bins(outcomes).iter().map(difference).sum::<f64>() / outcomes.len() as f64
+}
+
+/// Divides the answers into bins of equal width by their scores.
+pub(crate) fn bins(outcomes: &[Outcome]) -> [Bin; BINS] {
+    let mut bins = [Bin::default(); BINS];
     for outcome in outcomes {
         let (predicted, score) = outcome.predicted();
         let bin = &mut bins[((score * BINS as f32) as usize).min(BINS - 1)];
-        bin.0 += f64::from(score);
-        bin.1 += if predicted == outcome.expected { 1.0 } else { 0.0 };
+        bin.texts += 1.0;
+        bin.confidence += f64::from(score);
+        bin.right += if predicted == outcome.expected { 1.0 } else { 0.0 };
     }
-    bins.iter().map(|(confidence, right)| (confidence - right).abs()).sum::<f64>() / outcomes.len() as f64
+    bins
 }
 
 /// Returns the 50th, 90th and 99th percentile by nearest rank, and the mean, in milliseconds.
@@ -117,7 +158,8 @@ mod tests {
     use super::*;
 
     fn outcome(expected: usize, positive: f32, ms: u64) -> Outcome {
-        Outcome { expected, scores: vec![1.0 - positive, positive], latency: Duration::from_millis(ms) }
+        let latency = Duration::from_millis(ms);
+        Outcome { expected, scores: vec![1.0 - positive, positive], unsure: positive < 0.4, latency }
     }
 
     #[test]
@@ -133,6 +175,9 @@ mod tests {
         let metrics = Metrics::new(&labels, &outcomes);
         assert_eq!(metrics.confusion, [[1, 1], [1, 2]]);
         assert!((metrics.accuracy - 0.6).abs() < 1e-12);
+        // Without 0.1 and 0.3.
+        assert_eq!(metrics.answered.texts, 3);
+        assert!((metrics.answered.accuracy - 2.0 / 3.0).abs() < 1e-12);
         assert!((metrics.classes[1].precision - 2.0 / 3.0).abs() < 1e-12);
         assert!((metrics.classes[0].f1 - 0.5).abs() < 1e-12);
         assert!((metrics.macro_f1 - (0.5 + 2.0 / 3.0) / 2.0).abs() < 1e-12);

@@ -1,0 +1,116 @@
+//! Tests of the golden sentences: `electra pack` stores their logits, `electra self-test` compares.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{expect_code, run, stderr, stdout};
+use electra_core::model::{FileChecksum, crc32};
+use electra_pack::Source;
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures");
+
+fn packed(folder: &Path, fixture: &str, change: impl Fn(Source) -> Source) -> String {
+    let source = change(Source::new(Path::new(FIXTURES).join(fixture)));
+    let path = folder.join(format!("{fixture}.electra"));
+    fs::write(&path, source.pack().expect("packed").bytes).expect("written");
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+/// Changes the file and writes its checksums again, as somebody who forges a file would.
+fn forge(path: &str, change: impl Fn(&mut Vec<u8>)) {
+    let mut file = fs::read(path).expect("readable");
+    change(&mut file);
+    let number = |file: &[u8], at: usize| {
+        u64::from_le_bytes(file[at..at + 8].try_into().expect("eight bytes")) as usize
+    };
+    for entry in (0..7).map(|index| 64 + 32 * index) {
+        let (start, len) = (number(&file, entry + 8), number(&file, entry + 16).next_multiple_of(64));
+        let crc = crc32(&file[start..start + len]);
+        file[entry + 24..entry + 28].copy_from_slice(&crc.to_le_bytes());
+    }
+    let mut checksum = FileChecksum::new(&file[..320]);
+    checksum.section(&file[320..]);
+    file[32..36].copy_from_slice(&checksum.finish().to_le_bytes());
+    fs::write(path, file).expect("written");
+}
+
+#[test]
+fn every_packed_model_passes_with_every_engine_and_every_kernel_set() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for fixture in ["classifier", "detector"] {
+        let model = packed(folder.path(), fixture, |source| source);
+        let said = stdout(&run(&["self-test", &model]));
+        assert!(said.contains("golden sentences have the expected bits"), "{said}");
+        for kernels in electra_core::Kernels::all() {
+            let mut command = common::electra();
+            command.args(["self-test", &model, "--engine", "direct", "--json"]);
+            let output = command.env("ELECTRA_KERNELS", kernels.name()).output().expect("it starts");
+            expect_code(&output, 0);
+            assert!(stdout(&output).contains("\"sentences\":"), "{}", stdout(&output));
+        }
+    }
+}
+
+#[test]
+fn named_sentences_replace_the_default_ones_and_stay_when_metadata_changes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = packed(folder.path(), "classifier", |source| {
+        source.golden("one text").golden("").version(Some(7)).threshold("positive", "0.75")
+    });
+    let said = stdout(&run(&["self-test", &model, "--json"]));
+    assert!(said.contains("\"sentences\":2"), "{said}");
+    let renamed = folder.path().join("renamed.electra");
+    let renamed = renamed.to_str().expect("UTF-8");
+    let changed = Source::new(&model).name(Some("other".to_owned())).change_metadata().expect("changed");
+    fs::write(renamed, changed).expect("written");
+    let said = stdout(&run(&["inspect", renamed]));
+    for line in ["name: other", "version: 7", "threshold.positive: 0.75", "one text"] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    expect_code(&run(&["self-test", renamed]), 0);
+    let too_long = "word ".repeat(40);
+    for wrong in [too_long.as_str(), "two\nlines"] {
+        let refused = Source::new(&model).golden(wrong).change_metadata().expect_err("refused");
+        assert!(refused.to_string().contains("expected one line of at most 32 tokens"), "{refused}");
+    }
+}
+
+/// The checksums of these files are right, so only the golden sentences show the fault.
+#[test]
+fn a_changed_weight_with_right_checksums_is_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = packed(folder.path(), "classifier", |source| source);
+    forge(&model, |_| {});
+    expect_code(&run(&["self-test", &model]), 0);
+    forge(&model, |file| {
+        // A bias of the last layer.
+        let at = file.len() - 64;
+        file[at] ^= 1;
+    });
+    expect_code(&run(&["inspect", &model]), 0);
+    let refused = run(&["self-test", &model]);
+    expect_code(&refused, 1);
+    assert!(
+        stderr(&refused).contains("sentence 1: golden sentence: logit 0 has the bits"),
+        "{}",
+        stderr(&refused)
+    );
+}
+
+#[test]
+fn a_file_without_golden_sentences_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = common_models::undecided(folder.path(), "classifier");
+    let refused = run(&["self-test", &path]);
+    expect_code(&refused, 1);
+    assert!(
+        stderr(&refused).contains("has no golden sentences; pack the model again"),
+        "{}",
+        stderr(&refused)
+    );
+}
+
+#[path = "common/models.rs"]
+mod common_models;
