@@ -45,6 +45,15 @@ pub(crate) fn parse_top_k(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| "expected a number of labels, at least 1".to_owned())
 }
 
+/// Parses a number of permutations. Each one is followed by its reverse. A number above the limit is
+/// probably a typing error.
+pub(crate) fn parse_samples(text: &str) -> Result<NonZeroUsize, String> {
+    const MOST: usize = 100_000;
+    let samples = text.parse().ok();
+    let samples = samples.filter(|samples: &NonZeroUsize| samples.get() <= MOST && samples.get() % 2 == 0);
+    samples.ok_or_else(|| format!("expected an even number, 2 to {MOST}"))
+}
+
 /// Parses a number of workers. Each worker has an arena and a stack, and a number above the limit
 /// is probably a typing error.
 pub(crate) fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
