@@ -3,12 +3,12 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 
 use super::{EngineArgs, LongTextArgs, PrintArgs, TextArgs, WithoutArgs, WorkerArgs, parse_samples};
 
 #[derive(Args)]
-#[command(mut_arg("texts", |arg| arg.help("Text to explain").num_args(1)))]
+#[command(mut_arg("texts", |arg| arg.help("Text to explain").num_args(1).action(ArgAction::Set)))]
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub text: TextArgs,
