@@ -21,7 +21,7 @@ pub(crate) struct ExplainArgs {
     pub label: Option<String>,
     /// Permutations of the parts, an even number: more of them make the contributions more exact
     /// and take longer
-    #[arg(long, value_name = "N", default_value = "8", value_parser = parse_samples)]
+    #[arg(long, value_name = "N", default_value = "16", value_parser = parse_samples)]
     pub samples: NonZeroUsize,
     /// Seed of the permutations; the same seed gives the same contributions
     #[arg(long, value_name = "N", default_value_t = 1)]
