@@ -1,5 +1,5 @@
-//! The command `electra`: classify, explain, detect, evaluate, tokenize, inspect, footprint, profile,
-//! serve, health, pack.
+//! The command `electra`: classify, explain, detect, evaluate, tokenize, inspect, footprint,
+//! profile, serve, health, pack.
 #![forbid(unsafe_code)]
 
 mod args;

@@ -56,8 +56,8 @@ pub(crate) fn run<W: Send, T: Send>(
     Ok(())
 }
 
-/// Calls `work` in parallel, with one of `workers` and `together` items of `batch` at a time. Returns
-/// the results in the order of the items.
+/// Calls `work` in parallel, with one of `workers` and `together` items of `batch` at a time.
+/// Returns the results in the order of the items.
 ///
 /// # Errors
 /// Fails if a thread cannot be started.

@@ -45,12 +45,13 @@ pub(crate) fn parse_top_k(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| "expected a number of labels, at least 1".to_owned())
 }
 
-/// Parses a number of permutations. Each one is followed by its reverse. A number above the limit is
-/// probably a typing error.
+/// Parses a number of permutations. Each one is followed by its reverse. A number above the limit
+/// is probably a typing error.
 pub(crate) fn parse_samples(text: &str) -> Result<NonZeroUsize, String> {
     const MOST: usize = 100_000;
     let samples = text.parse().ok();
-    let samples = samples.filter(|samples: &NonZeroUsize| samples.get() <= MOST && samples.get() % 2 == 0);
+    let samples =
+        samples.filter(|samples: &NonZeroUsize| samples.get() <= MOST && samples.get().is_multiple_of(2));
     samples.ok_or_else(|| format!("expected an even number, 2 to {MOST}"))
 }
 

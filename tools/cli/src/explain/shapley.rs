@@ -237,7 +237,7 @@ impl SplitMix64 {
     /// most `items.len() / 2^64`.
     fn shuffle(&mut self, items: &mut [usize]) {
         for last in (1..items.len()).rev() {
-            let index = (u128::from(self.next()) * (last as u128 + 1) >> 64) as usize;
+            let index = ((u128::from(self.next()) * (last as u128 + 1)) >> 64) as usize;
             items.swap(last, index);
         }
     }
