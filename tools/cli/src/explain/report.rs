@@ -110,7 +110,7 @@ impl Report<'_> {
     fn row(&self, part: &Part, coloured: bool) -> String {
         const BAR: f64 = 12.0;
         let Contribution { value, standard_error } = part.contribution;
-        let error = standard_error.map_or_else(|| "      ".to_owned(), |error| format!("{error:.4}"));
+        let error = standard_error.map_or_else(|| " ".repeat(8), |error| format!("± {error:.4}"));
         let share = self.share(part);
         let length = (share.abs() * BAR).round() as usize;
         let (against, supports) = if share < 0.0 {
@@ -119,7 +119,7 @@ impl Report<'_> {
             (String::new(), "+".repeat(length))
         };
         let text = mark(&shortened(&one_line(&self.text[part.range.clone()])), share, coloured);
-        format!("  {value:+.4} ± {error}  {against:>12}|{supports:<12}  {text}")
+        format!("  {value:+.4} {error}  {against:>12}|{supports:<12}  {text}")
     }
 }
 
