@@ -20,8 +20,8 @@ use crate::model_file::ModelFile;
 /// ```
 ///
 /// # Errors
-/// When the file has no golden sentences, when a logit differs, when a run fails, or when the engine
-/// cannot be made.
+/// When the file has no golden sentences, when a logit differs, when a run fails, or when the
+/// engine cannot be made.
 pub fn self_test(file: &ModelFile, options: &EngineOptions) -> Result<usize, Error> {
     let model = file.model();
     let longest = model.config().max_position_embeddings;

@@ -26,6 +26,17 @@ Languages:
   languages are meaningless. 'electra inspect' shows the language of a model that was packed with
   --language.";
 
+pub(crate) const EXPLAIN: &str = "\
+Examples:
+  electra explain \"The plot is thin, but the acting is superb.\"
+  electra explain \"The plot is thin, but the acting is superb.\" --label NEGATIVE --svg words.svg
+  head -1 reviews.csv | electra explain --input - --samples 32 --json
+
+Meaning:
+  A contribution is the share of a word in the difference between the score of the text and that of
+  the empty text. It is computed from texts in which other words are left out. It explains what the
+  model does, not what is true.";
+
 pub(crate) const DETECT: &str = "\
 Examples:
   electra detect \"He was born in of 1952.\"

@@ -110,6 +110,23 @@ impl TextArgs {
         };
         self.input.source(path, None).rows()
     }
+
+    /// Returns the text of the command line, or of the only row of the input file.
+    pub(crate) fn single(&self) -> Result<String, Failure> {
+        let name = display_name(self.input.input.as_deref());
+        let mut rows = self.rows()?;
+        let Some(row) = rows.next().transpose()? else {
+            return Err(fail(&name, "found no text, expected one"));
+        };
+        let content = row.content.map_err(|problem| fail(&format!("{name}, line {}", row.line), problem))?;
+        if let Some(second) = rows.next().transpose()? {
+            let advice =
+                "pass a text of several lines as an argument, or as one row of a .csv or .jsonl input";
+            let problem = format!("line {}: found a second text, expected one; {advice}", second.line);
+            return Err(Failure::Usage(format!("{name}, {problem}")));
+        }
+        Ok(content.text)
+    }
 }
 
 impl InputArgs {

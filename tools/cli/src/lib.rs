@@ -1,11 +1,12 @@
-//! The command `electra`: classify, detect, evaluate, tokenize, inspect, self-test, footprint,
-//! profile, serve, health, pack.
+//! The command `electra`: classify, explain, detect, evaluate, tokenize, inspect, self-test,
+//! footprint, profile, serve, health, pack.
 #![forbid(unsafe_code)]
 
 mod args;
 mod commands;
 mod evaluation;
 mod examples;
+mod explain;
 mod failure;
 mod footprint;
 mod input;
@@ -25,6 +26,7 @@ use args::{Command, CommandLine};
 pub fn run() -> ExitCode {
     let outcome = match CommandLine::parse().command {
         Command::Classify(args) => commands::classify::run(&args),
+        Command::Explain(args) => commands::explain::run(&args),
         Command::Detect(args) => commands::detect::run(&args),
         Command::Evaluate(args) => commands::evaluate::run(&args),
         Command::Tokenize(args) => commands::tokenize::run(&args),

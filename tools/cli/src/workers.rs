@@ -44,7 +44,8 @@ pub(crate) fn run<W: Send, T: Send>(
                 }
             }
         }
-        for (row, result) in run_batch(workers, batch, together, &work)? {
+        let results = run_batch(workers, &batch, together, &work)?;
+        for (row, result) in batch.into_iter().zip(results) {
             done(Some((row, result)))?;
         }
         done(None)?;
@@ -55,26 +56,28 @@ pub(crate) fn run<W: Send, T: Send>(
     Ok(())
 }
 
-fn run_batch<W: Send, T: Send>(
+/// Calls `work` in parallel, with one of `workers` and `together` items of `batch` at a time.
+/// Returns the results in the order of the items.
+///
+/// # Errors
+/// Fails if a thread cannot be started.
+pub(crate) fn run_batch<W: Send, I: Sync, T: Send>(
     workers: &mut [W],
-    batch: Vec<Row>,
+    batch: &[I],
     together: usize,
-    work: &(impl Fn(&mut W, &[Row]) -> Vec<T> + Sync),
-) -> Result<Vec<(Row, T)>, Failure> {
+    work: &(impl Fn(&mut W, &[I]) -> Vec<T> + Sync),
+) -> Result<Vec<T>, Failure> {
     if let [worker] = workers {
-        let results: Vec<T> = batch.chunks(together).flat_map(|rows| work(worker, rows)).collect();
-        return Ok(batch.into_iter().zip(results).collect());
+        return Ok(batch.chunks(together).flat_map(|items| work(worker, items)).collect());
     }
     let next = AtomicUsize::new(0);
     let take = |worker: &mut W| {
         let mut results = Vec::new();
-        while let Some((index, rows)) = {
+        while let Some((first, items)) = {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            batch.chunks(together).nth(index).map(|rows| (index * together, rows))
+            batch.chunks(together).nth(index).map(|items| (index * together, items))
         } {
-            results.extend(
-                work(worker, rows).into_iter().enumerate().map(|(row, result)| (index + row, result)),
-            );
+            results.extend((first..).zip(work(worker, items)));
         }
         results
     };
@@ -84,7 +87,7 @@ fn run_batch<W: Send, T: Send>(
             let thread = thread::Builder::new().name("worker".to_owned());
             let started = thread.spawn_scoped(scope, move || take(worker));
             if started.is_err() {
-                // The workers that have started get no more rows, because their results are not
+                // The workers that have started get no more items, because their results are not
                 // used.
                 next.store(usize::MAX / 2, Ordering::Relaxed);
             }
@@ -101,7 +104,7 @@ fn run_batch<W: Send, T: Send>(
     });
     let mut results = outcome?;
     results.sort_unstable_by_key(|(index, _)| *index);
-    Ok(batch.into_iter().zip(results).map(|(row, (_, result))| (row, result)).collect())
+    Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
 /// Starts a thread that is not joined.

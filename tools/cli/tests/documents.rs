@@ -15,6 +15,7 @@ const LABELS: [&str; 3] = ["POSITIVE", "NEGATIVE", "NEUTRAL"];
 const EXAMPLES: &[(&str, &str, &str, &str)] = &[
     ("README.md", "ELECTRA is surprisingly fast and accurate.", "POSITIVE", "0.9456"),
     ("README.md", "Sehr gut", "NEUTRAL", "0.58"),
+    ("docs/explain.md", "The plot is thin, but the acting is superb.", "POSITIVE", "0.8423"),
     ("docs/raspberry-pi.md", "ELECTRA is surprisingly fast and accurate.", "POSITIVE", "0.9456"),
     ("docs/raspberry-pi.md", "What a waste of money.", "NEGATIVE", "0.9073"),
     ("docs/serve.md", "ELECTRA is surprisingly fast and accurate.", "POSITIVE", "0.9456"),
@@ -68,6 +69,24 @@ fn every_label_with_a_score_is_an_example() {
         }
     }
     assert!(found >= EXAMPLES.len(), "{found} answers found");
+}
+
+/// Only the time may differ.
+#[test]
+fn the_explanation_is_as_printed() {
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/explain.md")).expect("readable");
+    let (_, example) = page.split_once("$ electra explain \"").expect("an example");
+    let (example, _) = example.split_once("\n```").expect("its end");
+    let (text, printed) = example.split_once("\"\n").expect("a text");
+    let output = run(&["explain", text]);
+    expect_code(&output, 0);
+    let without_time = |lines: &str| {
+        let (summary, rest) = lines.split_once('\n').expect("several lines");
+        let (summary, time) = summary.rsplit_once(", ").expect("a time");
+        assert!(time.ends_with(" times the time of the text"), "{time}");
+        format!("{summary}\n{}", rest.trim_end())
+    };
+    assert_eq!(without_time(&stdout(&output)), without_time(printed));
 }
 
 /// Returns the documents for users.

@@ -51,8 +51,9 @@ fn pipes_devices_folders_and_sockets_are_no_models() {
         ("/dev/null", "a device"),
         (other, "a directory"),
     ] {
-        let commands: [&[&str]; 8] = [
+        let commands: [&[&str]; 9] = [
             &["classify", "fine", "--model", model],
+            &["explain", "fine", "--model", model],
             &["detect", "fine", "--model", model],
             &["evaluate", "--input", &table, "--model", model],
             &["tokenize", "fine", "--model", model],

@@ -39,11 +39,12 @@ fn threads_that_cannot_be_started_are_an_error() {
     let table = table(folder.path());
     let socket = folder.path().join("s");
     let socket = socket.to_str().expect("UTF-8");
-    let many: [&[&str]; 6] = [
+    let many: [&[&str]; 7] = [
         &["classify", "--threads", "8", "--input", &table],
         &["classify", "--split", "8", SENTENCE],
         &["classify", "--split", "8", "--threads", "2", "--input", &table],
         &["evaluate", "--threads", "8", "--input", &table],
+        &["explain", "--threads", "8", SENTENCE],
         &["detect", "--split", "8", SENTENCE],
         &["serve", "--threads", "8", "--socket", socket],
     ];
@@ -71,7 +72,8 @@ fn commands_that_need_no_thread_start_none() {
     let packed = folder.path().join("m.electra");
     let packed = packed.to_str().expect("UTF-8");
     let onnx = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/classifier/torchscript.onnx");
-    let commands: [&[&str]; 7] = [
+    let commands: [&[&str]; 8] = [
+        &["explain", SENTENCE],
         &["detect", SENTENCE],
         &["tokenize", SENTENCE],
         &["inspect"],

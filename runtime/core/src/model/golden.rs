@@ -5,8 +5,8 @@
 
 use core::fmt;
 
-/// A text and the bits of its logits, from a line `golden=BITS TEXT` of the metadata. BITS are eight
-/// hexadecimal digits per logit, separated by commas.
+/// A text and the bits of its logits, from a line `golden=BITS TEXT` of the metadata. BITS are
+/// eight hexadecimal digits per logit, separated by commas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Golden<'m> {

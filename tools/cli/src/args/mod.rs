@@ -1,6 +1,7 @@
 //! The command line.
 #![allow(rustdoc::broken_intra_doc_links, reason = "doc comments here are help texts; [CLS] is a token")]
 
+mod explain;
 #[cfg(all(unix, feature = "http"))]
 mod http;
 #[cfg(all(unix, feature = "mqtt"))]
@@ -21,6 +22,7 @@ use electra::EngineKind;
 use crate::examples;
 use crate::footprint::{Target, TargetParser, parse_size};
 
+pub(crate) use explain::*;
 #[cfg(all(unix, feature = "http"))]
 pub(crate) use http::*;
 #[cfg(all(unix, feature = "mqtt"))]
@@ -41,6 +43,9 @@ pub(crate) enum Command {
     /// Classify texts and print labels and scores
     #[command(after_help = examples::CLASSIFY)]
     Classify(ClassifyArgs),
+    /// Show how much each word of a text contributes to its label
+    #[command(after_help = examples::EXPLAIN)]
+    Explain(ExplainArgs),
     /// Show which tokens of a text were probably replaced
     #[command(after_help = examples::DETECT)]
     Detect(DetectArgs),

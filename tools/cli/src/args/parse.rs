@@ -64,6 +64,16 @@ pub(crate) fn parse_target(text: &str) -> Result<f64, String> {
     target.ok_or_else(|| "expected a number above 0 and at most 1, for example 0.95".to_owned())
 }
 
+/// Parses a number of permutations. Each one is followed by its reverse. A number above the limit
+/// is probably a typing error.
+pub(crate) fn parse_samples(text: &str) -> Result<NonZeroUsize, String> {
+    const MOST: usize = 100_000;
+    let samples = text.parse().ok();
+    let samples =
+        samples.filter(|samples: &NonZeroUsize| samples.get() <= MOST && samples.get().is_multiple_of(2));
+    samples.ok_or_else(|| format!("expected an even number, 2 to {MOST}"))
+}
+
 /// Parses a number of workers. Each worker has an arena and a stack, and a number above the limit
 /// is probably a typing error.
 pub(crate) fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {

@@ -38,13 +38,20 @@ pub(crate) struct InputArgs {
     pub column: Option<String>,
 }
 
-/// Limits on the labels that can be answers.
+/// Labels to leave out.
 #[derive(Args)]
-pub(crate) struct AnswerArgs {
+pub(crate) struct WithoutArgs {
     /// Leave this label out; the scores of the other labels add up to 1. Repeat the option for more
     /// labels
     #[arg(long, value_name = "LABEL")]
     pub without: Vec<String>,
+}
+
+/// Limits on the labels that can be answers.
+#[derive(Args)]
+pub(crate) struct AnswerArgs {
+    #[command(flatten)]
+    pub without: WithoutArgs,
     /// Answer UNSURE if the likeliest label has a lower score [default: the thresholds in the model
     /// file, if it has any; 0 turns them off]
     #[arg(long, value_name = "P", value_parser = parse_score)]
@@ -54,7 +61,7 @@ pub(crate) struct AnswerArgs {
 impl AnswerArgs {
     /// Adds the limits to the options of a classifier.
     pub(crate) fn apply(&self, options: ClassifierOptions) -> ClassifierOptions {
-        options.without(self.without.clone()).min_score(self.min_score)
+        options.without(self.without.without.clone()).min_score(self.min_score)
     }
 }
 

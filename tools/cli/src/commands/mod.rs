@@ -3,6 +3,7 @@
 pub(crate) mod classify;
 pub(crate) mod detect;
 pub(crate) mod evaluate;
+pub(crate) mod explain;
 pub(crate) mod footprint;
 #[cfg(all(unix, feature = "http"))]
 pub(crate) mod health;

@@ -19,8 +19,8 @@ pub(crate) struct Point {
     pub interval: (f64, f64),
 }
 
-/// Returns the accuracy at each coverage, the smallest coverage first. Answers with equal scores are
-/// in the same point.
+/// Returns the accuracy at each coverage, the smallest coverage first. Answers with equal scores
+/// are in the same point.
 pub(crate) fn coverage(outcomes: &[Outcome]) -> Vec<Point> {
     let mut answers: Vec<(f32, bool)> = outcomes
         .iter()

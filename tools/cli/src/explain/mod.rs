@@ -1,0 +1,11 @@
+//! The contribution of each word of a text to the score of a label.
+
+mod picture;
+mod players;
+mod report;
+mod shapley;
+
+pub(crate) use picture::draw;
+pub(crate) use players::{kept, parts, words};
+pub(crate) use report::{Part, Report};
+pub(crate) use shapley::{Game, estimate};
