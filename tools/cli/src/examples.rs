@@ -8,6 +8,7 @@ Examples:
 Environment:
   ELECTRA_MODEL    model file to use where --model is not given
   ELECTRA_KERNELS  kernels to use instead of the fastest, by a name that 'electra inspect' shows
+  ELECTRA_PUBLIC_KEY  key that must have signed a model that is served or installed by an update
   NO_COLOR         no colours on a terminal
 
 Exit codes:
@@ -65,6 +66,24 @@ pub(crate) const SELF_TEST: &str = "\
 Examples:
   electra self-test model.electra
   electra self-test model.electra --engine direct --json";
+
+#[cfg(feature = "sign")]
+pub(crate) const SIGN: &str = "\
+Examples:
+  electra sign model.electra --secret-key minisign.key --password-file password.txt";
+
+pub(crate) const VERIFY: &str = "\
+Examples:
+  electra verify model.electra --public-key minisign.pub";
+
+pub(crate) const UPDATE: &str = "\
+Examples:
+  electra update new.electra --model model.electra --public-key minisign.pub
+  electra update --rollback --model model.electra
+
+A model in use is never half written: the new file is checked, and then one renaming replaces the
+old one. A running service takes the new model after SIGHUP, for example by 'systemctl reload
+electra'.";
 
 pub(crate) const FOOTPRINT: &str = "\
 Examples:

@@ -1,5 +1,5 @@
 //! The command `electra`: classify, explain, detect, evaluate, tokenize, inspect, self-test,
-//! footprint, profile, serve, health, pack.
+//! footprint, profile, serve, health, pack, sign, verify, update.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -13,6 +13,7 @@ mod input;
 mod output;
 #[cfg(unix)]
 mod serve;
+mod trust;
 mod workers;
 
 use std::process::ExitCode;
@@ -40,6 +41,10 @@ pub fn run() -> ExitCode {
         Command::Health(args) => commands::health::run(&args),
         #[cfg(feature = "pack")]
         Command::Pack(args) => commands::pack::run(&args),
+        #[cfg(feature = "sign")]
+        Command::Sign(args) => commands::sign::run(&args),
+        Command::Verify(args) => commands::verify::run(&args),
+        Command::Update(args) => commands::update::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,6 +17,8 @@ pub enum Kind {
     Model,
     /// A picture.
     Svg,
+    /// A signature in the format of minisign.
+    Signature,
 }
 
 impl Kind {
@@ -24,6 +26,7 @@ impl Kind {
         match self {
             Self::Model => "a model file",
             Self::Svg => "an SVG picture",
+            Self::Signature => "a signature of minisign",
         }
     }
 
@@ -32,6 +35,7 @@ impl Kind {
         match self {
             Self::Model => bytes.starts_with(&MAGIC),
             Self::Svg => bytes.starts_with(b"<svg") || bytes.starts_with(b"<?xml"),
+            Self::Signature => bytes.starts_with(b"untrusted comment: "),
         }
     }
 }

@@ -151,6 +151,12 @@ impl<'m> Model<'m> {
         &self.sections
     }
 
+    /// Returns the bytes of the whole file.
+    #[must_use]
+    pub fn bytes(&self) -> &'m [u8] {
+        self.file
+    }
+
     /// Returns the length of the whole file in bytes.
     #[must_use]
     pub fn file_len(&self) -> usize {

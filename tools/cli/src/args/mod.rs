@@ -8,6 +8,7 @@ mod http;
 mod mqtt;
 mod parse;
 mod shared;
+mod trust;
 
 #[cfg(unix)]
 use std::net::SocketAddr;
@@ -29,6 +30,7 @@ pub(crate) use http::*;
 pub(crate) use mqtt::*;
 pub(crate) use parse::*;
 pub(crate) use shared::*;
+pub(crate) use trust::*;
 
 /// Classify text on the device with an int8 ELECTRA in one arena of fixed size.
 #[derive(Parser)]
@@ -79,6 +81,16 @@ pub(crate) enum Command {
     #[cfg(feature = "pack")]
     #[command(after_help = examples::PACK)]
     Pack(PackArgs),
+    /// Sign a model file with a secret key of minisign
+    #[cfg(feature = "sign")]
+    #[command(after_help = examples::SIGN)]
+    Sign(SignArgs),
+    /// Verify the signature of a model file
+    #[command(after_help = examples::VERIFY)]
+    Verify(VerifyArgs),
+    /// Replace a model file by a new one that passes all checks, or return to the previous one
+    #[command(after_help = examples::UPDATE)]
+    Update(UpdateArgs),
 }
 
 #[derive(Args)]
@@ -267,6 +279,13 @@ pub(crate) struct ServeArgs {
     /// status 429
     #[arg(long, value_name = "N", default_value = "64")]
     pub queue: NonZeroUsize,
+    /// Refuse a model that has no signature by this key in FILE.minisig [default: the key that
+    /// $ELECTRA_PUBLIC_KEY names, if any]
+    #[arg(long, value_name = "FILE")]
+    pub public_key: Option<PathBuf>,
+    /// Accept an older version of the model at a reload
+    #[arg(long)]
+    pub allow_downgrade: bool,
     /// Clients that may be connected, counted separately for lines and HTTP; further ones are
     /// answered with 'error connections' or status 503
     #[arg(long, value_name = "N", default_value = "128")]

@@ -14,4 +14,8 @@ pub(crate) mod profile;
 pub(crate) mod self_test;
 #[cfg(unix)]
 pub(crate) mod serve;
+#[cfg(feature = "sign")]
+pub(crate) mod sign;
 pub(crate) mod tokenize;
+pub(crate) mod update;
+pub(crate) mod verify;
