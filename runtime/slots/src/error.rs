@@ -41,6 +41,8 @@ pub enum Error<E> {
     },
     /// The active model is on trial, and an update would overwrite the model before it.
     OnTrial,
+    /// The model on trial is not the one that the last start returned.
+    NotInUse,
     /// No model is being received.
     NotReceiving,
     /// A piece does not continue where the last one ended.
@@ -95,6 +97,9 @@ impl<E: fmt::Debug> fmt::Display for Error<E> {
                 write!(f, "version of the model: {found}, expected at least {active} (the active model)")
             }
             Self::OnTrial => f.write_str("the active model is on trial; confirm it or roll back first"),
+            Self::NotInUse => {
+                f.write_str("the model on trial is not in use; confirm it after a start that returns it")
+            }
             Self::NotReceiving => f.write_str("no model is being received; begin or resume first"),
             Self::Offset { found, expected } => {
                 write!(f, "offset of the piece: {found}, expected {expected}; send the bytes from there on")

@@ -20,6 +20,8 @@ pub struct Slots<F> {
     pub(crate) layout: Layout,
     pub(crate) log: Log,
     pub(crate) state: State,
+    /// The slot that [`Slots::start`] returned.
+    pub(crate) in_use: Option<Slot>,
     pub(crate) receiver: Option<Receiver>,
 }
 
@@ -37,7 +39,7 @@ impl<F: NorFlash> Slots<F> {
             Some(state) => state,
             None => factory_state(&mut flash, &layout).map_err(Error::Flash)?,
         };
-        Ok(Self { flash, layout, log, state, receiver: None })
+        Ok(Self { flash, layout, log, state, in_use: None, receiver: None })
     }
 
     /// Ends the trial of the active model: later starts use it without a limit.
@@ -45,10 +47,12 @@ impl<F: NorFlash> Slots<F> {
     /// Does nothing if the model is not on trial.
     ///
     /// # Errors
-    /// [`Error::Flash`] and [`Error::RecordWorn`]; the model remains on trial.
+    /// [`Error::NotInUse`] if the last [`Slots::start`] did not return this model; [`Error::Flash`]
+    /// and [`Error::RecordWorn`]. The model remains on trial.
     pub fn confirm(&mut self) -> Result<(), Error<F::Error>> {
         match self.state.trial {
             Trial::Confirmed => Ok(()),
+            Trial::OnTrial { .. } if self.in_use != Some(self.state.active) => Err(Error::NotInUse),
             Trial::OnTrial { .. } => self.record(State { trial: Trial::Confirmed, ..self.state }),
         }
     }

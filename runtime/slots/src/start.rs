@@ -168,6 +168,7 @@ impl<F: NorFlash> Slots<F> {
                 Turn::NotCounted => (Reason::NotCounted, None),
             }
         };
+        self.in_use = Some(slot);
         let mut recorded = !matches!(turn, Turn::NotCounted);
         if let Some(next) = next {
             // An update after this start must not overwrite the model in use, so the state changes

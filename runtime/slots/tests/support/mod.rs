@@ -1,6 +1,8 @@
 //! A NOR flash that can lose its power in the middle of an operation, and model files for it.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub mod device;
+
 use std::ops::Range;
 
 use electra_core::model::{FileChecksum, crc32};
@@ -67,7 +69,9 @@ pub struct Flash<const READ: usize, const WRITE: usize> {
     /// Operation at which the fault happens.
     pub fault_at: Option<u64>,
     pub fault: Fault,
-    powered: bool,
+    /// Operations from the first cut to the second one.
+    pub second_after: Option<u64>,
+    pub powered: bool,
     random: Random,
 }
 
@@ -77,7 +81,16 @@ impl<const READ: usize, const WRITE: usize> Flash<READ, WRITE> {
         let len = (2 * SLOT + record_sectors * SECTOR) as usize;
         let bytes: Vec<u8> = (0..len).map(|_| random.next() as u8).collect();
         let writable = vec![false; len];
-        Self { bytes, writable, operations: 0, fault_at: None, fault: Fault::Cut, powered: true, random }
+        Self {
+            bytes,
+            writable,
+            operations: 0,
+            fault_at: None,
+            fault: Fault::Cut,
+            second_after: None,
+            powered: true,
+            random,
+        }
     }
 
     /// The record area is between the slots.
@@ -103,7 +116,16 @@ impl<const READ: usize, const WRITE: usize> Flash<READ, WRITE> {
         self.bytes[start..start + bytes.len()].copy_from_slice(bytes);
     }
 
+    /// Puts an entry at the start of a sector of the record.
+    pub fn place_entry(&mut self, sector: u32, entry: &[u8]) {
+        let start = (self.record().start + sector * SECTOR) as usize;
+        self.bytes[start..start + entry.len()].copy_from_slice(entry);
+    }
+
     pub fn power_on(&mut self) {
+        if !self.powered {
+            self.fault_at = self.second_after.take().map(|after| self.operations + after);
+        }
         self.powered = true;
         self.writable.fill(false);
     }
