@@ -55,6 +55,8 @@ pub enum Fault {
     Report,
     /// The operation is complete, but the driver reports an error. The device continues.
     FalseReport,
+    /// A bit of a write remains one, and the driver does not notice it.
+    Worn,
 }
 
 /// A flash with sectors of 256 bytes. Operations with wrong arguments are faults of the code that
@@ -207,7 +209,7 @@ impl<const READ: usize, const WRITE: usize> NorFlash for Flash<READ, WRITE> {
         }
         self.bytes[range.clone()].fill(0xff);
         self.writable[range].fill(true);
-        if fault.is_some() { Err(PowerLost) } else { Ok(()) }
+        if fault == Some(Fault::FalseReport) { Err(PowerLost) } else { Ok(()) }
     }
 
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), PowerLost> {
@@ -221,8 +223,12 @@ impl<const READ: usize, const WRITE: usize> NorFlash for Flash<READ, WRITE> {
             return Err(PowerLost);
         }
         self.bytes[range.clone()].copy_from_slice(bytes);
+        if fault == Some(Fault::Worn) {
+            let zeros = (range.start..range.end).find(|index| self.bytes[*index] != 0xff);
+            self.bytes[zeros.expect("a zero bit")] = 0xff;
+        }
         self.writable[range].fill(false);
-        if fault.is_some() { Err(PowerLost) } else { Ok(()) }
+        if fault == Some(Fault::FalseReport) { Err(PowerLost) } else { Ok(()) }
     }
 }
 
