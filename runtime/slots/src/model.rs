@@ -48,8 +48,8 @@ fn array<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
     bytes.get(offset..)?.first_chunk().copied()
 }
 
-/// Returns what the header at the start of `slot` says, or `None` if there is no header or the model
-/// would be longer than the slot.
+/// Returns what the header at the start of `slot` says, or `None` if there is no header or the
+/// model would be longer than the slot.
 pub(crate) fn read_header<F: ReadNorFlash>(
     flash: &mut F,
     slot: &Range<u32>,

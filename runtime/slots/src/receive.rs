@@ -57,9 +57,9 @@ impl<F: NorFlash> Slots<F> {
     /// sector of the record: [`Slots::write`] erases each sector of the slot when it reaches it.
     ///
     /// # Errors
-    /// [`Error::Length`] if the model does not fit; [`Error::Downgrade`] if its version is lower than
-    /// the active model's and that is not allowed; [`Error::OnTrial`] if this would discard the model
-    /// to which a failed trial returns; [`Error::Flash`] and [`Error::RecordWorn`].
+    /// [`Error::Length`] if the model does not fit; [`Error::Downgrade`] if its version is lower
+    /// than the active model's and that is not allowed; [`Error::OnTrial`] if this would discard
+    /// the model to which a failed trial returns; [`Error::Flash`] and [`Error::RecordWorn`].
     pub fn begin(&mut self, model: ModelInfo, downgrade: Downgrade) -> Result<(), Error<F::Error>> {
         let slot = self.state.active.other();
         let (min, max) = (header_len(), self.layout.slot_len(slot));
@@ -135,9 +135,9 @@ impl<F: NorFlash> Slots<F> {
     /// Ends an update: checks the received bytes, lets the caller check the model, and makes it the
     /// active one, on trial.
     ///
-    /// `check` receives the flash and the bytes that the model occupies in it. There the caller opens
-    /// the model, verifies its signature and runs sentences whose answers are known. If `check`
-    /// fails, the active model remains the same.
+    /// `check` receives the flash and the bytes that the model occupies in it. There the caller
+    /// opens the model, verifies its signature and runs sentences whose answers are known. If
+    /// `check` fails, the active model remains the same.
     ///
     /// # Errors
     /// [`FinishError::Rejected`] with the error of `check`. [`Error::NotReceiving`];
@@ -179,7 +179,8 @@ impl<F: NorFlash> Slots<F> {
         }
     }
 
-    /// Takes bytes from the start of `piece`, at most up to the end of a sector. Returns the others.
+    /// Takes bytes from the start of `piece`, at most up to the end of a sector. Returns the
+    /// others.
     fn write_some<'p>(
         &mut self,
         slot: Slot,

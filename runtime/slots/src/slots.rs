@@ -12,8 +12,7 @@ use crate::record::{Content, Log, State, Trial};
 
 /// Two slots for a model and the record that says which one is active.
 ///
-/// `F` is the flash or a `&mut` reference to it. The value has about 400 bytes. Each method takes at
-/// most about 1 KiB of stack.
+/// `F` is the flash or a `&mut` reference to it. The crate's front page has an example.
 #[derive(Debug)]
 pub struct Slots<F> {
     pub(crate) flash: F,
@@ -59,8 +58,8 @@ impl<F: NorFlash> Slots<F> {
 
     /// Makes the model in the other slot the active one, after it has checked its checksum.
     ///
-    /// A model that was on trial is discarded. A confirmed one remains in its slot, so a second call
-    /// returns to it.
+    /// A model that was on trial is discarded. A confirmed one remains in its slot, so a second
+    /// call returns to it.
     ///
     /// # Errors
     /// [`Error::NoOtherModel`] if the other slot does not hold a whole model; [`Error::Flash`] and

@@ -24,8 +24,8 @@ impl StartOptions {
         Self { trial_starts: 3, checksum: true }
     }
 
-    /// Sets how many starts a new model has for [`Slots::confirm`]. The start after the last of them
-    /// returns to the model before.
+    /// Sets how many starts a new model has for [`Slots::confirm`]. The start after the last of
+    /// them returns to the model before.
     #[must_use]
     pub const fn trial_starts(mut self, starts: u32) -> Self {
         self.trial_starts = starts;

@@ -204,6 +204,15 @@ fn rollback_refuses_a_damaged_model() {
     assert_eq!(start(&mut flash), Ok((1, Reason::Confirmed)));
 }
 
+/// Guards the bounds in `read_header`: the bytes after slot A are those of the record.
+#[test]
+fn a_factory_model_that_is_longer_than_its_slot_is_none() {
+    let (file, _) = model(SLOT as usize + 256, 0);
+    let mut flash = TestFlash::new(2, 9);
+    flash.place(Slot::A, &file);
+    assert_eq!(start(&mut flash), Err(Error::NoModel));
+}
+
 /// Guards `header_only`: a factory's model, whose bytes nobody has checked, is read in full.
 #[test]
 fn the_checksum_can_be_left_out_after_the_first_start() {
@@ -232,4 +241,35 @@ fn a_record_that_cannot_be_written_ends_no_trial_and_starts_none() {
         assert_eq!((start.model.version, start.reason, start.recorded), (1, Reason::NotCounted, false));
     }
     assert_eq!(start(&mut flash), Ok((2, Reason::Trial { start: 1 })));
+}
+
+/// Guards the assignment to the state in `started`: the next update must not overwrite the model in
+/// use, which the record does not call active.
+#[test]
+fn an_update_after_a_fallback_without_record_spares_the_model_in_use() {
+    let mut flash = updated();
+    let in_other_slot = flash.slot(Slot::B).start as usize + 100;
+    flash.bytes[in_other_slot] ^= 1;
+    (flash.fault, flash.fault_at) = (Fault::Report, Some(flash.operations));
+    let mut slots = open(&mut flash);
+    let started = slots.start(StartOptions::new()).expect("a start");
+    assert_eq!((started.slot, started.reason, started.recorded), (Slot::A, Reason::Damaged, false));
+    update(&mut slots, 800, 2);
+    assert_eq!(start(&mut flash), Ok((2, Reason::Trial { start: 1 })));
+    assert!(flash.bytes.starts_with(&model(900, 0).0));
+}
+
+/// Guards `take` in `write`: a second attempt would write words twice.
+#[test]
+fn after_an_error_an_update_must_be_resumed() {
+    let mut flash = factory();
+    let (file, info) = model(800, 1);
+    let mut slots = open(&mut flash);
+    slots.begin(info, Downgrade::Refuse).expect("begun");
+    slots.write(0, &file[..600]).expect("written");
+    let flash = slots.flash();
+    (flash.fault, flash.fault_at) = (Fault::Report, Some(flash.operations));
+    assert_eq!(slots.write(600, &file[600..]), Err(Error::Flash(PowerLost)));
+    assert_eq!(slots.write(600, &file[600..]), Err(Error::NotReceiving));
+    assert_eq!(slots.resume().map(|it| it.map(|it| it.offset)), Ok(Some(512)));
 }

@@ -1,5 +1,20 @@
 //! Cuts the power at every operation of a scenario, and asserts that the device always starts with
 //! a whole model and reaches the end of the scenario.
+//!
+//! `a_cut_at_any_operation` and `two_cuts_in_a_row` guard these lines; each was broken once to see
+//! that they fail:
+//!
+//! - `finish`: the checksum and the caller's check come before the entry that switches; a refused
+//!   model is recorded as none.
+//! - `begin`: the entry comes before the first erasure of the slot.
+//! - `write`: the entry with the bytes that arrived comes after they were written.
+//! - `resume`: it continues at the start of a sector, where `write_words` erases.
+//! - `Log::append`: it goes to the next sector after a reset, never to that of the newest entry.
+//! - `State::decode`: the CRC-32; `is_later`: the newest entry wins, also after the last number.
+//! - `take_turn`: each start on trial is counted, and the count ends the trial.
+//!
+//! `an_error_of_the_driver_at_any_operation` guards `self.next.take()` and the number in
+//! `Log::append`, which a failed write must not leave in use, and the entry that `resume` writes.
 #![forbid(unsafe_code)]
 
 mod support;

@@ -146,20 +146,22 @@ proptest! {
     }
 }
 
-/// Guards the order of the checks in `State::decode`: one flipped bit anywhere in an entry makes the
-/// entry before it the newest.
+/// Returns an entry with models 1 and 2 in the slots.
+fn both_whole(sequence: u32, active: u32) -> Vec<u8> {
+    let [a, b, _] = infos();
+    let contents = whole(&a).into_iter().chain(whole(&b));
+    let words: Vec<u32> = [sequence, active, 0].into_iter().chain(contents).collect();
+    entry(words.try_into().expect("thirteen"))
+}
+
+/// Guards the order of the checks in `State::decode`: one flipped bit anywhere in an entry makes
+/// the entry before it the newest.
 #[test]
 fn an_entry_with_a_flipped_bit_counts_as_not_written() {
-    let [a, b, _] = infos();
-    let words = |sequence: u32, active: u32| {
-        let contents = whole(&a).into_iter().chain(whole(&b));
-        let words: Vec<u32> = [sequence, active, 0].into_iter().chain(contents).collect();
-        entry(words.try_into().expect("thirteen"))
-    };
     for bit in 0..8 * 64 {
         let mut flash = flash(3);
-        flash.place_entry(0, &words(5, 0));
-        let mut newer = words(6, 1);
+        flash.place_entry(0, &both_whole(5, 0));
+        let mut newer = both_whole(6, 1);
         flash.place_entry(1, &newer);
         assert_eq!(active(&mut flash), Slot::B);
         newer[bit / 8] ^= 1 << (bit % 8);
@@ -171,21 +173,42 @@ fn an_entry_with_a_flipped_bit_counts_as_not_written() {
 /// Guards `is_later`.
 #[test]
 fn numbers_start_again_after_the_last_one() {
-    let [a, b, _] = infos();
     for (older, newer) in [(5, 6), (u32::MAX, 0), (u32::MAX - 3, 4), (u32::MAX >> 1, (u32::MAX >> 1) + 1)] {
         for newer_sector in [0, 1] {
             let mut flash = flash(4);
             for (sector, sequence, active) in [(newer_sector, newer, 1), (1 - newer_sector, older, 0)] {
-                let [a0, a1, a2, a3, a4] = whole(&a);
-                let [b0, b1, b2, b3, b4] = whole(&b);
-                flash.place_entry(
-                    sector,
-                    &entry([sequence, active, 0, a0, a1, a2, a3, a4, b0, b1, b2, b3, b4]),
-                );
+                flash.place_entry(sector, &both_whole(sequence, active));
             }
             assert_eq!(active(&mut flash), Slot::B, "{older} and {newer}");
         }
     }
+}
+
+/// Guards the match on the result of `read` in `Log::open`.
+#[test]
+fn an_entry_that_cannot_be_read_counts_as_not_written() {
+    for (unreadable, expected) in [(0, Slot::B), (64, Slot::A)] {
+        let mut flash = flash(5);
+        flash.place_entry(0, &[both_whole(5, 0), both_whole(6, 1)].concat());
+        let start = flash.record().start + unreadable;
+        flash.unreadable = start + 8..start + 12;
+        assert_eq!(active(&mut flash), expected);
+    }
+}
+
+/// Guards the number after `Log::open`: a torn entry whose bits are readable only sometimes is
+/// never as new as an entry that was written after it.
+#[test]
+fn an_entry_that_becomes_readable_again_is_older_than_later_ones() {
+    let mut flash = flash(6);
+    let mut torn = both_whole(6, 1);
+    torn[63] ^= 1;
+    flash.place_entry(0, &[both_whole(5, 0), torn].concat());
+    let layout = flash.layout();
+    let mut slots = Slots::new(&mut flash, layout).expect("a right layout");
+    slots.begin(infos()[2], Downgrade::Allow).expect("begun");
+    flash.place_entry(0, &[both_whole(5, 0), both_whole(6, 1)].concat());
+    assert_eq!(active(&mut flash), Slot::A);
 }
 
 fn active(flash: &mut TestFlash) -> Slot {

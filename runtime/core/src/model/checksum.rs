@@ -36,7 +36,8 @@ impl FileChecksum {
         Self(hasher)
     }
 
-    /// Adds the next bytes of the file, where nobody needs the checksums of single sections.
+    /// Adds the next bytes of the file, without a checksum of their own. Without `std`, this takes
+    /// half the time of [`FileChecksum::section`].
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }

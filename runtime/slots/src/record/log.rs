@@ -19,8 +19,8 @@ pub(crate) struct Log {
     sequence: u32,
     /// Index of the sector that holds the newest entry.
     newest: Option<u32>,
-    /// Index of the next entry in that sector, if the sector was erased since the start and no write
-    /// failed.
+    /// Index of the next entry in that sector, if the sector was erased since the start and no
+    /// write failed.
     next: Option<u32>,
 }
 

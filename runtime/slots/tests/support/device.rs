@@ -82,7 +82,7 @@ impl<'m, const READ: usize, const WRITE: usize> Device<'m, READ, WRITE> {
         Self {
             flash,
             models,
-            options: if seed % 2 == 0 { options } else { options.without_checksum() },
+            options: if seed.is_multiple_of(2) { options } else { options.without_checksum() },
             seed,
             before: factory,
             after: factory,

@@ -74,6 +74,8 @@ pub struct Flash<const READ: usize, const WRITE: usize> {
     /// Operations from the first cut to the second one.
     pub second_after: Option<u64>,
     pub powered: bool,
+    /// Bytes that cannot be read, as flash with error correction reports torn writes.
+    pub unreadable: Range<u32>,
     random: Random,
 }
 
@@ -91,6 +93,7 @@ impl<const READ: usize, const WRITE: usize> Flash<READ, WRITE> {
             fault: Fault::Cut,
             second_after: None,
             powered: true,
+            unreadable: 0..0,
             random,
         }
     }
@@ -181,7 +184,8 @@ impl<const READ: usize, const WRITE: usize> ReadNorFlash for Flash<READ, WRITE> 
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), PowerLost> {
         check_read(self, offset, bytes.len()).expect("aligned and in bounds");
-        if !self.powered {
+        let end = offset + bytes.len() as u32;
+        if !self.powered || (offset < self.unreadable.end && self.unreadable.start < end) {
             return Err(PowerLost);
         }
         let start = offset as usize;
