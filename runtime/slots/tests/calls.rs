@@ -226,6 +226,13 @@ fn the_checksum_can_be_left_out_after_the_first_start() {
     assert_eq!(open(&mut flash).start(options).map(|it| it.reason), Ok(Reason::Confirmed));
     flash.bytes[17] ^= 1;
     assert_eq!(open(&mut flash).start(options).map(drop), Err(Error::NoModel));
+
+    // A model that replaces the active one is read in full.
+    let mut flash = updated();
+    let header = flash.slot(Slot::B).start as usize;
+    flash.bytes[header] ^= 1;
+    flash.bytes[500] ^= 1;
+    assert_eq!(open(&mut flash).start(options).map(drop), Err(Error::NoModel));
 }
 
 /// Guards the reading of what was written, and `Turn::NotCounted`: a trial whose starts cannot be

@@ -170,6 +170,44 @@ fn an_entry_with_a_flipped_bit_counts_as_not_written() {
     }
 }
 
+/// Guards the conditions in `State::decode` one by one: numbers that the crate never writes, with a
+/// correct CRC-32.
+#[test]
+fn an_entry_with_impossible_numbers_counts_as_not_written() {
+    let [a, b, _] = infos();
+    let words_with = |sequence: u32, b: &ModelInfo| -> Vec<u32> {
+        [sequence, 1, 0].into_iter().chain(whole(&a)).chain(whole(b)).collect()
+    };
+    let older = words_with(5, &ModelInfo::new(b.length, b.crc, 50));
+    let arriving = |length, arrived| vec![(3, 1), (4, length), (7, arrived)];
+    let changes = [
+        (vec![], true),
+        (vec![(1, 2)], false),
+        (vec![(3, 3)], false),
+        (vec![(4, 63)], false),
+        (vec![(4, SLOT + 1)], false),
+        (vec![(9, SLOT + 1)], false),
+        (arriving(700, 512), true),
+        (arriving(SLOT, SLOT), true),
+        (arriving(SLOT + 1, 0), false),
+        (arriving(63, 0), false),
+        (arriving(700, 4), false),
+        (arriving(700, 768), false),
+    ];
+    for (change, counts) in changes {
+        let mut words = words_with(6, &b);
+        change.iter().for_each(|(index, word)| words[*index] = *word);
+        let mut flash = flash(7);
+        for (sector, words) in [(0, older.clone()), (1, words)] {
+            flash.place_entry(sector, &entry(words.try_into().expect("thirteen")));
+        }
+        let layout = flash.layout();
+        let mut slots = Slots::new(&mut flash, layout).expect("a right layout");
+        let version = slots.start(StartOptions::new()).expect("a model").model.version;
+        assert_eq!(version, if counts { 2 } else { 50 }, "{change:?}");
+    }
+}
+
 /// Guards `is_later`.
 #[test]
 fn numbers_start_again_after_the_last_one() {
