@@ -36,6 +36,12 @@ impl FileChecksum {
         Self(hasher)
     }
 
+    /// Adds the next bytes of the file, without a checksum of their own. Without `std`, this takes
+    /// half the time of [`FileChecksum::section`].
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
     /// Adds the next section with its padding and returns the section's own checksum.
     pub fn section(&mut self, bytes: &[u8]) -> u32 {
         self.0.append(bytes)
@@ -130,8 +136,11 @@ mod tests {
         for section in rest.chunks(60) {
             assert_eq!(file.section(section), crc32(section));
         }
+        let mut in_pieces = FileChecksum::new(head);
+        rest.chunks(50).for_each(|piece| in_pieces.update(piece));
         let mut whole = bytes.clone();
         whole[field::FILE_CRC..field::FILE_CRC + 4].fill(0);
         assert_eq!(file.finish(), crc32(&whole));
+        assert_eq!(in_pieces.finish(), crc32(&whole));
     }
 }
