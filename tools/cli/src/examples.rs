@@ -74,12 +74,12 @@ Examples:
 
 pub(crate) const VERIFY: &str = "\
 Examples:
-  electra verify model.electra --public-key minisign.pub";
+  electra verify in-use.electra --public-key minisign.pub";
 
 pub(crate) const UPDATE: &str = "\
 Examples:
-  electra update new.electra --model model.electra --public-key minisign.pub
-  electra update --rollback --model model.electra
+  electra update new.electra --model in-use.electra --public-key minisign.pub
+  electra update --rollback --model in-use.electra
 
 A model in use is never half written: the new file is checked, and then one renaming replaces the
 old one. A running service takes the new model after SIGHUP, for example by 'systemctl reload

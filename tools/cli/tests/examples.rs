@@ -2,6 +2,8 @@
 //! the help, and of other statements in the help.
 
 mod common;
+#[path = "common/keys.rs"]
+mod keys;
 #[path = "../examples/manual.rs"]
 #[allow(dead_code, reason = "its main is another program's")]
 mod manual;
@@ -41,7 +43,14 @@ fn folder_of_examples() -> tempfile::TempDir {
     // With golden sentences.
     let shipped = Path::new(ROOT).join("models/electra-small-sentiment/model.electra");
     let model = electra_pack::Source::new(shipped).change_metadata().expect("changed");
-    fs::write(path("model.electra"), model).expect("written");
+    for name in ["model.electra", "in-use.electra", "new.electra"] {
+        fs::write(path(name), &model).expect("written");
+    }
+    let keys = keys::Keys::new(folder.path(), "minisign");
+    for name in ["model.electra", "in-use.electra", "new.electra"] {
+        keys.sign(path(name).to_str().expect("UTF-8"));
+    }
+    write("password.txt", "\n");
     fs::create_dir(path("my-electra")).expect("made");
     for file in ["config.json", "model.safetensors", "vocab.txt"] {
         copy(&format!("tests/fixtures/classifier/{file}"), &format!("my-electra/{file}"));

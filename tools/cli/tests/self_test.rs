@@ -1,40 +1,14 @@
 //! Tests of the golden sentences: `electra pack` stores their logits, `electra self-test` compares.
 
 mod common;
+#[path = "common/models.rs"]
+mod models;
 
 use std::fs;
-use std::path::Path;
 
 use common::{expect_code, run, stderr, stdout};
-use electra_core::model::{FileChecksum, crc32};
 use electra_pack::Source;
-
-const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures");
-
-fn packed(folder: &Path, fixture: &str, change: impl Fn(Source) -> Source) -> String {
-    let source = change(Source::new(Path::new(FIXTURES).join(fixture)));
-    let path = folder.join(format!("{fixture}.electra"));
-    fs::write(&path, source.pack().expect("packed").bytes).expect("written");
-    path.to_str().expect("UTF-8").to_owned()
-}
-
-/// Changes the file and writes its checksums again, as somebody who forges a file would.
-fn forge(path: &str, change: impl Fn(&mut Vec<u8>)) {
-    let mut file = fs::read(path).expect("readable");
-    change(&mut file);
-    let number = |file: &[u8], at: usize| {
-        u64::from_le_bytes(file[at..at + 8].try_into().expect("eight bytes")) as usize
-    };
-    for entry in (0..7).map(|index| 64 + 32 * index) {
-        let (start, len) = (number(&file, entry + 8), number(&file, entry + 16).next_multiple_of(64));
-        let crc = crc32(&file[start..start + len]);
-        file[entry + 24..entry + 28].copy_from_slice(&crc.to_le_bytes());
-    }
-    let mut checksum = FileChecksum::new(&file[..320]);
-    checksum.section(&file[320..]);
-    file[32..36].copy_from_slice(&checksum.finish().to_le_bytes());
-    fs::write(path, file).expect("written");
-}
+use models::{forge, packed};
 
 #[test]
 fn every_packed_model_passes_with_every_engine_and_every_kernel_set() {
@@ -102,7 +76,7 @@ fn a_changed_weight_with_right_checksums_is_found() {
 #[test]
 fn a_file_without_golden_sentences_says_what_to_do() {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = common_models::undecided(folder.path(), "classifier");
+    let path = models::undecided(folder.path(), "classifier");
     let refused = run(&["self-test", &path]);
     expect_code(&refused, 1);
     assert!(
@@ -111,6 +85,3 @@ fn a_file_without_golden_sentences_says_what_to_do() {
         stderr(&refused)
     );
 }
-
-#[path = "common/models.rs"]
-mod common_models;

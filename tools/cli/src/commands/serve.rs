@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::serve::{
     Door, Figures, Limits, Listener, Loader, Mailbox, Pool, Protocol, Server, Service, Signals, Systemd,
 };
+use crate::trust::RequiredKey;
 
 pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
     if args.engine.pin {
@@ -52,6 +53,8 @@ fn loader(args: &ServeArgs) -> Result<Loader, Failure> {
             .answers
             .apply(ClassifierOptions::new().engine(engine).truncate(args.long_texts.truncate)),
         workers: args.workers.count(&args.engine, 1)?,
+        key: RequiredKey::named(args.public_key.as_ref())?,
+        allow_downgrade: args.allow_downgrade,
         detectors: only_http(args),
     })
 }

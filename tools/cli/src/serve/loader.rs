@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use electra::{Classification, Classifier, ClassifierOptions, Detection, Detector, HeadKind, ModelFile};
+use electra::{
+    Classification, Classifier, ClassifierOptions, Detection, Detector, EngineOptions, HeadKind, ModelFile,
+};
 
 use super::protocol::Refusal;
 use crate::args::open_model;
 use crate::commands::classify::classifiers_of;
 use crate::failure::Failure;
 use crate::output::one_line;
+use crate::trust::RequiredKey;
 
 /// Creates the workers' engines.
 #[derive(Clone)]
@@ -17,6 +20,10 @@ pub(crate) struct Loader {
     pub model: Option<PathBuf>,
     pub options: ClassifierOptions,
     pub workers: usize,
+    /// The key by which a model must be signed.
+    pub key: Option<RequiredKey>,
+    /// Whether a reload may load an older version of the model.
+    pub allow_downgrade: bool,
     /// Whether a model for replaced-token detection is accepted. The line protocol has no answer
     /// for it.
     pub detectors: bool,
@@ -47,9 +54,19 @@ impl Loader {
     /// Opens the model once and creates an engine per worker.
     ///
     /// # Errors
-    /// Fails if the file is not an intact model, or if the model does not fit the options.
+    /// Fails if the file is not an intact model, if it lacks a signature that is required, if a
+    /// golden sentence has other logits than the file states, or if the model does not fit the
+    /// options.
     pub(crate) fn load(&self) -> Result<(Loaded, Vec<Model>), Failure> {
         let file = open_model(self.model.as_ref())?;
+        if let Some(key) = &self.key {
+            key.verify(&file, None)?;
+        }
+        match electra::self_test(&file, &EngineOptions::new().engine(self.options.engine.engine)) {
+            // Files of older packers have no golden sentences.
+            Ok(_) | Err(electra::Error::NoGolden { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
         let models: Vec<Model> =
             if self.detectors && file.model().config().head == HeadKind::ReplacedTokenDetection {
                 self.detectors_of(&file)?
@@ -77,6 +94,24 @@ impl Loader {
             arena_bytes: engines().map(electra::Engine::arena_bytes).sum(),
             file,
         };
+        Ok((loaded, models))
+    }
+
+    /// Loads the model again as [`Loader::load`] does.
+    ///
+    /// # Errors
+    /// As [`Loader::load`], and if the model is an older version than `current`.
+    pub(crate) fn load_after(&self, current: &Loaded) -> Result<(Loaded, Vec<Model>), Failure> {
+        let (loaded, models) = self.load()?;
+        let [before, found] =
+            [current, &loaded].map(|loaded| loaded.file.model().version().unwrap_or_default());
+        if found < before && !self.allow_downgrade {
+            return Err(Failure::run(format_args!(
+                "{}: the model has version {found}, expected at least {before}, that of the model in use; \
+                 --allow-downgrade permits it",
+                loaded.file.path().display()
+            )));
+        }
         Ok((loaded, models))
     }
 

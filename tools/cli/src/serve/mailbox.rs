@@ -15,6 +15,8 @@ pub(crate) enum Report {
     Answer { connection: usize, ticket: Ticket, line: Result<String, Refusal> },
     /// Result of a reload: the path of the model in use, or the problem with the new model.
     Reload(Result<PathBuf, Failure>),
+    /// The new model failed on one of its first texts, and the workers use the one before again.
+    WentBack { problem: String },
     /// A thread has panicked, which is a defect.
     Lost,
 }

@@ -19,6 +19,9 @@ use crate::workers::spawn;
 /// only wait for each other.
 const BYTES_TOGETHER: usize = 1024;
 
+/// Texts after which a new model is kept for good.
+const TRIAL_TEXTS: usize = 8;
+
 /// A text to process.
 pub(crate) struct Job {
     pub ticket: Ticket,
@@ -65,8 +68,27 @@ struct Shared {
 struct State {
     jobs: VecDeque<Job>,
     loaded: Loaded,
-    /// For each worker, the model that it uses from its next job on, after a reload.
-    fresh: Vec<Option<Model>>,
+    /// For each worker, what it does before its next job.
+    orders: Vec<VecDeque<Order>>,
+    trial: Option<Trial>,
+}
+
+/// A change of a worker's model.
+enum Order {
+    /// Use this model, and keep the one before.
+    Change(Box<Model>),
+    /// The trial of the model has ended: drop the one before.
+    Keep,
+    /// Use the model before again.
+    GoBack,
+}
+
+/// The first texts of a new model.
+struct Trial {
+    /// The model before.
+    before: Loaded,
+    /// Texts until the end of the trial.
+    left: usize,
 }
 
 impl Pool {
@@ -81,9 +103,9 @@ impl Pool {
         figures: Arc<Figures>,
     ) -> Result<Self, Failure> {
         let (loaded, models) = loader.load()?;
-        let fresh = models.iter().map(|_| None).collect();
+        let orders = models.iter().map(|_| VecDeque::new()).collect();
         let jobs = VecDeque::with_capacity(capacity.min(1024));
-        let state = Mutex::new(State { jobs, loaded, fresh });
+        let state = Mutex::new(State { jobs, loaded, orders, trial: None });
         let truncate = loader.options.truncate;
         let shared = Arc::new(Shared { state, changed: Condvar::new(), mailbox, figures, truncate });
         for (index, model) in models.into_iter().enumerate() {
@@ -135,7 +157,8 @@ impl Pool {
     }
 
     /// Loads the model again in a separate thread. A report gives the result. Until then, and if
-    /// loading fails, the workers keep their models.
+    /// loading fails, the workers keep their models. If the new model fails on one of its first
+    /// texts, the workers return to the model before.
     ///
     /// # Errors
     /// Fails if the thread cannot be started.
@@ -143,11 +166,15 @@ impl Pool {
         let (shared, loader) = (Arc::clone(&self.shared), self.loader.clone());
         spawn("reload", move || {
             let guard = Guard(&shared.mailbox);
-            let outcome = loader.load().map(|(loaded, models)| {
+            let current = lock(&shared.state).loaded.clone();
+            let outcome = loader.load_after(&current).map(|(loaded, models)| {
                 let path: PathBuf = loaded.file.path().to_path_buf();
                 let mut state = lock(&shared.state);
-                state.fresh = models.into_iter().map(Some).collect();
-                state.loaded = loaded;
+                for (orders, model) in state.orders.iter_mut().zip(models) {
+                    orders.push_back(Order::Change(Box::new(model)));
+                }
+                let before = std::mem::replace(&mut state.loaded, loaded);
+                state.trial = Some(Trial { before, left: TRIAL_TEXTS });
                 drop(state);
                 shared.changed.notify_all();
                 path
@@ -169,29 +196,78 @@ impl Pool {
     }
 }
 
-fn work(shared: &Shared, index: usize, mut model: Model) {
+fn work(shared: &Shared, index: usize, model: Model) {
     let _guard = Guard(&shared.mailbox);
+    let mut models = Models { current: model, before: None };
     loop {
         match shared.next(index) {
-            Next::Change(fresh) => model = fresh,
-            Next::Jobs(jobs) => shared.process(&mut model, jobs),
+            Next::Order(order) => models.follow(order),
+            Next::Jobs(jobs) => shared.process(&mut models, index, jobs),
+        }
+    }
+}
+
+/// The models of a worker.
+struct Models {
+    current: Model,
+    /// The model before, during the trial of the current one.
+    before: Option<Model>,
+}
+
+impl Models {
+    fn follow(&mut self, order: Order) {
+        match order {
+            Order::Change(fresh) => self.before = Some(std::mem::replace(&mut self.current, *fresh)),
+            Order::Keep => self.before = None,
+            Order::GoBack => {
+                if let Some(before) = self.before.take() {
+                    self.current = before;
+                }
+            }
+        }
+    }
+
+    /// Classifies texts. If the current model fails on one and the model before does not, returns
+    /// the answers of that one, and the failure.
+    fn classify(
+        &mut self,
+        texts: &[&str],
+        truncate: bool,
+    ) -> (Vec<Result<Classification, Refusal>>, Option<Refusal>) {
+        let answers = self.current.classify(texts, truncate);
+        let failure = answers.iter().find_map(|answer| answer.as_ref().err().cloned());
+        let (Some(failure), Some(before)) = (failure, &mut self.before) else { return (answers, None) };
+        let of_before = before.classify(texts, truncate);
+        match of_before.iter().all(Result::is_ok) {
+            true => (of_before, Some(failure)),
+            false => (answers, None),
+        }
+    }
+
+    /// Judges the tokens of a text, with the same rule as [`Models::classify`].
+    fn detect(&mut self, text: &str) -> (Result<Detection, Refusal>, Option<Refusal>) {
+        let answer = self.current.detect(text);
+        let (Err(failure), Some(before)) = (&answer, &mut self.before) else { return (answer, None) };
+        match before.detect(text) {
+            Ok(of_before) => (Ok(of_before), Some(failure.clone())),
+            Err(_) => (answer, None),
         }
     }
 }
 
 enum Next {
-    Change(Model),
+    Order(Order),
     /// Jobs with the same `truncate`.
     Jobs(Vec<Job>),
 }
 
 impl Shared {
-    /// Waits for a new model or for jobs.
+    /// Waits for an order or for jobs.
     fn next(&self, index: usize) -> Next {
         let mut state = lock(&self.state);
         loop {
-            if let Some(fresh) = state.fresh.get_mut(index).and_then(Option::take) {
-                return Next::Change(fresh);
+            if let Some(order) = state.orders.get_mut(index).and_then(VecDeque::pop_front) {
+                return Next::Order(order);
             }
             if let Some(first) = state.jobs.pop_front() {
                 let (mut bytes, truncate) = (first.text.len(), first.truncate);
@@ -210,11 +286,13 @@ impl Shared {
         }
     }
 
-    fn process(&self, model: &mut Model, jobs: Vec<Job>) {
+    fn process(&self, models: &mut Models, index: usize, jobs: Vec<Job>) {
         let wants_labels = |job: &&Job| matches!(job.reply, Reply::Labels(_));
         let texts: Vec<_> = jobs.iter().filter(wants_labels).map(|job| &*job.text).collect();
         let truncate = jobs.first().and_then(|job| job.truncate).unwrap_or(self.truncate);
-        let mut answers = model.classify(&texts, truncate).into_iter();
+        let (answers, failure) = models.classify(&texts, truncate);
+        self.end_trial(jobs.len(), index, failure, models);
+        let mut answers = answers.into_iter();
         for job in jobs {
             match job.reply {
                 Reply::Labels(reply) => {
@@ -223,12 +301,44 @@ impl Shared {
                     reply(&job.text, answer);
                 }
                 Reply::Tokens(reply) => {
-                    let answer = model.detect(&job.text);
+                    let (answer, failure) = models.detect(&job.text);
+                    if failure.is_some() {
+                        self.end_trial(0, index, failure, models);
+                    }
                     self.figures.process(answer.as_ref().map_or(0, |answer| answer.tokens.len()));
                     reply(answer);
                 }
             }
         }
+    }
+
+    /// Counts the texts of a new model. After a failure all workers return to the model before;
+    /// after enough texts they drop it. Worker `index` has `models`.
+    fn end_trial(&self, texts: usize, index: usize, failure: Option<Refusal>, models: &mut Models) {
+        let mut state = lock(&self.state);
+        if models.before.is_none() {
+            return;
+        }
+        // Another worker has ended the trial already. This worker's order is waiting for it.
+        let Some(trial) = &mut state.trial else { return };
+        trial.left = trial.left.saturating_sub(texts);
+        if failure.is_none() && trial.left > 0 {
+            return;
+        }
+        let before = state.trial.take().map(|trial| trial.before);
+        for (worker, orders) in state.orders.iter_mut().enumerate() {
+            match (&failure, worker == index) {
+                (None, _) => orders.push_back(Order::Keep),
+                (Some(_), false) => orders.push_back(Order::GoBack),
+                (Some(_), true) => models.follow(Order::GoBack),
+            }
+        }
+        if let (Some(failure), Some(before)) = (failure, before) {
+            state.loaded = before;
+            self.mailbox.post(Report::WentBack { problem: failure.to_string() });
+        }
+        drop(state);
+        self.changed.notify_all();
     }
 }
 

@@ -277,6 +277,15 @@ impl Server {
             match report {
                 Report::Answer { connection, ticket, line } => self.answer(connection, ticket, line, now),
                 Report::Reload(outcome) => self.reloaded(outcome),
+                Report::WentBack { problem } => {
+                    let kept = self.service.pool.loaded().file;
+                    let status = format!(
+                        "the new model failed on one of its first texts, {} is in use again: {problem}",
+                        kept.path().display()
+                    );
+                    log(&status);
+                    self.systemd.ready(&status);
+                }
                 Report::Lost => return Err(Failure::run("a thread has panicked, see above")),
             }
         }

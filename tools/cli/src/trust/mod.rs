@@ -4,4 +4,4 @@ mod key;
 mod replace;
 
 pub(crate) use key::{RequiredKey, signature_of};
-pub(crate) use replace::{Replacement, Target};
+pub(crate) use replace::Target;

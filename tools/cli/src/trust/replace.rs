@@ -144,7 +144,11 @@ impl Replacement {
                 fs::hard_link(&from, &to).or_else(|_| copy_synced(&from, &to))
             }));
             let (from, to) = (signature.clone(), signature_of(&previous));
-            steps.push(Box::new(move || fs::rename(kept, previous)));
+            steps.push(Box::new(move || {
+                fs::rename(&kept, previous)?;
+                // Renaming does nothing if both names belong to the same file already.
+                remove(&kept)
+            }));
             steps.push(Box::new(move || if from.exists() { copy_synced(&from, &to) } else { remove(&to) }));
         }
         let is_signed = self.is_signed;
@@ -162,7 +166,8 @@ impl Replacement {
 
 impl Drop for Replacement {
     fn drop(&mut self) {
-        // After a replacement there is nothing to remove. If this fails, the next update removes it.
+        // After a replacement there is nothing to remove. If this fails, the next update removes
+        // it.
         let staged = self.path();
         for path in [next_signature_of(&self.target.0), signature_of(&staged)] {
             let (Ok(()) | Err(_)) = if staged.exists() { remove(&path) } else { Ok(()) };

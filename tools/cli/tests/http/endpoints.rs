@@ -46,6 +46,18 @@ fn labels_are_those_of_the_line_protocol_bit_for_bit() {
 }
 
 #[test]
+fn an_unsure_answer_begins_with_its_own_entry() {
+    let service = Service::start(&["--min-score", "0.999"]);
+    let text = "ELECTRA is surprisingly fast and accurate.";
+    let answer = service.post("/predict", &json!({ "inputs": text })).json();
+    let labels: Vec<_> = answer.as_array().expect("a list").iter().map(|entry| &entry["label"]).collect();
+    assert_eq!(labels, ["UNSURE", "POSITIVE", "NEUTRAL", "NEGATIVE"]);
+    assert_eq!(answer[0]["score"], answer[1]["score"]);
+    let first = service.post("/", &json!({ "inputs": text, "parameters": { "top_k": 1 } })).json();
+    assert_eq!(first, json!([[answer[0]]]));
+}
+
+#[test]
 fn the_page_is_one_file_that_loads_nothing_else() {
     let service = Service::start(&[]);
     let page = service.get("/");

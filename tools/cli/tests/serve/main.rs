@@ -5,11 +5,14 @@ mod closing;
 #[path = "../common/mod.rs"]
 mod common;
 mod daemon;
+#[path = "../common/keys.rs"]
+mod keys;
 mod load;
 #[path = "../common/models.rs"]
 mod models;
 mod requests;
 mod timers;
+mod updates;
 
 use std::fs;
 use std::io::{BufReader, Write};
