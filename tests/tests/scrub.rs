@@ -109,7 +109,7 @@ fn every_burst_of_up_to_32_bits_is_found() {
     let bits = model.bytes.len() * 8;
     for len in 2..=32 {
         for index in 0..600 {
-            // Half of the bursts are in header and table, some of them near the checksum of the file.
+            // Half of the bursts are in header and table, some of them near the file's checksum.
             let start = match index % 4 {
                 0 => (field::FILE_CRC - 4) * 8 + random.below(64),
                 1 => random.below(FIRST_SECTION * 8),

@@ -15,6 +15,10 @@ pub(crate) enum Report {
     Answer { connection: usize, ticket: Ticket, line: Result<String, Refusal> },
     /// Result of a reload: the path of the model in use, or the problem with the new model.
     Reload(Result<PathBuf, Failure>),
+    /// A scrub has found that the model in use is damaged.
+    Damaged(String),
+    /// A scrub has found that the model in use is intact again.
+    Intact,
     /// A thread has panicked, which is a defect.
     Lost,
 }

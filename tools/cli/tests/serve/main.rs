@@ -9,6 +9,7 @@ mod load;
 #[path = "../common/models.rs"]
 mod models;
 mod requests;
+mod scrub;
 mod timers;
 
 use std::fs;
