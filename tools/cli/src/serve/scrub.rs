@@ -64,6 +64,8 @@ fn check(service: &Service, file: &ModelFile, state: &mut Scrub) -> bool {
         Ok(_) => false,
         Err(error) => {
             let problem = format!("{}: {error}", file.path().display());
+            // The reload maps the same file. Without this, it would find the same memory.
+            file.evict();
             service.figures.scrub.damage(problem.clone());
             service.mailbox.post(Report::Damaged(problem));
             true
