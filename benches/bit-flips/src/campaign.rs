@@ -73,6 +73,8 @@ pub(crate) fn run(file: &[u8], runs: usize, seed: u64) -> Result<Vec<Cell>, Box<
     let mut copy = vec![0; file.len() + ALIGNMENT];
     let intact = aligned(&mut copy, file);
     let model = Model::open(intact)?;
+    // Bytes after the end are no part of the checksum.
+    let file = model.bytes();
     if model.config().head != HeadKind::Classification {
         return Err("is a model for replaced-token detection, expected a classifier".into());
     }
@@ -197,4 +199,36 @@ fn answer(model: &Model<'_>, sentence: &str, arena: &mut Vec<u8>) -> Result<Answ
         Some((logits.to_vec(), model.labels().nth(label)?.as_bytes().to_vec()))
     });
     Ok(Answer { ids, logits })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A model and a byte that follows it.
+    const TINY: &[u8] = include_bytes!("../../../tests/fuzz/seeds/model_file/classifier");
+
+    #[test]
+    fn a_cell_finds_its_flips_and_leaves_the_model_intact() {
+        let file = &TINY[..TINY.len() - 1];
+        let mut block = vec![0; file.len() + ALIGNMENT];
+        let bytes = aligned(&mut block, file);
+        let model = Model::open(bytes).expect("a model");
+        let parts = parts(&model);
+        let expected: Vec<_> =
+            SENTENCES.map(|sentence| answer(&model, sentence, &mut Vec::new()).expect("an answer")).into();
+        for part in &parts {
+            assert!(!is_found(bytes, part), "{}", part.name);
+            let cell = fill_cell(bytes, part, 3, 50, Random::new(1, 2), &expected);
+            assert_eq!(cell.found, 50, "{}", part.name);
+            assert!(bytes == file, "{}", part.name);
+        }
+        // Without flips, nothing is different.
+        let cell = fill_cell(bytes, &parts[0], 0, 50, Random::new(1, 2), &expected);
+        assert_eq!(
+            (cell.found, cell.refused, cell.other_tokens, cell.other_label, cell.failed),
+            (0, 0, 0, 0, 0)
+        );
+        assert_eq!(cell.changes, [0.0; 50]);
+    }
 }

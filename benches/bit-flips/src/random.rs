@@ -34,3 +34,18 @@ impl Random {
         bits
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_different_and_inside_the_bytes() {
+        for count in [16, 100] {
+            let mut bits = Random::new(1, 0).bits(&(3..5), count);
+            bits.sort_unstable();
+            assert!(bits.into_iter().eq(24..40));
+        }
+        assert_ne!(Random::new(1, 0).bits(&(0..99), 9), Random::new(1, 1).bits(&(0..99), 9));
+    }
+}

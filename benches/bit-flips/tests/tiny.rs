@@ -44,6 +44,9 @@ fn every_part_gets_every_number_of_flips() {
         assert_eq!(row[4], "", "{row:?}");
         assert_ne!(row[9], "0", "{row:?}");
     }
+    // Some of 20 runs with a hundred flips in the head change the label.
+    let head = row("head", "100");
+    assert!(head[6].parse::<u32>().is_ok_and(|count| count > 0), "{head:?}");
     // No metadata is part of a run, and a name must be UTF-8.
     assert_eq!((&*row("metadata", "1")[9], &*row("metadata", "1")[6]), ("0", ""));
 }
