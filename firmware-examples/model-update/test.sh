@@ -5,13 +5,16 @@
 piece_bytes=240
 text="the film is great, and the story was not too bad."
 
-# Makes two pairs of keys and signs the models with the first one. Called once.
+# The same key on each run makes the same signature, so that the ticks of its verification do not
+# differ either.
+owner=$PWD/model-update/test-keys/test-only
+
+# Signs the models with the key of the owner, and one with another key. Called once.
 sign_models() {
   local name
-  minisign -G -W -p "$scratch/key.pub" -s "$scratch/key.secret" >/dev/null
   minisign -G -W -p "$scratch/other.pub" -s "$scratch/other.secret" >/dev/null
   for name in v1 v2 v3 large forged; do
-    minisign -S -s "$scratch/key.secret" -m "$scratch/$name.electra" -t "test of $name" >/dev/null
+    minisign -S -s "$owner.secret" -m "$scratch/$name.electra" -t "test of $name" >/dev/null
   done
   minisign -S -s "$scratch/other.secret" -m "$scratch/v3.electra" -x "$scratch/other.minisig" -t other >/dev/null
 }
@@ -105,7 +108,7 @@ model_update() {
     echo "slot A, trial 3, version 3, model $(fingerprint v3)"
     echo "slot B, unconfirmed update undone, version 2, model $(fingerprint v2)"
     echo "receiving version 3 at 0"
-    echo "refused: signature: the signature is by the key $(key_id other), expected one by the key $(key_id key)"
+    echo "refused: signature: the signature is by the key $(key_id "$scratch/other"), expected one by the key $(key_id "$owner")"
     echo "receiving version 3 at 0"
     echo "refused: golden sentence: logit 0 has the bits"
     echo "refused: version of the model: 1, expected at least 2 (the active model)"
@@ -117,8 +120,6 @@ model_update() {
   } >"$scratch/expected"
   QEMU_ARGS="-icount shift=0" SECONDS_LIMIT=600 emulate model-update "$scratch/v1.electra" <"$scratch/in"
   expect "model-update: exit status" "$status" 0
-  # The answer to a line `begin` has the offset 0, and that to `resume` is the only one besides those
-  # to pieces that has no multiple of the pieces' length.
   if diff "$scratch/expected" <(decisions); then
     echo "ok: model-update: $(wc -l <"$scratch/expected") answers: installed, resumed, undone, refused, rolled back"
   else
@@ -132,7 +133,7 @@ model_update() {
   signature_ticks "$clock"
 }
 
-key_id() { sed -n '1s/.* //p' "$scratch/$1.pub"; }
+key_id() { sed -n '1s/.* //p' "$1.pub"; }
 
 # Prints the answers of the last run without those to pieces, and without figures.
 decisions() {

@@ -35,8 +35,8 @@ pub fn writable() -> &'static mut [u8] {
     }
     let start = &raw const _model_start;
     let len = (&raw const _model_end).addr() - start.addr();
-    // SAFETY: `board.x` names mapped memory that contains no section. This point is reached once, so
-    // no other reference to the bytes exists or will exist. `u8` needs no alignment and has no
+    // SAFETY: `board.x` names mapped memory that contains no section. This point is reached once,
+    // so no other reference to the bytes exists or will exist. `u8` needs no alignment and has no
     // invalid values. The pointer is made from an integer, because the memory is larger than the
     // symbol at its start.
     unsafe { core::slice::from_raw_parts_mut(core::ptr::with_exposed_provenance_mut(start.addr()), len) }

@@ -1,6 +1,6 @@
-/* Reads lines of text from the UART and answers each with a line `LABEL score`, or `UNSURE score` if
- * the score is below the label's threshold in the model file, as the example sentiment-uart in Rust
- * does.
+/* Reads lines of text from the UART and answers each with a line `LABEL score`, or `UNSURE score`
+ * if the score is below the label's threshold in the model file, as the example sentiment-uart in
+ * Rust does.
  *
  * The answer to a line that starts with `?` also has the bits of the logits, the number of tokens,
  * the clock ticks of the run, and the most bytes of stack used so far. Ctrl-D ends the session. */

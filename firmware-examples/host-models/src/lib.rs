@@ -32,7 +32,7 @@ const LARGE_NAME: usize = 100_000;
 /// # Errors
 /// Fails if a file cannot be read or written.
 pub fn write_updates(folder: &Path) -> Result<()> {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
+    let fixtures = root().join("tests/fixtures");
     let first = Source::new(fixtures.join("classifier")).name(Some("classifier".to_owned()));
     let first = write(folder, "v1.electra", first.version(Some(1)).pack()?.bytes)?;
     for (version, bias) in [(2, 0.75), (3, -0.5)] {
@@ -51,17 +51,22 @@ pub fn write_updates(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes two copies of a classifier's model file to `folder`: `thresholds.electra`, in which POSITIVE
+/// Writes two copies of the default model to `folder`: `thresholds.electra`, in which POSITIVE
 /// needs the score 0.999, and `bad-threshold.electra`, in which this number is 9.999.
 ///
 /// # Errors
-/// Fails if a file cannot be read or written, or if the model has no label POSITIVE.
-pub fn write_thresholds(model: &Path, folder: &Path) -> Result<()> {
+/// Fails if a file cannot be read or written.
+pub fn write_thresholds(folder: &Path) -> Result<()> {
+    let model = root().join("models/electra-small-sentiment/model.electra");
     let bytes = Source::new(model).threshold("POSITIVE", "0.999").change_metadata()?;
     let (line, bad) = ("\nthreshold.POSITIVE=0.999", "\nthreshold.POSITIVE=9.999");
     write(folder, "bad-threshold.electra", with_replaced(&bytes, line, bad)?)?;
     write(folder, "thresholds.electra", bytes)?;
     Ok(())
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 fn write(folder: &Path, name: &str, bytes: Vec<u8>) -> Result<PathBuf> {
