@@ -26,6 +26,7 @@ const LARGE_NAME: usize = 100_000;
 /// | `large.electra` | version 4: version 3 with a very long name |
 /// | `forged.electra` | version 3 with another bias and right checksums; the golden sentences are as before |
 /// | `labels.electra` | version 3 with another name of a label |
+/// | `threshold.electra` | version 3 with a threshold that is no number from 0 to 1 |
 /// | `detector.electra` | version 3 with another head |
 /// | `no-golden.electra` | version 3 without golden sentences |
 ///
@@ -46,6 +47,9 @@ pub fn write_updates(folder: &Path) -> Result<()> {
     write(folder, "forged.electra", with_bias(&fs::read(&third)?, 2.0)?)?;
     write(folder, "no-golden.electra", with_replaced(&fs::read(&third)?, "\ngolden=", "\nsilver=")?)?;
     write(folder, "labels.electra", with_replaced(&fs::read(&third)?, "negative", "NEGATIVE")?)?;
+    let threshold = Source::new(&third).threshold("positive", "0.5").change_metadata()?;
+    let threshold = with_replaced(&threshold, "threshold.positive=0.5", "threshold.positive=7.5")?;
+    write(folder, "threshold.electra", threshold)?;
     let detector = Source::new(fixtures.join("detector")).version(Some(3)).pack()?;
     write(folder, "detector.electra", detector.bytes)?;
     Ok(())

@@ -1,7 +1,7 @@
 //! The checks of a new model, and the runs of a model.
 
 use electra_core::tokenizer::Tokenizer;
-use electra_core::{Engine, HeadKind, Kernels, Model};
+use electra_core::{Engine, Kernels, Model};
 use electra_signature::{PublicKey, Signature};
 use session::verdict::Verdict;
 
@@ -42,7 +42,8 @@ impl Demands<'_> {
         if model.version() != Some(self.version) {
             return Err(Refusal::Version { found: model.version(), announced: self.version });
         }
-        if model.config().head != HeadKind::Classification || model.config().num_labels < 2 {
+        // A detector of replaced words has one label.
+        if model.config().num_labels < 2 {
             return Err(Refusal::Head);
         }
         if self.model.is_some_and(|in_use| !in_use.labels().eq(model.labels())) {

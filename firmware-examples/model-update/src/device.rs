@@ -188,8 +188,7 @@ impl SignatureText {
         if line.starts_with(FIRST_LINE) {
             *self = Self::default();
         }
-        let room = SIGNATURE_BYTES - self.text.len();
-        if self.lines == SIGNATURE_LINES || line.len() + 1 > room {
+        if self.lines == SIGNATURE_LINES {
             return Err(Refusal::SignatureLength);
         }
         self.text.push_str(line).and_then(|()| self.text.push('\n')).map_err(|_| Refusal::SignatureLength)?;

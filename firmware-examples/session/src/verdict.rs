@@ -89,9 +89,10 @@ mod tests {
 
     #[test]
     fn a_score_below_the_threshold_is_unsure_even_if_it_prints_the_same() {
-        let verdict = Verdict::new(&[0.0, 1e-7]).unwrap();
-        assert_eq!(verdict.score.to_string(), "0.5000");
-        let answers = [0.0, 0.5, 0.500_01, 1.0].map(|threshold| verdict.answer("YES", threshold));
+        // The probability is 0.500075.
+        let verdict = Verdict::new(&[0.0, 0.000_3]).unwrap();
+        assert_eq!(verdict.score.to_string(), "0.5001");
+        let answers = [0.0, 0.500_07, 0.500_1, 1.0].map(|threshold| verdict.answer("YES", threshold));
         assert_eq!(answers, ["YES", "YES", "UNSURE", "UNSURE"]);
         assert_eq!(Verdict::new(&[0.0, 200.0]).unwrap().answer("YES", 1.0), "YES");
     }

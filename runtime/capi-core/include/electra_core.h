@@ -164,9 +164,9 @@ const char *electra_core_label(const struct electra_core_engine *engine,
                                size_t *length);
 
 /*
- Writes the threshold of a label in the model file to `*threshold`: a number from 0 to 1, and 0 if
- the file has none. If the score of the likeliest label is lower than its threshold, the answer is
- that the model is not sure. Read the thresholds once, before the first run.
+ Writes the threshold of a label in the model file to `*threshold`: a number from 0 to 1, and 0
+ if the file has none. If the score of the likeliest label is lower than its threshold, the
+ answer is `UNSURE`. Read the thresholds once, before the first run.
 
  # Safety
  `engine` is NULL or an engine. `threshold` and `error` are NULL or valid for writing.

@@ -191,6 +191,7 @@ fn models_that_must_not_run_are_refused() {
         ("forged.electra", 3, "refused: golden sentence: logit 0 has the bits "),
         ("no-golden.electra", 3, "refused: model: no golden sentences, expected at least one"),
         ("labels.electra", 3, "refused: model: other labels than the model in use"),
+        ("threshold.electra", 3, "refused: model: metadata: the threshold of a label is not a number"),
         ("detector.electra", 3, "refused: model: no classification head with two labels or more"),
         ("v3.electra", 4, "refused: version of the model: 3, expected the announced 4"),
     ] {
