@@ -194,7 +194,7 @@ mod tests {
     fn a_wrong_field_is_named() {
         for (line, error) in [
             ("", "command: expected status, begin"),
-            ("statu", "command: expected status, begin"),
+            ("stat", "command: expected status, begin"),
             ("status now", "line: expected nothing after the command"),
             ("confirm ", "line: expected nothing after the command"),
             ("begin", "line: expected begin LENGTH CRC VERSION"),

@@ -60,8 +60,8 @@ impl Board {
         board
     }
 
-    /// Starts the device, sends lines until it restarts, and returns its answers, after the state at
-    /// the start.
+    /// Starts the device, sends lines until it restarts, and returns its answers, after the state
+    /// at the start.
     fn run<L: AsRef<str>>(&mut self, lines: impl IntoIterator<Item = L>) -> Vec<String> {
         let key = PublicKey::parse(&self.owner.pk.to_box().unwrap().to_string()).unwrap();
         let (flash, arena) = (aligned(&mut self.flash), aligned(&mut self.arena));
