@@ -107,7 +107,12 @@ impl<T: Team> Steps<'_, '_, T> {
     /// When there are no sequences or more than fit, when one has no ids, when together they have
     /// more tokens than fit, when an id is beyond the vocabulary, or when `arena` is too small or
     /// misaligned.
-    pub fn begin(&self, sequences: &[&[u16]], capacity: Capacity, arena: &mut [u8]) -> Result<Run, RunError> {
+    pub fn begin(
+        &self,
+        sequences: &[&[u16]],
+        capacity: Capacity,
+        arena: &mut [u8],
+    ) -> Result<RunSize, RunError> {
         let max = capacity.tokens;
         let tokens = sequences.iter().map(|ids| ids.len()).sum();
         if sequences.is_empty() || sequences.len() > capacity.sequences {
@@ -117,7 +122,7 @@ impl<T: Team> Steps<'_, '_, T> {
             return Err(RunError::Length { tokens, max });
         }
         let config = self.model.config();
-        let run = Run { tokens, sequences: sequences.len() };
+        let run = RunSize { tokens, sequences: sequences.len() };
         let workspace = Workspace::carve(config, self.capacity(run), arena)?;
         let (mut end, mut rest, mut ends) = (0, workspace.ids, workspace.ends.iter_mut());
         for sequence in sequences {
@@ -140,7 +145,7 @@ impl<T: Team> Steps<'_, '_, T> {
     /// # Errors
     /// When `arena` is too small for the run or misaligned, or when the model has no layer of the
     /// step's index.
-    pub fn run(&self, step: Step, run: Run, arena: &mut [u8]) -> Result<(), RunError> {
+    pub fn run(&self, step: Step, run: RunSize, arena: &mut [u8]) -> Result<(), RunError> {
         let model = self.model;
         let config = model.config();
         let context = Context { team: self.team, kernels: self.kernels.set(), config };
@@ -169,7 +174,7 @@ impl<T: Team> Steps<'_, '_, T> {
     ///
     /// # Errors
     /// When `arena` is too small for the run or misaligned.
-    pub fn logits<'b>(&self, run: Run, arena: &'b mut [u8]) -> Result<&'b [f32], RunError> {
+    pub fn logits<'b>(&self, run: RunSize, arena: &'b mut [u8]) -> Result<&'b [f32], RunError> {
         Ok(Workspace::carve(self.model.config(), self.capacity(run), arena)?.logits)
     }
 
@@ -183,7 +188,7 @@ impl<T: Team> Steps<'_, '_, T> {
     #[cfg(feature = "internals")]
     pub fn feed_forward_gemms(&self, layer: usize, tokens: usize, arena: &mut [u8]) -> Result<u64, RunError> {
         let config = self.model.config();
-        let run = Run { tokens, sequences: 1 };
+        let run = RunSize { tokens, sequences: 1 };
         let Workspace { scratch, .. } = Workspace::carve(config, self.capacity(run), arena)?;
         let rows = if config.reads_only_first_row(layer) { run.sequences } else { tokens };
         let context = Context { team: &SingleThread, kernels: self.kernels.set(), config };
@@ -191,7 +196,7 @@ impl<T: Team> Steps<'_, '_, T> {
         Ok(2 * (rows * config.hidden_size * config.intermediate_size) as u64)
     }
 
-    fn capacity(&self, run: Run) -> Capacity {
+    fn capacity(&self, run: RunSize) -> Capacity {
         Capacity { tokens: run.tokens, sequences: run.sequences, workers: self.team.workers() }
     }
 }
@@ -208,7 +213,7 @@ impl<T: Team> fmt::Debug for Steps<'_, '_, T> {
 
 /// The size of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
+pub struct RunSize {
     tokens: usize,
     sequences: usize,
 }

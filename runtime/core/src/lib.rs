@@ -81,7 +81,7 @@ pub mod verdict;
 
 pub use arena::{ALIGNMENT as ARENA_ALIGNMENT, ArenaError, Capacity};
 pub use config::{Config, ConfigError, HeadKind};
-pub use engine::{Engine, Run, Steps};
+pub use engine::{Engine, RunSize, Steps};
 pub use kernels::{Kernels, LANES, UnknownKernels};
 pub use model::{Model, ModelError};
 pub use phases::{Phase, arena_bytes, arena_parts};

@@ -145,6 +145,19 @@ impl ModelFile {
         Ok(Self(Arc::new(Opened { path, view })))
     }
 
+    /// Asks the system to remove the file from its page cache, so that the next use of the model
+    /// reads it from the disk. This replaces memory that is damaged while the file is intact. The
+    /// system keeps pages that another process maps or that a run uses at the moment.
+    ///
+    /// Only Linux does this. A model in the executable is not changed either.
+    pub fn evict(&self) {
+        self.0.view.borrow_owner().release_pages();
+        #[cfg(target_os = "linux")]
+        if let (Bytes::Mapped(_), Ok(file)) = (self.0.view.borrow_owner(), open_regular(self.path())) {
+            remove_from_page_cache(&file);
+        }
+    }
+
     /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -201,6 +214,17 @@ fn map(path: &Path) -> io::Result<Mmap> {
         return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
     }
     Ok(map)
+}
+
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+fn remove_from_page_cache(file: &File) {
+    use std::os::fd::AsRawFd;
+    // SAFETY: the descriptor is open, and the call receives no pointers. It removes only pages that
+    // are equal to the disk, so nothing is lost. A length of 0 stands for the whole file.
+    let result = unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+    // This is an advice. If the system ignores it, the next check of the model finds that.
+    let _ = result;
 }
 
 /// Opens a regular file and refuses everything else: opening a pipe waits for its writer, and

@@ -66,7 +66,7 @@ impl Layout {
         const { check_geometry::<F>() };
         let erase_size = erase_size::<F>();
         let parts =
-            [(Part::SlotA, &self.slot_a, 1), (Part::SlotB, &self.slot_b, 1), (Part::Record, &self.record, 2)];
+            [(Area::SlotA, &self.slot_a, 1), (Area::SlotB, &self.slot_b, 1), (Area::Record, &self.record, 2)];
         for (index, (part, range, min_sectors)) in parts.iter().enumerate() {
             let (part, start, end) = (*part, range.start, range.end);
             if !start.is_multiple_of(erase_size) || !end.is_multiple_of(erase_size) {
@@ -106,7 +106,7 @@ pub(crate) const fn erase_size<F: NorFlash>() -> u32 {
 /// A part of the layout, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a layout has these parts")]
-pub enum Part {
+pub enum Area {
     /// Slot A.
     SlotA,
     /// Slot B.
@@ -115,7 +115,7 @@ pub enum Part {
     Record,
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for Area {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::SlotA => "slot A",
@@ -132,7 +132,7 @@ pub enum LayoutError {
     /// A part does not begin or end at a multiple of the sector size.
     Misaligned {
         /// The part.
-        part: Part,
+        part: Area,
         /// Its first byte.
         start: u32,
         /// The byte after its last one.
@@ -143,7 +143,7 @@ pub enum LayoutError {
     /// A part has too few sectors.
     TooSmall {
         /// The part.
-        part: Part,
+        part: Area,
         /// Its sectors.
         found: u32,
         /// Sectors that it needs.
@@ -152,7 +152,7 @@ pub enum LayoutError {
     /// A part ends after the flash.
     OutOfBounds {
         /// The part.
-        part: Part,
+        part: Area,
         /// The byte after its last one.
         end: u32,
         /// Bytes of the flash.
@@ -161,7 +161,7 @@ pub enum LayoutError {
     /// Two parts have bytes in common.
     Overlap {
         /// The two parts.
-        parts: [Part; 2],
+        parts: [Area; 2],
     },
 }
 

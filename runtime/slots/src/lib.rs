@@ -184,7 +184,7 @@ mod slots;
 mod start;
 
 pub use error::{Error, FinishError};
-pub use layout::{Layout, LayoutError, MAX_WRITE_SIZE, Part, Slot};
+pub use layout::{Area, Layout, LayoutError, MAX_WRITE_SIZE, Slot};
 pub use model::ModelInfo;
 pub use receive::{Downgrade, Resumed};
 pub use slots::Slots;

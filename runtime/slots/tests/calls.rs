@@ -4,7 +4,7 @@
 mod support;
 
 use electra_slots::{
-    Downgrade, Error, FinishError, Layout, LayoutError, ModelInfo, Part, Reason, Slot, Slots, StartOptions,
+    Area, Downgrade, Error, FinishError, Layout, LayoutError, ModelInfo, Reason, Slot, Slots, StartOptions,
 };
 use support::{Fault, Flash, PowerLost, SECTOR, SLOT, model};
 
@@ -58,25 +58,25 @@ fn a_layout_that_does_not_fit_is_refused() {
     let record = SLOT..SLOT + 512;
     assert_eq!(
         refused(0..SLOT + 4, b.clone(), record.clone()),
-        LayoutError::Misaligned { part: Part::SlotA, start: 0, end: SLOT + 4, erase_size: SECTOR }
+        LayoutError::Misaligned { part: Area::SlotA, start: 0, end: SLOT + 4, erase_size: SECTOR }
     );
     assert_eq!(
         refused(a.clone(), b.clone(), SLOT..SLOT + 256),
-        LayoutError::TooSmall { part: Part::Record, found: 1, expected: 2 }
+        LayoutError::TooSmall { part: Area::Record, found: 1, expected: 2 }
     );
     #[expect(clippy::reversed_empty_ranges, reason = "it must be refused")]
     let reversed = SLOT..0;
     assert_eq!(
         refused(reversed, b.clone(), record.clone()),
-        LayoutError::TooSmall { part: Part::SlotA, found: 0, expected: 1 }
+        LayoutError::TooSmall { part: Area::SlotA, found: 0, expected: 1 }
     );
     assert_eq!(
         refused(a.clone(), b.start..end + 256, record.clone()),
-        LayoutError::OutOfBounds { part: Part::SlotB, end: end + 256, capacity: end as usize }
+        LayoutError::OutOfBounds { part: Area::SlotB, end: end + 256, capacity: end as usize }
     );
     assert_eq!(
         refused(a, b.clone(), b.end - 512..b.end),
-        LayoutError::Overlap { parts: [Part::SlotB, Part::Record] }
+        LayoutError::Overlap { parts: [Area::SlotB, Area::Record] }
     );
 }
 

@@ -42,5 +42,6 @@ fn run(choice: u8, bytes: &[u8]) {
         );
     }
     check_tokens(*model.vocabulary(), "the good, bad films are [MASK] not e\u{301}asily 字 seen!");
-    _ = (model.labels().count(), model.metadata().len());
+    _ = (model.labels().map(|label| model.threshold(label)).count(), model.version());
+    _ = model.golden().map(|golden| golden.check(&[0.5; 3])).count();
 }

@@ -27,7 +27,8 @@ fuzz_target!(|data: &[u8]| {
 fn read(choice: u8, file: &[u8], piece: usize) -> Result<Vec<Row>, String> {
     let formats = [Format::Txt, Format::Csv, Format::Tsv, Format::Jsonl];
     let format = formats[usize::from(choice) % formats.len()];
-    let field = |name: &str| Field { names: vec![name.to_owned()], hint: String::new(), numbers: choice & 4 != 0 };
+    let field =
+        |name: &str| Field { names: vec![name.to_owned()], hint: String::new(), numbers: choice & 4 != 0 };
     let fields = if format == Format::Txt { vec![field("t")] } else { vec![field("t"), field("l")] };
     let delimiter = (choice & 8 != 0).then_some(b';');
     let count = fields.len();

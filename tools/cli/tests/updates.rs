@@ -76,8 +76,19 @@ fn a_better_model_replaces_the_old_one_and_a_rollback_returns() {
     // The model that was rolled back is the previous one now.
     device.update(&["--rollback"]);
     assert_eq!(device.version(), Some(3));
-    // Anything that is no model stays in place: new, its copies, and the folder's other files.
     assert!(Path::new(&device.new).exists());
+}
+
+/// A model of an older packer has no golden sentences. It was in use, so a rollback returns to it.
+#[test]
+fn a_rollback_returns_to_a_model_without_golden_sentences() {
+    let device = Device::new();
+    let without = tempfile::tempdir().expect("a folder");
+    fs::copy(undecided(without.path(), "classifier"), &device.model).expect("copied");
+    device.update(&[&device.new]);
+    assert_eq!(device.version(), Some(3));
+    device.update(&["--rollback"]);
+    assert_eq!(device.version(), None);
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub(crate) const SCALAR: Scalar = Portable(Plain);
 pub(crate) struct Plain;
 
 /// An int8 multiplication. Its tiles are one block of sixteen columns wide.
-pub(crate) trait Multiply: Copy {
+pub(crate) trait ScalarMultiply: Copy {
     /// See [`Simd::TILE_ROWS`].
     const TILE_ROWS: usize;
 
@@ -41,7 +41,7 @@ pub(crate) trait Multiply: Copy {
 /// mantissa bits.
 const ROUNDER: f32 = 12_582_912.0;
 
-impl<M: Multiply> Simd for Portable<M> {
+impl<M: ScalarMultiply> Simd for Portable<M> {
     type F = [f32; LANES];
     type I = [i32; LANES];
 
@@ -184,7 +184,7 @@ impl<M: Multiply> Simd for Portable<M> {
     }
 }
 
-impl Multiply for Plain {
+impl ScalarMultiply for Plain {
     const TILE_ROWS: usize = 2;
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! CRC-32 (IEEE 802.3, as in zlib and PNG) of the sections and of the whole file, in one pass over
 //! the bytes.
 
-use core::fmt;
+use core::{fmt, mem};
 
 use super::format::field;
 use hasher::Hasher;
@@ -15,11 +15,15 @@ pub fn crc32(bytes: &[u8]) -> u32 {
 }
 
 /// Computes the checksum of each section and, in the same pass, that of the whole file.
-pub struct FileChecksum(Hasher);
+pub struct FileChecksum {
+    file: Hasher,
+    /// The bytes of a section that has not ended.
+    section: Hasher,
+}
 
 impl fmt::Debug for FileChecksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("FileChecksum").finish_non_exhaustive()
+        f.debug_struct("FileChecksum").finish_non_exhaustive()
     }
 }
 
@@ -28,29 +32,41 @@ impl FileChecksum {
     /// zeros.
     #[must_use]
     pub fn new(header_and_table: &[u8]) -> Self {
-        let mut hasher = Hasher::new();
+        let mut file = Hasher::new();
         let (before, rest) = header_and_table.split_at(field::FILE_CRC.min(header_and_table.len()));
-        hasher.update(before);
-        hasher.update(&[0; 4][..rest.len().min(4)]);
-        hasher.update(rest.get(4..).unwrap_or_default());
-        Self(hasher)
+        file.update(before);
+        file.update(&[0; 4][..rest.len().min(4)]);
+        file.update(rest.get(4..).unwrap_or_default());
+        Self { file, section: Hasher::new() }
     }
 
     /// Adds the next bytes of the file, without a checksum of their own. Without `std`, this takes
     /// half the time of [`FileChecksum::section`].
     pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+        self.file.update(bytes);
     }
 
     /// Adds the next section with its padding and returns the section's own checksum.
     pub fn section(&mut self, bytes: &[u8]) -> u32 {
-        self.0.append(bytes)
+        self.section_piece(bytes);
+        self.end_section()
+    }
+
+    /// Adds the next bytes of a section. [`FileChecksum::end_section`] must follow the last ones.
+    pub(super) fn section_piece(&mut self, bytes: &[u8]) {
+        self.file.append(&mut self.section, bytes);
+    }
+
+    /// Ends a section and returns its own checksum.
+    pub(super) fn end_section(&mut self) -> u32 {
+        let section = mem::replace(&mut self.section, Hasher::new());
+        self.file.end_part(section)
     }
 
     /// Returns the checksum of the whole file.
     #[must_use]
     pub fn finish(self) -> u32 {
-        self.0.finish()
+        self.file.finish()
     }
 }
 
@@ -68,13 +84,16 @@ mod hasher {
             self.0.update(bytes);
         }
 
-        /// Adds `bytes` and returns their own checksum. The bytes are read only once, since
-        /// checksums can be combined.
-        pub(super) fn append(&mut self, bytes: &[u8]) -> u32 {
-            let mut own = crc32fast::Hasher::new();
-            own.update(bytes);
-            self.0.combine(&own);
-            own.finalize()
+        /// Adds the next bytes of a part that has a checksum of its own. They are read only once:
+        /// [`Hasher::end_part`] combines the two checksums.
+        pub(super) fn append(&mut self, part: &mut Self, bytes: &[u8]) {
+            part.update(bytes);
+        }
+
+        /// Ends a part and returns its checksum.
+        pub(super) fn end_part(&mut self, part: Self) -> u32 {
+            self.0.combine(&part.0);
+            part.finish()
         }
 
         pub(super) fn finish(self) -> u32 {
@@ -101,15 +120,18 @@ mod hasher {
             self.0.update(bytes);
         }
 
-        /// Adds `bytes` and returns their own checksum. Slow memory is read only once: each piece
-        /// goes through both digests while it is in a cache.
-        pub(super) fn append(&mut self, bytes: &[u8]) -> u32 {
-            let mut own = Self::new();
+        /// Adds the next bytes of a part that has a checksum of its own. Slow memory is read only
+        /// once: each piece goes through both digests while it is in a cache.
+        pub(super) fn append(&mut self, part: &mut Self, bytes: &[u8]) {
             for piece in bytes.chunks(1024) {
                 self.update(piece);
-                own.update(piece);
+                part.update(piece);
             }
-            own.finish()
+        }
+
+        /// Ends a part and returns its checksum.
+        pub(super) fn end_part(&mut self, part: Self) -> u32 {
+            part.finish()
         }
 
         pub(super) fn finish(self) -> u32 {
@@ -138,9 +160,15 @@ mod tests {
         }
         let mut in_pieces = FileChecksum::new(head);
         rest.chunks(50).for_each(|piece| in_pieces.update(piece));
+        let mut sections_in_pieces = FileChecksum::new(head);
+        for section in rest.chunks(60) {
+            section.chunks(7).for_each(|piece| sections_in_pieces.section_piece(piece));
+            assert_eq!(sections_in_pieces.end_section(), crc32(section));
+        }
         let mut whole = bytes.clone();
         whole[field::FILE_CRC..field::FILE_CRC + 4].fill(0);
         assert_eq!(file.finish(), crc32(&whole));
         assert_eq!(in_pieces.finish(), crc32(&whole));
+        assert_eq!(sections_in_pieces.finish(), crc32(&whole));
     }
 }

@@ -1,8 +1,8 @@
 //! The model file, read in place: a view over bytes in a memory map or in flash.
 //!
 //! [`Model::parse`] checks the structure, so no later read is out of bounds, whatever the bytes
-//! are. [`Model::verify`] checks the checksums. [`Model::open`] does both. None of them copies
-//! weights.
+//! are. [`Model::verify`] checks the checksums. [`Model::open`] does both. [`Model::scrub`] checks
+//! the checksums again while the model is in use. None of them copies weights.
 
 mod checksum;
 mod error;
@@ -10,6 +10,7 @@ pub mod format;
 mod golden;
 mod metadata;
 mod parts;
+mod scrub;
 
 use crate::config::{Config, ConfigError};
 use crate::tokenizer::Vocabulary;
@@ -20,6 +21,7 @@ use format::{ALIGNMENT, ENTRY_LEN, FIRST_SECTION, HEADER_LEN, SectionKind, field
 pub use golden::{Golden, GoldenError};
 pub use metadata::parse_share;
 pub(crate) use parts::{Embeddings, Head, Layer, Linear};
+pub use scrub::{Progress, Scrub};
 
 #[cfg(target_endian = "big")]
 compile_error!("the model file is little-endian and used in place: big-endian targets are not supported");
@@ -40,10 +42,19 @@ pub struct Section<'m> {
     pub crc: u32,
 }
 
+impl Section<'_> {
+    /// Returns the offset of the byte after the section and its padding.
+    fn end(&self) -> usize {
+        self.offset + self.bytes.len().next_multiple_of(ALIGNMENT)
+    }
+}
+
 /// A view over a model file.
 #[derive(Clone, Debug)]
 pub struct Model<'m> {
     file: &'m [u8],
+    /// CRC-32 of the whole file, as stored when the file was parsed.
+    file_crc: u32,
     sections: [Section<'m>; SECTIONS],
     config: Config,
     vocabulary: Vocabulary<'m>,
@@ -94,7 +105,8 @@ impl<'m> Model<'m> {
         }
         let embeddings = Embeddings::read(&config, embeddings.bytes)?;
         let head = Head::read(&config, head.bytes)?;
-        let model = Self { file, sections, config, vocabulary, embeddings, layer_len, head };
+        let file_crc = u32_at(file, field::FILE_CRC);
+        let model = Self { file, file_crc, sections, config, vocabulary, embeddings, layer_len, head };
         for index in 0..model.config.num_hidden_layers {
             model.layer(index)?;
         }
@@ -106,18 +118,7 @@ impl<'m> Model<'m> {
     /// # Errors
     /// Names the first section that is damaged, or the header with the section table.
     pub fn verify(&self) -> Result<(), ModelError> {
-        let mut checksum = FileChecksum::new(&self.file[..FIRST_SECTION]);
-        let stored = u32_at(self.file, field::FILE_CRC);
-        for section in &self.sections {
-            let end = section.offset + section.bytes.len().next_multiple_of(ALIGNMENT);
-            if checksum.section(&self.file[section.offset..end]) != section.crc {
-                return Err(ModelError::SectionChecksum(section.kind));
-            }
-        }
-        if checksum.finish() != stored {
-            return Err(ModelError::FileChecksum);
-        }
-        Ok(())
+        self.scrub(&mut Scrub::new(), usize::MAX).map(drop)
     }
 
     /// Returns the sizes of the model.
@@ -166,7 +167,7 @@ impl<'m> Model<'m> {
     /// Returns the CRC-32 of the whole file as stored: a fingerprint of the model.
     #[must_use]
     pub fn fingerprint(&self) -> u32 {
-        u32_at(self.file, field::FILE_CRC)
+        self.file_crc
     }
 
     pub(crate) fn embeddings(&self) -> &Embeddings<'m> {

@@ -62,7 +62,7 @@ pub(crate) struct Head<'m> {
 impl<'m> Embeddings<'m> {
     pub(super) fn read(config: &Config, bytes: &'m [u8]) -> Result<Self, ModelError> {
         let width = config.embedding_size;
-        let mut parts = Parts { rest: bytes, section: SectionKind::Embeddings };
+        let mut parts = SectionReader { rest: bytes, section: SectionKind::Embeddings };
         let embeddings = Self {
             width,
             words: parts.take(config.vocab_size, width)?,
@@ -97,7 +97,7 @@ impl<'m> Embeddings<'m> {
 impl<'m> Layer<'m> {
     pub(super) fn read(config: &Config, bytes: &'m [u8]) -> Result<Self, ModelError> {
         let (hidden, wide) = (config.hidden_size, config.intermediate_size);
-        let mut parts = Parts { rest: bytes, section: SectionKind::Encoder };
+        let mut parts = SectionReader { rest: bytes, section: SectionKind::Encoder };
         let layer = Self {
             query: parts.linear(hidden, hidden)?,
             key: parts.linear(hidden, hidden)?,
@@ -115,7 +115,7 @@ impl<'m> Layer<'m> {
 
 impl<'m> Head<'m> {
     pub(super) fn read(config: &Config, bytes: &'m [u8]) -> Result<Self, ModelError> {
-        let mut parts = Parts { rest: bytes, section: SectionKind::Head };
+        let mut parts = SectionReader { rest: bytes, section: SectionKind::Head };
         let head = Self {
             dense: parts.linear(config.hidden_size, config.hidden_size)?,
             output: parts.linear(config.hidden_size, config.num_labels)?,
@@ -126,12 +126,12 @@ impl<'m> Head<'m> {
 }
 
 /// Takes consecutive parts of a section, each padded to [`ALIGNMENT`].
-struct Parts<'m> {
+struct SectionReader<'m> {
     rest: &'m [u8],
     section: SectionKind,
 }
 
-impl<'m> Parts<'m> {
+impl<'m> SectionReader<'m> {
     fn take<T: Pod>(&mut self, rows: usize, columns: usize) -> Result<&'m [T], ModelError> {
         let wrong = ModelError::SectionLength(self.section);
         let len = rows.checked_mul(columns).and_then(|len| len.checked_mul(size_of::<T>())).ok_or(wrong)?;

@@ -12,7 +12,7 @@ use std::fmt;
 use std::hash::Hasher;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use electra_core::{Capacity, Config, Kernels, Run, RunError, Step, Steps};
+use electra_core::{Capacity, Config, Kernels, RunError, RunSize, Step, Steps};
 use tract_core::internal::*;
 
 use super::team::Threads;
@@ -42,7 +42,7 @@ struct Shared {
 struct Work {
     arena: Arena,
     /// The run in progress.
-    run: Option<Run>,
+    run: Option<RunSize>,
 }
 
 impl Tract {

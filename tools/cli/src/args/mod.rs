@@ -286,6 +286,10 @@ pub(crate) struct ServeArgs {
     /// Accept an older version of the model at a reload
     #[arg(long)]
     pub allow_downgrade: bool,
+    /// Check the model in memory again and again, each time spread over this time: name a section
+    /// that has changed, and load the model again [default: the model is checked when it is loaded]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub scrub: Option<Duration>,
     /// Clients that may be connected, counted separately for lines and HTTP; further ones are
     /// answered with 'error connections' or status 503
     #[arg(long, value_name = "N", default_value = "128")]

@@ -12,7 +12,7 @@ use electra_formats::output_file::{Kind, OutputFile};
 
 use crate::args::{ExplainArgs, open_model};
 use crate::commands::classify::{ROWS_TOGETHER, classifiers_of};
-use crate::explain::{Game, Part, Report, draw, estimate, kept, parts, words};
+use crate::explain::{ExplainedPart, Game, Report, draw, estimate, kept, parts, words};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::workers;
@@ -39,7 +39,8 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let estimate = estimate(game, args.samples, args.seed, |sets| subsets.scores(sets))?;
     let times = start.elapsed().as_secs_f64() / once.as_secs_f64().max(1e-9);
 
-    let part = |(range, contribution): (&Range<usize>, _)| Part { range: range.clone(), contribution };
+    let part =
+        |(range, contribution): (&Range<usize>, _)| ExplainedPart { range: range.clone(), contribution };
     let report = Report {
         text: &text,
         label: &whole.scores[subsets.label].label,

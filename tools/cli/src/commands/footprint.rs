@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::args::{FootprintArgs, open_model};
 use crate::failure::Failure;
 use crate::footprint::{
-    Column, Device, Fit, Part, Resident, draw_arena, parts, phase_name, resident_after_run,
+    ArenaPart, Column, Device, FitReport, Resident, draw_arena, parts, phase_name, resident_after_run,
 };
 use crate::output::Output;
 
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &FootprintArgs) -> Result<(), Failure> {
     let mut output = Output::new();
     if let Some(target) = args.target {
         let device = Device { target, max_tokens: args.max_tokens, flash: args.flash, ram: args.ram };
-        let fit = Fit::new(&device, &file, options)?;
+        let fit = FitReport::new(&device, &file, options)?;
         output.line(&if args.print.json { fit.json().to_string() } else { fit.text() }, 0)?;
         output.finish()?;
         return match fit.fits() {
@@ -63,7 +63,7 @@ fn draw(picture: &OutputFile, file: &ModelFile, lengths: &[(usize, usize)]) -> R
 struct Report<'a> {
     file: &'a ModelFile,
     engine: EngineKind,
-    parts: Vec<Part>,
+    parts: Vec<ArenaPart>,
     lengths: Vec<(usize, usize)>,
     code: u64,
     resident: Option<Resident>,

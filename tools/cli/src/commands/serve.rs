@@ -9,6 +9,7 @@ use crate::commands::classify::ROWS_TOGETHER;
 use crate::failure::Failure;
 use crate::serve::{
     Door, Figures, Limits, Listener, Loader, Mailbox, Pool, Protocol, Server, Service, Signals, Systemd,
+    start_scrub,
 };
 use crate::trust::RequiredKey;
 
@@ -41,6 +42,9 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
         listeners.push(Listener::tcp(address)?);
     }
     let doors = doors(args, &service)?;
+    if let Some(round) = args.scrub {
+        start_scrub(&service, round)?;
+    }
     Server::new(poll, listeners, doors, signals, systemd, service, protocol)?.run()
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use electra::{EngineOptions, ModelFile};
+use electra::{EngineOptions, Error, ModelFile};
 
 use crate::args::{UpdateArgs, open_model};
 use crate::failure::Failure;
@@ -40,8 +40,12 @@ pub(crate) fn run(args: &UpdateArgs) -> Result<(), Failure> {
     if let Some(current) = &current {
         expect_compatible(args, current, &opened, new)?;
     }
-    electra::self_test(&opened, &EngineOptions::new())
-        .map_err(|error| named(&replacement.path(), new, &error))?;
+    match electra::self_test(&opened, &EngineOptions::new()) {
+        Ok(_) => {}
+        // The model was in use before.
+        Err(Error::NoGolden { .. }) if args.rollback => {}
+        Err(error) => return Err(named(&replacement.path(), new, &error)),
+    }
     replacement.finish()?;
     let mut lines = vec![format!("{}: {} is in use now", path.display(), described(&opened))];
     lines.push(match current {
@@ -103,7 +107,7 @@ fn described(file: &ModelFile) -> String {
 }
 
 /// Returns the error with the path that the user named instead of that of the copy.
-fn named(copy: &Path, path: &Path, error: &electra::Error) -> Failure {
+fn named(copy: &Path, path: &Path, error: &Error) -> Failure {
     renamed(copy, path, Failure::run(error))
 }
 

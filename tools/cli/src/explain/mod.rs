@@ -7,5 +7,5 @@ mod shapley;
 
 pub(crate) use picture::draw;
 pub(crate) use players::{kept, parts, words};
-pub(crate) use report::{Part, Report};
+pub(crate) use report::{ExplainedPart, Report};
 pub(crate) use shapley::{Game, estimate};

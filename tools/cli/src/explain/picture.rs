@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::report::{Part, Report};
+use super::report::{ExplainedPart, Report};
 use crate::output::one_line;
 
 /// Width of the picture and margin around its content, in pixels.
@@ -19,7 +19,7 @@ const SIZE: f64 = 1.24;
 /// A word of the picture.
 struct Word<'a> {
     text: String,
-    part: &'a Part,
+    part: &'a ExplainedPart,
     /// Whether the contribution of the part is written below it.
     is_first: bool,
     left: i32,
@@ -104,7 +104,7 @@ fn pieces(word: &str) -> Vec<String> {
     pieces
 }
 
-fn number(part: &Part) -> String {
+fn number(part: &ExplainedPart) -> String {
     format!("{:+.3}", part.contribution.value)
 }
 

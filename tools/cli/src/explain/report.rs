@@ -9,7 +9,7 @@ use crate::output::one_line;
 
 /// A part of the text with its contribution.
 #[derive(Clone, Debug)]
-pub(crate) struct Part {
+pub(crate) struct ExplainedPart {
     /// Range of bytes in the text.
     pub range: Range<usize>,
     pub contribution: Contribution,
@@ -25,7 +25,7 @@ pub(crate) struct Report<'a> {
     pub score: f32,
     /// Score of the label for the empty text.
     pub empty_score: f32,
-    pub parts: Vec<Part>,
+    pub parts: Vec<ExplainedPart>,
     /// Number of words in the parts.
     pub words: usize,
     /// Number of permutations that were drawn; 0 if the contributions are exact.
@@ -40,13 +40,13 @@ pub(crate) struct Report<'a> {
 
 impl Report<'_> {
     /// Returns the contribution of a part as a share of the largest one, -1 to 1.
-    pub(crate) fn share(&self, part: &Part) -> f64 {
+    pub(crate) fn share(&self, part: &ExplainedPart) -> f64 {
         let largest = self.parts.iter().map(|part| part.contribution.value.abs()).fold(0.0, f64::max);
         if largest > 0.0 { part.contribution.value / largest } else { 0.0 }
     }
 
     pub(crate) fn json(&self) -> Value {
-        let part = |part: &Part| {
+        let part = |part: &ExplainedPart| {
             json!({
                 "text": &self.text[part.range.clone()],
                 "start": part.range.start,
@@ -107,7 +107,7 @@ impl Report<'_> {
         line + &one_line(&self.text[end..])
     }
 
-    fn row(&self, part: &Part, coloured: bool) -> String {
+    fn row(&self, part: &ExplainedPart, coloured: bool) -> String {
         const BAR: f64 = 12.0;
         let Contribution { value, standard_error } = part.contribution;
         let error = standard_error.map_or_else(|| " ".repeat(8), |error| format!("± {error:.4}"));
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     fn report(text: &str) -> Report<'_> {
-        let part = |(range, value): (Range<usize>, f64)| Part {
+        let part = |(range, value): (Range<usize>, f64)| ExplainedPart {
             range,
             contribution: Contribution { value, standard_error: Some(0.01) },
         };

@@ -14,13 +14,13 @@ use crate::failure::Failure;
 const FEWEST_TOKENS: usize = 3;
 
 /// A part of flash or RAM.
-struct Part {
+struct MemoryItem {
     name: &'static str,
     bytes: u64,
 }
 
 /// Contents of flash and RAM on a target, compared with their sizes.
-pub(crate) struct Fit {
+pub(crate) struct FitReport {
     target: Target,
     tokens: usize,
     /// Source of the figures that are not computed.
@@ -46,12 +46,12 @@ pub(crate) struct Device {
 
 struct Memory {
     name: &'static str,
-    parts: Vec<Part>,
+    parts: Vec<MemoryItem>,
     /// Size of the memory in bytes, if the user gave it.
     size: Option<u64>,
 }
 
-impl Fit {
+impl FitReport {
     /// Collects the figures. If the target is this machine, memory is measured here. Otherwise the
     /// figures are those stored for the target, and the arena is computed.
     pub(crate) fn new(device: &Device, file: &ModelFile, options: EngineOptions) -> Result<Self, Failure> {
@@ -63,8 +63,8 @@ impl Fit {
         }
         let model = file.model().file_len() as u64;
         let arena = arena_bytes(config, max_tokens) as u64;
-        let memories = |code: Part, ram_parts| {
-            let flash_parts = vec![code, Part { name: "model", bytes: model }];
+        let memories = |code: MemoryItem, ram_parts| {
+            let flash_parts = vec![code, MemoryItem { name: "model", bytes: model }];
             let flash = Memory { name: "flash", parts: flash_parts, size: flash };
             (flash, Memory { name: "RAM", parts: ram_parts, size: ram })
         };
@@ -74,27 +74,27 @@ impl Fit {
                 HeadKind::ReplacedTokenDetection => "typing-detector",
             };
             let figure = |key| of_firmware(example, key, board);
-            let code = Part { name: "code", bytes: figure("code")? };
-            let statics = Part { name: "data and bss", bytes: figure("data")? + figure("bss")? };
-            let stack = Part { name: "stack", bytes: figure("stack")? };
+            let code = MemoryItem { name: "code", bytes: figure("code")? };
+            let statics = MemoryItem { name: "data and bss", bytes: figure("data")? + figure("bss")? };
+            let stack = MemoryItem { name: "stack", bytes: figure("stack")? };
             let source = format!("{example} on {board}, firmware-examples/footprint.toml");
-            (source, None, memories(code, vec![Part { name: "arena", bytes: arena }, stack, statics]))
+            (source, None, memories(code, vec![MemoryItem { name: "arena", bytes: arena }, stack, statics]))
         } else if target.is_here() {
             let resident = resident_after_run(file, options)?
                 .ok_or_else(|| Failure::run("this system does not report the memory of a process"))?;
             let executable = std::env::current_exe().and_then(fs::metadata);
             let executable =
                 executable.map_err(|error| Failure::run(format_args!("this executable: {error}")))?;
-            let executable = Part { name: "executable", bytes: executable.len() };
+            let executable = MemoryItem { name: "executable", bytes: executable.len() };
             let ram = vec![
-                Part { name: "arena, heap and stacks", bytes: resident.anonymous_kib * 1024 },
-                Part { name: PAGES, bytes: resident.file_kib * 1024 },
+                MemoryItem { name: "arena, heap and stacks", bytes: resident.anonymous_kib * 1024 },
+                MemoryItem { name: PAGES, bytes: resident.file_kib * 1024 },
             ];
             ("this executable, measured now".to_owned(), None, memories(executable, ram))
         } else {
-            let executable = Part { name: "executable", bytes: target.package_executable()? };
-            let pages = Part { name: PAGES, bytes: executable.bytes + model };
-            let ram = vec![Part { name: "arena", bytes: arena }, pages];
+            let executable = MemoryItem { name: "executable", bytes: target.package_executable()? };
+            let pages = MemoryItem { name: PAGES, bytes: executable.bytes + model };
+            let ram = vec![MemoryItem { name: "arena", bytes: arena }, pages];
             let source = "the Debian package's executable, packaging/executables.toml; the arena is computed";
             (source.to_owned(), Some(SYSTEM), memories(executable, ram))
         };

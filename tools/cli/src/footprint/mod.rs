@@ -12,13 +12,13 @@ use electra_core::{HeadKind, Phase, arena_parts};
 
 use crate::failure::Failure;
 
-pub(crate) use fit::{Device, Fit};
+pub(crate) use fit::{Device, FitReport};
 pub(crate) use picture::{Column, arena as draw_arena};
 pub(crate) use size::parse_size;
 pub(crate) use target::{Target, TargetParser};
 
 /// One buffer of the arena.
-pub(crate) struct Part {
+pub(crate) struct ArenaPart {
     pub phase: Phase,
     pub name: &'static str,
     pub bytes: usize,
@@ -55,11 +55,11 @@ pub(crate) fn resident_after_run(
 }
 
 /// Returns the buffers of the arena for sequences of up to `tokens` tokens.
-pub(crate) fn parts(file: &ModelFile, tokens: usize) -> Vec<Part> {
+pub(crate) fn parts(file: &ModelFile, tokens: usize) -> Vec<ArenaPart> {
     let mut parts = Vec::new();
     arena_parts(file.model().config(), tokens, |phase, name, bytes| {
         if bytes > 0 {
-            parts.push(Part { phase, name, bytes });
+            parts.push(ArenaPart { phase, name, bytes });
         }
     });
     parts

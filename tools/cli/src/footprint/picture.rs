@@ -3,7 +3,7 @@
 use electra_core::Phase;
 use plotters::prelude::*;
 
-use super::{Part, phase_name};
+use super::{ArenaPart, phase_name};
 
 const SIZE: (u32, u32) = (900, 560);
 
@@ -12,7 +12,7 @@ pub(crate) struct Column {
     pub tokens: usize,
     /// Size of the whole arena in bytes.
     pub bytes: usize,
-    pub parts: Vec<Part>,
+    pub parts: Vec<ArenaPart>,
 }
 
 /// Draws the arena as SVG. Each bar shows the parts that exist during the whole run and, above

@@ -20,6 +20,8 @@ pub(crate) struct Figures {
     pub http: DoorFigures,
     /// MQTT. A connection is one to the broker.
     pub mqtt: DoorFigures,
+    /// The checks of `--scrub`.
+    pub scrub: ScrubFigures,
     texts: AtomicU64,
     tokens: AtomicU64,
 }
@@ -27,6 +29,13 @@ pub(crate) struct Figures {
 /// The figures of one way into the service.
 #[derive(Default)]
 pub(crate) struct DoorFigures(Mutex<DoorCounts>);
+
+/// The figures of the checks of the model in memory. Without `--scrub` they stay empty.
+#[derive(Default)]
+pub(crate) struct ScrubFigures {
+    rounds: AtomicU64,
+    damage: Mutex<Option<String>>,
+}
 
 /// A copy of the figures of one way into the service.
 #[derive(Clone, Default)]
@@ -61,6 +70,35 @@ impl Figures {
         let (clients, answers) = (sum(|door| door.connections), sum(DoorCounts::answers));
         let refusals = sum(|door| door.refusals.values().sum());
         format!("{clients} clients, {answers} requests answered, {refusals} refused")
+    }
+}
+
+impl ScrubFigures {
+    /// Counts a round that found no damage. Returns whether the model was damaged before.
+    pub(crate) fn complete(&self) -> bool {
+        self.rounds.fetch_add(1, Ordering::Relaxed);
+        self.repair()
+    }
+
+    /// Notes that the model in use is damaged, and where.
+    pub(crate) fn damage(&self, problem: String) {
+        *lock(&self.damage) = Some(problem);
+    }
+
+    /// Notes that the model in use is intact. Returns whether it was damaged before.
+    pub(crate) fn repair(&self) -> bool {
+        lock(&self.damage).take().is_some()
+    }
+
+    /// Returns what is known to be damaged in the model in use.
+    pub(crate) fn problem(&self) -> Option<String> {
+        lock(&self.damage).clone()
+    }
+
+    /// Returns the number of rounds that found no damage.
+    #[cfg(feature = "http")]
+    pub(crate) fn rounds(&self) -> u64 {
+        self.rounds.load(Ordering::Relaxed)
     }
 }
 

@@ -73,7 +73,7 @@ impl Listener {
     /// Fails if the address is in use.
     pub(crate) fn tcp(address: SocketAddr) -> Result<Self, Failure> {
         let listener = TcpListener::bind(address);
-        listener.map(Self::Tcp).map_err(|error| Failure::run(format_args!("{address}: {error}")))
+        listener.map(Self::Tcp).map_err(|error| Failure::run(format_args!("--tcp {address}: {error}")))
     }
 
     /// Returns the path or address of the socket.

@@ -17,6 +17,10 @@ pub(crate) enum Report {
     Reload(Result<PathBuf, Failure>),
     /// The new model failed on one of its first texts, and the workers use the one before again.
     WentBack { problem: String },
+    /// A scrub has found that the model in use is damaged.
+    Damaged(String),
+    /// A scrub has found that the model in use is intact again.
+    Intact,
     /// A thread has panicked, which is a defect.
     Lost,
 }

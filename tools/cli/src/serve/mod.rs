@@ -1,7 +1,8 @@
 //! The daemon of `electra serve`: threads that serve clients, and workers.
 //!
 //! One thread serves the clients of the line protocol and controls the service. A [`Door`] serves
-//! other clients in a thread of its own. All of them share the queue and the workers.
+//! other clients in a thread of its own. All of them share the queue and the workers. With
+//! `--scrub`, another thread checks the model in memory.
 //!
 //! The limits bound the memory. A connection has at most one request in progress, and its further
 //! lines wait in the socket. A client that does not read its answer delays only its own connection.
@@ -19,6 +20,7 @@ mod mailbox;
 mod mqtt;
 mod pool;
 mod protocol;
+mod scrub;
 mod server;
 mod signals;
 mod systemd;
@@ -39,6 +41,7 @@ pub(crate) use mailbox::Mailbox;
 pub(crate) use mqtt::{Mqtt, MqttOptions, default_client_id, is_fed_back, read_password};
 pub(crate) use pool::Pool;
 pub(crate) use protocol::Protocol;
+pub(crate) use scrub::start as start_scrub;
 pub(crate) use server::Server;
 pub(crate) use signals::Signals;
 pub(crate) use systemd::Systemd;

@@ -258,10 +258,15 @@ impl Server {
 
     fn reloaded(&mut self, outcome: Result<std::path::PathBuf, Failure>) {
         let status = match outcome {
-            Ok(path) => format!("model {}, reloaded", path.display()),
+            Ok(path) => {
+                self.service.figures.scrub.repair();
+                format!("model {}, reloaded", path.display())
+            }
             Err(failure) => {
                 let kept = self.service.pool.loaded().file;
-                format!("reload failed, {} stays in use: {failure}", kept.path().display())
+                let is_damaged = self.service.figures.scrub.problem().is_some();
+                let damage = if is_damaged { " although it is damaged" } else { "" };
+                format!("reload failed, {} stays in use{damage}: {failure}", kept.path().display())
             }
         };
         log(&status);
@@ -269,6 +274,23 @@ impl Server {
         self.reloading = false;
         if std::mem::take(&mut self.reload_again) && self.end.is_none() {
             self.reload();
+        }
+    }
+
+    /// Loads the model again after a scrub has found damage. If that fails, the next round of the
+    /// scrub finds the damage again.
+    fn damaged(&mut self, problem: &str) {
+        log(format_args!("scrub: {problem}; the model is loaded again"));
+        if !self.reloading && self.end.is_none() {
+            self.reload();
+        }
+    }
+
+    fn intact(&self) {
+        let status = format!("model {}, intact again", self.service.pool.loaded().file.path().display());
+        log(&status);
+        if !self.reloading && self.end.is_none() {
+            self.systemd.ready(&status);
         }
     }
 
@@ -286,6 +308,8 @@ impl Server {
                     log(&status);
                     self.systemd.ready(&status);
                 }
+                Report::Damaged(problem) => self.damaged(&problem),
+                Report::Intact => self.intact(),
                 Report::Lost => return Err(Failure::run("a thread has panicked, see above")),
             }
         }

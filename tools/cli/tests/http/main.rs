@@ -13,6 +13,7 @@ mod limits;
 mod messages;
 #[path = "../common/models.rs"]
 mod models;
+mod scrub;
 mod stop;
 
 /// Returns a text that takes a second or more and is shorter than the longest text.

@@ -11,6 +11,7 @@ mod load;
 #[path = "../common/models.rs"]
 mod models;
 mod requests;
+mod scrub;
 mod timers;
 mod updates;
 

@@ -3,7 +3,7 @@
 
 use crate::classification::EncodedExample;
 use crate::random::{Purpose, Stream};
-use crate::texts::{Part, order_of_epoch};
+use crate::texts::{SourceShare, order_of_epoch};
 
 /// Number of texts that are sorted by length together.
 const SORTED_TOGETHER: usize = 4096;
@@ -13,7 +13,7 @@ const SORTED_TOGETHER: usize = 4096;
 pub struct Batches {
     /// For each text with its copies, the tokens of the longest row and the number of rows.
     sizes: Vec<(usize, usize)>,
-    parts: Vec<Part>,
+    parts: Vec<SourceShare>,
     batch_tokens: usize,
     seed: u64,
     epoch: u64,
@@ -25,7 +25,7 @@ pub struct Batches {
 impl Batches {
     /// Computes the batches of the first epoch. `parts` are ranges of `texts`. A text that has more
     /// than `batch_tokens` tokens with its copies is a batch of its own.
-    pub fn new(texts: &[EncodedExample], parts: Vec<Part>, batch_tokens: usize, seed: u64) -> Self {
+    pub fn new(texts: &[EncodedExample], parts: Vec<SourceShare>, batch_tokens: usize, seed: u64) -> Self {
         let sizes = texts.iter().map(|text| (text.longest(), text.rows())).collect();
         let mut it = Self { sizes, parts, batch_tokens, seed, epoch: 0, before: 0, batches: Vec::new() };
         it.batches = it.of_epoch(0);
@@ -77,7 +77,7 @@ mod tests {
     fn batches_are_full_and_resume_anywhere() {
         let texts: Vec<EncodedExample> =
             (0..10_000).map(|index| EncodedExample::new(vec![0; 3 + index % 60], 0)).collect();
-        let parts = vec![Part { texts: 0..2000, share: 1.0 }, Part { texts: 2000..10_000, share: 0.25 }];
+        let parts = vec![SourceShare { texts: 0..2000, share: 1.0 }, SourceShare { texts: 2000..10_000, share: 0.25 }];
         let new = || Batches::new(&texts, parts.clone(), 512, 3);
         let mut batches = new();
         let steps = batches.per_epoch() as u64;

@@ -23,7 +23,7 @@ use crate::model::config::Head;
 use crate::model::folder::{CONFIG, Folder, Tensors};
 use crate::random::seed_torch;
 use crate::run::{
-    Due, Evaluation, Keep, Loop, METRICS, Progress, Schedule, Sums, Together, Training, draw_curves,
+    Due, Evaluation, Keep, Loop, METRICS, Progress, Schedule, Sums, RunContext, Training, draw_curves,
     has_checkpoint,
 };
 use crate::texts::{Reading, Texts, read_texts, read_whole};
@@ -59,8 +59,8 @@ pub struct Summary {
 /// Under `torchrun` several processes share every step. Only the first of them uses `output` and
 /// returns a summary.
 pub fn distil(settings: &Path, overrides: &[String], output: &Path) -> Result<Option<Summary>> {
-    let together = Together::begin(settings, overrides, output, |it: &DistilSettings| it.run.device)?;
-    let Together { settings, device, processes, .. } = together;
+    let together = RunContext::begin(settings, overrides, output, |it: &DistilSettings| it.run.device)?;
+    let RunContext { settings, device, processes, .. } = together;
     let leads = processes.world().leads();
     let begun = settings.student.folder.as_deref().map(Folder::read).transpose()?;
     let (config, origin) = match &begun {
@@ -92,7 +92,7 @@ pub fn distil(settings: &Path, overrides: &[String], output: &Path) -> Result<Op
     let schedule = Schedule { steps: settings.training.steps, warmup: settings.training.warmup(), share };
     let best = student.parameters.flat().f_zeros_like()?;
     let distillation = Distillation::new(&teachers, &student, &settings.losses)?;
-    let run = Run {
+    let run = DistilRun {
         settings: &settings,
         output,
         world,
@@ -128,7 +128,7 @@ struct State {
     best: Option<(u64, Metrics)>,
 }
 
-struct Run<'a> {
+struct DistilRun<'a> {
     settings: &'a DistilSettings,
     output: &'a Path,
     world: &'a World,
@@ -144,7 +144,7 @@ struct Run<'a> {
     best: Tensor,
 }
 
-impl Run<'_> {
+impl DistilRun<'_> {
     /// Describes the run at its begin.
     fn introduction(&self) -> String {
         format!(
@@ -190,7 +190,7 @@ impl Run<'_> {
     }
 }
 
-impl Training for Run<'_> {
+impl Training for DistilRun<'_> {
     type State = State;
 
     fn parameters(&self) -> &Parameters {

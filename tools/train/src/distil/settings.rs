@@ -36,7 +36,7 @@ pub struct DistilSettings {
     pub optimizer: optimizer::Settings,
     /// Device, logging and evaluation.
     #[serde(default)]
-    pub run: Run,
+    pub run: RunSettings,
 }
 
 /// Teachers of a student.
@@ -178,7 +178,7 @@ impl Default for Losses {
 /// Device, logging and evaluation. These settings may change when a run continues.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Run {
+pub struct RunSettings {
     /// Device to compute on.
     pub device: DeviceChoice,
     /// Updates between two lines of the log.
@@ -189,7 +189,7 @@ pub struct Run {
     pub keep: Keep,
 }
 
-impl Default for Run {
+impl Default for RunSettings {
     fn default() -> Self {
         Self { device: DeviceChoice::Auto, log_every: 50, evaluate_every: 500, keep: Keep::Best }
     }

@@ -3,7 +3,7 @@
 
 use crate::classification::EncodedExample;
 use crate::random::{Purpose, Stream};
-use crate::texts::{Part, order_of_epoch};
+use crate::texts::{SourceShare, order_of_epoch};
 
 /// Number of batches whose texts are sorted by length together.
 const SORTED_TOGETHER: usize = 50;
@@ -11,7 +11,7 @@ const SORTED_TOGETHER: usize = 50;
 /// Returns the indices of the examples in every batch of `epoch`.
 pub fn batches_of_epoch(
     examples: &[EncodedExample],
-    parts: &[Part],
+    parts: &[SourceShare],
     batch_size: usize,
     seed: u64,
     epoch: u64,
@@ -34,7 +34,7 @@ mod tests {
     fn every_example_once_in_batches_of_like_length() {
         let examples: Vec<EncodedExample> =
             (0..1000).map(|index| EncodedExample::new(vec![0; 1 + index % 97], 0)).collect();
-        let parts = [Part { texts: 0..1000, share: 1.0 }];
+        let parts = [SourceShare { texts: 0..1000, share: 1.0 }];
         let batches = batches_of_epoch(&examples, &parts, 8, 3, 0);
         assert_eq!(batches.len(), 125);
         let mut all: Vec<usize> = batches.concat();

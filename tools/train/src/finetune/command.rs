@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::metrics::median;
 use crate::model::config::Head;
 use crate::model::folder::{CONFIG, Folder};
-use crate::run::{METRICS, Together, draw_curves};
+use crate::run::{METRICS, RunContext, draw_curves};
 use crate::texts::{Reading, Texts, read_texts, read_whole};
 
 const SUMMARY: &str = "summary.json";
@@ -38,8 +38,8 @@ pub struct Summary {
 /// Under `torchrun` several processes share every update. Only the first of them uses `output` and
 /// returns a summary.
 pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<Option<Summary>> {
-    let together = Together::begin(settings, overrides, output, |it: &FinetuneSettings| it.run.device)?;
-    let Together { mut settings, device, processes, .. } = together;
+    let together = RunContext::begin(settings, overrides, output, |it: &FinetuneSettings| it.run.device)?;
+    let RunContext { mut settings, device, processes, .. } = together;
     settings.data.find_labels()?;
     let leads = processes.world().leads();
     if leads {

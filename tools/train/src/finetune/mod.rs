@@ -8,5 +8,5 @@ mod trial;
 
 pub use command::{Summary, finetune, read_data};
 pub use objective::{HardLabels, Objective};
-pub use settings::{ClassWeights, Data, FinetuneSettings, Model, Run, Training};
+pub use settings::{ClassWeights, Data, FinetuneSettings, Model, RunSettings, Training};
 pub use trial::{MODEL, Outcome, Task, run_trial};

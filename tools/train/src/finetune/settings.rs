@@ -27,7 +27,7 @@ pub struct FinetuneSettings {
     pub optimizer: optimizer::Settings,
     /// Device and logging.
     #[serde(default)]
-    pub run: Run,
+    pub run: RunSettings,
 }
 
 /// Model to begin with.
@@ -160,7 +160,7 @@ impl Training {
 /// Device and logging. These settings may change when a run continues.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Run {
+pub struct RunSettings {
     /// Device to compute on.
     pub device: DeviceChoice,
     /// Updates between two lines of the log.
@@ -169,7 +169,7 @@ pub struct Run {
     pub keep: Keep,
 }
 
-impl Default for Run {
+impl Default for RunSettings {
     fn default() -> Self {
         Self { device: DeviceChoice::Auto, log_every: 50, keep: Keep::Best }
     }

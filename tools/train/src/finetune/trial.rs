@@ -21,7 +21,7 @@ use crate::model::folder::{Folder, Tensors};
 use crate::optimizer::zero_gradients;
 use crate::random::seed_torch;
 use crate::run::{Due, Evaluation, Keep, Loop, Progress, Schedule, Sums, Training, refuse_ended};
-use crate::texts::{Part, Texts};
+use crate::texts::{SourceShare, Texts};
 
 /// Name of the folder with the best classifier of a trial, in the trial's folder.
 pub const MODEL: &str = "model";
@@ -122,7 +122,7 @@ impl<'a> Trial<'a> {
             true => Some(zero_gradients(&classifier.parameters)?),
             false => None,
         };
-        let texts: usize = task.train.parts.iter().map(Part::count).sum();
+        let texts: usize = task.train.parts.iter().map(SourceShare::count).sum();
         let per_epoch = texts.div_ceil(texts_of_update(task)) as u64;
         let steps = training.epochs.saturating_mul(per_epoch).min(training.steps.unwrap_or(u64::MAX));
         let best = classifier.parameters.flat().f_zeros_like()?;

@@ -20,7 +20,7 @@ pub struct LabelSettings {
     pub answers: Answers,
     /// Device and precision.
     #[serde(default)]
-    pub run: Run,
+    pub run: RunSettings,
 }
 
 /// Labels and texts.
@@ -63,7 +63,7 @@ impl Default for Answers {
 /// Device and precision.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Run {
+pub struct RunSettings {
     /// Device to compute on.
     pub device: DeviceChoice,
     /// Largest number of tokens in a forward pass, padding included.
@@ -72,7 +72,7 @@ pub struct Run {
     pub precision: Precision,
 }
 
-impl Default for Run {
+impl Default for RunSettings {
     fn default() -> Self {
         Self { device: DeviceChoice::Auto, batch_tokens: 4096, precision: Precision::F32 }
     }

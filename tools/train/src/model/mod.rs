@@ -14,7 +14,7 @@ pub use config::Config;
 pub use encoder::{Encoder, Mode};
 pub use family::{AttentionNames, Family, SpecialTokens};
 pub use heads::{Classifier, Discriminator, MaskedLanguageModel, output_name};
-pub use int8::{Int8, Part};
+pub use int8::{Int8, ModelPart};
 pub use parameters::{Initial, Parameter, Parameters};
 pub(crate) use position_bias::PositionBias;
 

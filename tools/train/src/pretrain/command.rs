@@ -20,7 +20,7 @@ use crate::model::{GENERATOR, Mode, Parameters};
 use crate::operations::operations_of_input;
 use crate::optimizer::linear_schedule;
 use crate::random::seed_torch;
-use crate::run::{Due, Evaluation, Loop, METRICS, Progress, Schedule, Sums, Together, Training, draw_curves};
+use crate::run::{Due, Evaluation, Loop, METRICS, Progress, Schedule, Sums, RunContext, Training, draw_curves};
 
 /// Names of the possible results, in the run's folder.
 const RESULTS: [&str; 2] = ["discriminator", "language-model"];
@@ -30,8 +30,8 @@ const RESULTS: [&str; 2] = ["discriminator", "language-model"];
 ///
 /// Under `torchrun` several processes share every step. Only the first of them uses `output`.
 pub fn pretrain(settings: &Path, overrides: &[String], output: &Path) -> Result<Vec<PathBuf>> {
-    let together = Together::begin(settings, overrides, output, |it: &PretrainSettings| it.run.device)?;
-    let Together { settings, device, processes, .. } = together;
+    let together = RunContext::begin(settings, overrides, output, |it: &PretrainSettings| it.run.device)?;
+    let RunContext { settings, device, processes, .. } = together;
     let leads = processes.world().leads();
     if leads {
         settings.training.precision.warn_where_slow(device);
@@ -39,7 +39,7 @@ pub fn pretrain(settings: &Path, overrides: &[String], output: &Path) -> Result<
             settings.model.warn_where_not_packed(&Head::ReplacedTokenDetection, Path::new("model"));
         }
     }
-    let run = Run::new(&settings, output, device, &processes)?;
+    let run = PretrainRun::new(&settings, output, device, &processes)?;
     let training = &settings.training;
     let share = 1.0 / (training.accumulate * processes.world().size) as f64;
     let schedule = Schedule { steps: training.steps, warmup: training.warmup_steps, share };
@@ -84,7 +84,7 @@ impl State {
     }
 }
 
-struct Run<'a> {
+struct PretrainRun<'a> {
     settings: &'a PretrainSettings,
     output: &'a Path,
     device: Device,
@@ -96,7 +96,7 @@ struct Run<'a> {
     tokens: u64,
 }
 
-impl<'a> Run<'a> {
+impl<'a> PretrainRun<'a> {
     fn new(
         settings: &'a PretrainSettings,
         output: &'a Path,
@@ -182,7 +182,7 @@ impl<'a> Run<'a> {
     }
 }
 
-impl Training for Run<'_> {
+impl Training for PretrainRun<'_> {
     type State = State;
 
     fn parameters(&self) -> &Parameters {

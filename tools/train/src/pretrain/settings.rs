@@ -32,7 +32,7 @@ pub struct PretrainSettings {
     pub optimizer: optimizer::Settings,
     /// Device, logging, validation and checkpoints.
     #[serde(default)]
-    pub run: Run,
+    pub run: RunSettings,
 }
 
 /// Texts and vocabulary.
@@ -127,7 +127,7 @@ pub struct Training {
 /// Device, logging, validation and checkpoints. These settings may change when a run continues.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Run {
+pub struct RunSettings {
     /// Device to compute on.
     pub device: DeviceChoice,
     /// Updates between two lines of the log.
@@ -138,7 +138,7 @@ pub struct Run {
     pub checkpoint_every: u64,
 }
 
-impl Default for Run {
+impl Default for RunSettings {
     fn default() -> Self {
         Self { device: DeviceChoice::Auto, log_every: 20, validate_every: 1000, checkpoint_every: 500 }
     }

@@ -12,7 +12,7 @@ use crate::data::{WordPieceTokenizer, piece_map};
 use crate::error::{Error, Result};
 use crate::finetune::{HardLabels, MODEL, Task, read_data, run_trial};
 use crate::model::folder::{CONFIG, Folder};
-use crate::run::{METRICS, Together, draw_curves};
+use crate::run::{METRICS, RunContext, draw_curves};
 
 const REPORT: &str = "report.json";
 const CURVES: [&str; 4] = ["loss", "dev_accuracy", "dev_loss", "dev_calibration_error"];
@@ -25,8 +25,8 @@ const CURVES: [&str; 4] = ["loss", "dev_accuracy", "dev_loss", "dev_calibration_
 /// Under `torchrun` several processes share every update. Only the first of them uses `output` and
 /// returns a report.
 pub fn quantize(settings: &Path, overrides: &[String], output: &Path) -> Result<Option<Report>> {
-    let together = Together::begin(settings, overrides, output, |it: &QuantizeSettings| it.run.device)?;
-    let Together { settings, device, processes, .. } = together;
+    let together = RunContext::begin(settings, overrides, output, |it: &QuantizeSettings| it.run.device)?;
+    let RunContext { settings, device, processes, .. } = together;
     let folder = Folder::read(&settings.model.folder)?;
     folder.check_for_runtime()?;
     let labels = &settings.data.labels;

@@ -9,7 +9,7 @@ use super::comparison::{Comparison, Flips};
 use crate::classification::{EncodedExample, TextClassifier, metrics_of};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
-use crate::model::{Int8, Part};
+use crate::model::{Int8, ModelPart};
 use crate::run::Progress;
 
 /// Metrics on dev, written as `report.json`.
@@ -90,7 +90,7 @@ fn sensitivity(
     if examples.is_empty() {
         return Ok(Vec::new());
     }
-    let parts = Part::all(&classifier.config);
+    let parts = ModelPart::all(&classifier.config);
     let f32 = classifier.logits_of_all(examples, padding, None)?;
     let mut progress = Progress::new("sensitivity", parts.len() as u64, 0);
     let mut found = Vec::with_capacity(parts.len());

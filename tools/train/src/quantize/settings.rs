@@ -25,7 +25,7 @@ pub struct QuantizeSettings {
     pub optimizer: optimizer::Settings,
     /// Device, logging and report.
     #[serde(default)]
-    pub run: Run,
+    pub run: RunSettings,
 }
 
 /// Classifier to quantize, and its teacher.
@@ -87,7 +87,7 @@ pub struct Training {
 /// Device, logging and report. These settings may change when a run continues.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Run {
+pub struct RunSettings {
     /// Device to compute on.
     pub device: DeviceChoice,
     /// Updates between two lines of the log.
@@ -97,7 +97,7 @@ pub struct Run {
     pub sensitivity_texts: usize,
 }
 
-impl Default for Run {
+impl Default for RunSettings {
     fn default() -> Self {
         Self { device: DeviceChoice::Auto, log_every: 50, sensitivity_texts: 1000 }
     }
@@ -151,7 +151,7 @@ impl QuantizeSettings {
                 precision: Precision::F32,
             },
             optimizer: self.optimizer.clone(),
-            run: finetune::Run { device: self.run.device, log_every: self.run.log_every, keep: Keep::Best },
+            run: finetune::RunSettings { device: self.run.device, log_every: self.run.log_every, keep: Keep::Best },
         }
     }
 }

@@ -7,7 +7,7 @@ mod log;
 mod progress;
 mod settings;
 mod state;
-mod together;
+mod context;
 mod training;
 
 pub use curves::draw_curves;
@@ -16,5 +16,5 @@ pub use lock::FolderLock;
 pub use log::MetricsLog;
 pub use progress::{Progress, Waiting};
 pub use settings::{MOST_STEPS, SAVED_SETTINGS, Settings, load_settings, read_settings, refuse_repeated};
-pub use together::Together;
+pub use context::RunContext;
 pub use training::{Due, Evaluation, Loop, METRICS, Schedule, Sums, Training, has_checkpoint, refuse_ended};

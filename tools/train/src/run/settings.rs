@@ -198,7 +198,7 @@ mod tests {
     struct Example {
         steps: u32,
         data: Data,
-        run: Run,
+        run: SampleRun,
     }
 
     #[derive(Debug, Serialize, Deserialize)]
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[derive(Debug, Serialize, Deserialize)]
-    struct Run {
+    struct SampleRun {
         device: String,
     }
 

@@ -5,5 +5,5 @@ mod order;
 mod source;
 
 pub use augment::{Augment, Kind};
-pub use order::{Part, order_of_epoch};
-pub use source::{Parts, Reading, TextSource, Texts, read_texts, read_whole};
+pub use order::{SourceShare, order_of_epoch};
+pub use source::{LongTexts, Reading, TextSource, Texts, read_texts, read_whole};

@@ -6,14 +6,14 @@ use crate::random::{Purpose, Stream};
 
 /// Texts of one source, and the share of them in an epoch.
 #[derive(Clone, Debug)]
-pub struct Part {
+pub struct SourceShare {
     /// Indices of the texts.
     pub texts: Range<usize>,
     /// Share of the texts in an epoch.
     pub share: f64,
 }
 
-impl Part {
+impl SourceShare {
     /// Returns the number of texts in an epoch.
     pub fn count(&self) -> usize {
         ((self.texts.len() as f64 * self.share).ceil() as usize).min(self.texts.len())
@@ -22,7 +22,7 @@ impl Part {
 
 /// Returns the indices of the texts of `epoch`: the share of each part, with different texts in
 /// each epoch, in an order that follows from the seed.
-pub fn order_of_epoch(parts: &[Part], seed: u64, epoch: u64) -> Vec<usize> {
+pub fn order_of_epoch(parts: &[SourceShare], seed: u64, epoch: u64) -> Vec<usize> {
     let mut random = Stream::new(seed, Purpose::Order, epoch);
     let mut order = Vec::new();
     for part in parts {

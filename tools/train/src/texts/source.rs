@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::augment::Augment;
-use super::order::Part;
+use super::order::SourceShare;
 use crate::classification::{EncodedExample, UNLABELLED, encode};
 use crate::data::{LabelAs, Source, WordPieceTokenizer, open_text};
 use crate::error::{Error, Result};
@@ -22,7 +22,7 @@ const SHORTEST_PART: usize = 6;
 /// Treatment of texts that are longer than one input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Parts {
+pub enum LongTexts {
     /// The beginning is used; the rest is cut off.
     #[default]
     Whole,
@@ -69,7 +69,7 @@ pub struct TextSource {
     pub leave_out: Option<PathBuf>,
     /// Treatment of long texts.
     #[serde(default)]
-    pub parts: Parts,
+    pub parts: LongTexts,
     /// Share of the parts that an epoch uses, with different parts in each epoch.
     #[serde(default = "whole")]
     pub share: f64,
@@ -99,7 +99,7 @@ pub struct Texts {
     /// All texts, one source after the other.
     pub examples: Vec<EncodedExample>,
     /// Ranges of `examples`, one per source.
-    pub parts: Vec<Part>,
+    pub parts: Vec<SourceShare>,
     /// Texts that were kept back, without copies.
     pub kept_back: Vec<EncodedExample>,
 }
@@ -113,7 +113,7 @@ pub fn read_texts(sources: &[TextSource], reading: &Reading) -> Result<Texts> {
         let (examples, kept_back) = source.read(reading)?;
         texts.examples.extend(examples);
         texts.kept_back.extend(kept_back);
-        texts.parts.push(Part { texts: start..texts.examples.len(), share: source.share });
+        texts.parts.push(SourceShare { texts: start..texts.examples.len(), share: source.share });
     }
     if texts.examples.is_empty() || (reading.kept_back > 0.0 && texts.kept_back.is_empty()) {
         let found = format!("{} to learn from and {} kept back", texts.examples.len(), texts.kept_back.len());
@@ -165,7 +165,7 @@ impl TextSource {
         }
         if let Some(augment) = &self.augment {
             augment.check(file)?;
-            if self.parts == Parts::Windows {
+            if self.parts == LongTexts::Windows {
                 let expected = "whole or sentences: changes move the windows";
                 return Err(Error::field(file, "data.train.parts beside augment", "windows", expected));
             }
@@ -286,8 +286,8 @@ impl TextSource {
         let Reading { tokenizer, longest, .. } = *reading;
         let framed = |it: &str| Ok((it.to_owned(), tokenizer.encode_framed(it, longest)?));
         match self.parts {
-            Parts::Whole => Ok(vec![framed(text)?]),
-            Parts::Windows => {
+            LongTexts::Whole => Ok(vec![framed(text)?]),
+            LongTexts::Windows => {
                 let mut ids = Vec::new();
                 tokenizer.encode_into(text, &mut ids)?;
                 let special = tokenizer.special;
@@ -301,7 +301,7 @@ impl TextSource {
                 let kept = pieces.filter(|(index, piece)| *index == 0 || piece.len() + 2 >= SHORTEST_PART);
                 Ok(kept.map(|(_, piece)| (String::new(), frame(piece))).collect())
             }
-            Parts::Sentences => {
+            LongTexts::Sentences => {
                 let sentences = text.split_sentence_bounds().map(str::trim);
                 let mut inputs = sentences.map(framed).collect::<Result<Vec<_>>>()?;
                 inputs.retain(|(_, ids)| ids.len() >= SHORTEST_PART);

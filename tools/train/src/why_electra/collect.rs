@@ -29,14 +29,14 @@ const OBJECTIVES: [Objective; 3] = [Objective::Rtd, Objective::Rtd15, Objective:
 #[derive(Debug, Serialize)]
 pub struct Results {
     /// Runs, ordered by objective and then by operations.
-    pub runs: Vec<Run>,
+    pub runs: Vec<PretrainingResult>,
     /// Folders in which no fine-tuning has ended. They are left out.
     pub unfinished: Vec<PathBuf>,
 }
 
 /// A pre-training and its fine-tunings. Accuracies are shares of SST-2 dev.
 #[derive(Debug, Serialize)]
-pub struct Run {
+pub struct PretrainingResult {
     /// Objective of the pre-training.
     pub objective: Objective,
     /// Floating-point operations of the pre-training, see [`crate::operations`].
@@ -116,7 +116,7 @@ pub fn collect(folder: &Path) -> Result<Results> {
 }
 
 /// Reads a run. Returns `None` if no fine-tuning has ended.
-fn read_run(folder: &Path) -> Result<Option<Run>> {
+fn read_run(folder: &Path) -> Result<Option<PretrainingResult>> {
     let pretrain = folder.join(PRETRAIN);
     let settings: PretrainSettings = read_settings(&pretrain.join(SAVED_SETTINGS), &[])?;
     let mut trials = Vec::new();
@@ -133,7 +133,7 @@ fn read_run(folder: &Path) -> Result<Option<Run>> {
     let accuracies: Vec<f64> = trials.iter().map(|trial| trial.dev.accuracy).collect();
     let half_widths: Vec<f64> =
         trials.iter().map(|trial| (trial.dev.interval.1 - trial.dev.interval.0) / 2.0).collect();
-    Ok(Some(Run {
+    Ok(Some(PretrainingResult {
         objective: settings.training.objective,
         operations: operations_of_run(&settings),
         tokens: tokens_of_run(&settings),
@@ -205,7 +205,7 @@ impl Results {
         let series = |objective| {
             let apart = APART.powi(place(objective) as i32 - 1);
             let runs = self.runs.iter().filter(|run| run.objective == objective);
-            let point = |run: &Run| {
+            let point = |run: &PretrainingResult| {
                 let accuracies = || run.seeds.iter().map(|seed| seed.accuracy * 100.0);
                 let bar = (accuracies().fold(100.0, f64::min), accuracies().fold(0.0, f64::max));
                 Point {
@@ -226,7 +226,7 @@ impl Results {
     }
 }
 
-impl Run {
+impl PretrainingResult {
     fn cells(&self) -> [String; 9] {
         let percent = |share: f64| format!("{:.2}", share * 100.0);
         let interval = match self.interval_over_seeds {

@@ -8,5 +8,5 @@ mod plan;
 mod statistics;
 
 pub use beside::plot_sizes;
-pub use collect::{Losses, Results, Run, Seed, collect};
+pub use collect::{Losses, Results, PretrainingResult, Seed, collect};
 pub use plan::plan;

@@ -10,7 +10,7 @@ use core::arch::asm;
 use core::array::from_fn;
 
 use super::has_features;
-use super::lanes128::{I, Lanes128, Multiply};
+use super::lanes128::{I, Lanes128, Multiply128};
 use super::load::{load, load_pair};
 use crate::kernels::KernelSet;
 use crate::kernels::set::kernel_set;
@@ -26,7 +26,7 @@ pub(super) fn detect() -> Option<&'static dyn KernelSet> {
 
 kernel_set!(Lanes128<DotProd>, "neon-dotprod", "neon,dotprod");
 
-impl Multiply for DotProd {
+impl Multiply128 for DotProd {
     // Sums take 20 registers and activations 5. The weights at hand and the next ones need 4 of the
     // other 7; a sixth row would leave only 2.
     const TILE_ROWS: usize = 5;
@@ -45,10 +45,10 @@ impl Multiply for DotProd {
     }
 }
 
-/// Computes [`Multiply::tile`] with SDOT.
+/// Computes [`Multiply128::tile`] with SDOT.
 ///
 /// # Safety
-/// As for [`Multiply::tile`]; and the processor has FEAT_DotProd.
+/// As for [`Multiply128::tile`]; and the processor has FEAT_DotProd.
 #[inline(always)]
 pub(super) unsafe fn tile<const R: usize>(
     a: *const i8,

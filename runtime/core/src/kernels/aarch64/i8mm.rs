@@ -12,7 +12,7 @@ use core::arch::aarch64::*;
 use core::arch::asm;
 use core::array::from_fn;
 
-use super::lanes128::{I, Lanes128, Multiply};
+use super::lanes128::{I, Lanes128, Multiply128};
 use super::load::{NEXT_COLUMNS, NEXT_GROUPS, load_two_groups, load_two_rows};
 use super::{dotprod, has_features};
 use crate::kernels::KernelSet;
@@ -37,7 +37,7 @@ const PAIRS: usize = ROWS / 2;
 /// The sums of two rows. Element `i` belongs to columns `2 * i` and `2 * i + 1`, first row first.
 type PairSums = [int32x4_t; LANES / 2];
 
-impl Multiply for I8mm {
+impl Multiply128 for I8mm {
     const TILE_ROWS: usize = ROWS;
 
     #[inline(always)]

@@ -13,7 +13,7 @@ pub(super) type I = [int32x4_t; 4];
 
 /// The int8 multiplication of a set of kernels. It is a token: it can be made only where its
 /// instructions were detected. Tiles are one block of sixteen columns wide.
-pub(crate) trait Multiply: Copy {
+pub(crate) trait Multiply128: Copy {
     /// See [`Simd::TILE_ROWS`].
     const TILE_ROWS: usize;
 
@@ -56,7 +56,7 @@ fn low_bytes(value: I) -> uint8x16_t {
 
 // SAFETY of every block below: the compilation target has Advanced SIMD; references to arrays make
 // the loads and stores valid for their width.
-impl<M: Multiply> Simd for Lanes128<M> {
+impl<M: Multiply128> Simd for Lanes128<M> {
     type F = F;
     type I = I;
 

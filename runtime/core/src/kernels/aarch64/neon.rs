@@ -11,7 +11,7 @@ use core::arch::aarch64::*;
 use core::arch::asm;
 use core::array::from_fn;
 
-use super::lanes128::{I, Lanes128, Multiply};
+use super::lanes128::{I, Lanes128, Multiply128};
 use super::load::{load_four, load_pair};
 use crate::kernels::KernelSet;
 use crate::kernels::set::kernel_set;
@@ -31,7 +31,7 @@ kernel_set!(Lanes128<Neon>, "neon", "neon");
 /// `2 * i` and `2 * i + 1`.
 type Partial = [[int32x4_t; 4]; 2];
 
-impl Multiply for Neon {
+impl Multiply128 for Neon {
     // Partial sums of two rows take 16 registers, their activations 8, weights and products 4 each:
     // all registers that there are.
     const TILE_ROWS: usize = 2;

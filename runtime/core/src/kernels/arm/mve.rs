@@ -12,7 +12,7 @@ use core::arch::asm;
 use core::array::from_fn;
 
 use crate::kernels::KernelSet;
-use crate::kernels::scalar::{Multiply, Plain, Portable};
+use crate::kernels::scalar::{Plain, Portable, ScalarMultiply};
 use crate::kernels::set::kernel_set;
 use crate::kernels::simd::LANES;
 
@@ -29,7 +29,7 @@ kernel_set!(Portable<Mve>, "mve");
 
 const ROWS: usize = 4;
 
-impl Multiply for Mve {
+impl ScalarMultiply for Mve {
     const TILE_ROWS: usize = ROWS;
 
     #[inline(always)]

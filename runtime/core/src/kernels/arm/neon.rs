@@ -12,7 +12,7 @@
 use core::arch::asm;
 
 use crate::kernels::KernelSet;
-use crate::kernels::scalar::{Multiply, Portable};
+use crate::kernels::scalar::{Portable, ScalarMultiply};
 use crate::kernels::set::kernel_set;
 use crate::kernels::simd::LANES;
 
@@ -46,7 +46,7 @@ fn has_neon() -> bool {
     false
 }
 
-impl Multiply for Neon {
+impl ScalarMultiply for Neon {
     const TILE_ROWS: usize = 2;
 
     #[inline(always)]

@@ -11,7 +11,7 @@ use core::arch::asm;
 use core::mem::MaybeUninit;
 
 use crate::kernels::KernelSet;
-use crate::kernels::scalar::{Multiply, Portable};
+use crate::kernels::scalar::{Portable, ScalarMultiply};
 use crate::kernels::set::kernel_set;
 use crate::kernels::simd::LANES;
 
@@ -34,7 +34,7 @@ const CHUNK: usize = 64;
 /// A group of two rows, unpacked: even and odd bytes of the first, then of the second.
 type Unpacked = [u32; 4];
 
-impl Multiply for Smlad {
+impl ScalarMultiply for Smlad {
     const TILE_ROWS: usize = 2;
 
     #[inline(always)]

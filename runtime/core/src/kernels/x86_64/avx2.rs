@@ -11,7 +11,7 @@
 use core::arch::x86_64::*;
 
 use super::has_features;
-use super::lanes256::{Lanes256, Multiply};
+use super::lanes256::{Lanes256, Multiply256};
 use crate::kernels::KernelSet;
 use crate::kernels::set::kernel_set;
 
@@ -26,7 +26,7 @@ pub(super) fn detect() -> Option<&'static dyn KernelSet> {
 
 kernel_set!(Lanes256<Avx2>, "avx2", "avx2");
 
-impl Multiply for Avx2 {
+impl Multiply256 for Avx2 {
     const TILE_ROWS: usize = 1;
     const TILE_BLOCKS: usize = 4;
     const TILE_DEPTH: usize = 256;

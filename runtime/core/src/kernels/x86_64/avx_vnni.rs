@@ -3,7 +3,7 @@
 use core::arch::x86_64::*;
 
 use super::has_features;
-use super::lanes256::{Lanes256, Multiply};
+use super::lanes256::{Lanes256, Multiply256};
 use crate::kernels::KernelSet;
 use crate::kernels::set::kernel_set;
 
@@ -18,7 +18,7 @@ pub(super) fn detect() -> Option<&'static dyn KernelSet> {
 
 kernel_set!(Lanes256<AvxVnni>, "avx-vnni", "avx2,avxvnni");
 
-impl Multiply for AvxVnni {
+impl Multiply256 for AvxVnni {
     const TILE_ROWS: usize = 6;
     const TILE_BLOCKS: usize = 1;
     const TILE_DEPTH: usize = 1024;

@@ -8,7 +8,7 @@ use crate::kernels::simd::{Ahead, LANES, LINE, Simd};
 
 /// The int8 multiplication of a set of kernels. It is a token: it can be made only where AVX2 and
 /// the instructions of the multiplication were detected.
-pub(crate) trait Multiply: Copy {
+pub(crate) trait Multiply256: Copy {
     /// See [`Simd::TILE_ROWS`].
     const TILE_ROWS: usize;
     /// See [`Simd::TILE_BLOCKS`].
@@ -28,7 +28,7 @@ pub(crate) trait Multiply: Copy {
     /// Adds to each i32 of `acc` the products of its four bytes in `row` with those in `weights`.
     fn multiply_add(self, acc: __m256i, row: Self::Row, weights: __m256i) -> __m256i;
 
-    /// Returns the part of a whole row's sum that [`Multiply::multiply_add`] leaves out.
+    /// Returns the part of a whole row's sum that [`Multiply256::multiply_add`] leaves out.
     #[inline(always)]
     fn correction(self, _row: &[u8]) -> i32 {
         0
@@ -52,7 +52,7 @@ type I = [__m256i; 2];
 
 // SAFETY of every block below: the token proves that the processor has the instructions; references
 // to arrays make the loads and stores valid for their width.
-impl<M: Multiply> Simd for Lanes256<M> {
+impl<M: Multiply256> Simd for Lanes256<M> {
     type F = F;
     type I = I;
 

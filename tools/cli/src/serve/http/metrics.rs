@@ -71,6 +71,11 @@ impl Collector for Figures {
         gauge(&mut encoder, "electra_workers", "Workers", pool.workers())?;
         let help = "Working memory of all workers";
         gauge(&mut encoder, "electra_arena_bytes", help, loaded.arena_bytes)?;
+        let scrub = &figures.scrub;
+        let help = "Checks of the whole model in memory by --scrub that found no damage";
+        counter(&mut encoder, "electra_scrub_rounds", help, scrub.rounds())?;
+        let help = "1 if the last check of the model in memory by --scrub found damage, otherwise 0";
+        gauge(&mut encoder, "electra_model_damaged", help, scrub.problem().is_some().into())?;
         if let Some(bytes) = resident_bytes() {
             let help =
                 "Memory of the process that is not swapped out, with the part of the model file in use";

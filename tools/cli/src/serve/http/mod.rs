@@ -68,7 +68,7 @@ impl Http {
     /// # Errors
     /// Fails if the address is in use, or if the system has no file descriptors or threads left.
     pub(crate) fn open(options: HttpOptions, service: Arc<Service>) -> Result<Self, Failure> {
-        let fail = |error| Failure::run(format_args!("{}: {error}", options.address));
+        let fail = |error| Failure::run(format_args!("--http {}: {error}", options.address));
         let listener = TcpListener::bind(options.address).map_err(fail)?;
         listener.set_nonblocking(true).map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;

@@ -82,6 +82,11 @@ impl Problem {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", "Overloaded", message)
     }
 
+    /// The model in memory is damaged.
+    pub(super) fn damaged(message: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "damaged", "Unhealthy", message)
+    }
+
     /// The body did not arrive in time.
     pub(super) fn slow_body() -> Self {
         let message = "the request was not complete in time";

@@ -143,7 +143,10 @@ async fn answer(
         return Err(Refusal::Stopping.into());
     }
     match route {
-        Route::Health => Ok(json(&json!({ "status": "ok" }))),
+        Route::Health => match context.service.figures.scrub.problem() {
+            None => Ok(json(&json!({ "status": "ok" }))),
+            Some(problem) => Err(Problem::damaged(&problem)),
+        },
         Route::Info => Ok(json(&answers::info(context))),
         Route::Metrics => {
             let (content_type, body) = metrics::render(&context.service);

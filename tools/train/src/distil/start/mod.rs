@@ -46,7 +46,7 @@ pub fn student_tensors(
     seed_torch(seed, u64::MAX);
     let sample = Sample::new(texts, padding, seed)?;
     let source = Source::new(teacher, numbers)?;
-    let mut fit = Fit { student, sample, source, tensors: Tensors::new() };
+    let mut fit = FittedStudent { student, sample, source, tensors: Tensors::new() };
     fit.embeddings()?;
     if start == Start::Teacher {
         fit.layers()?;
@@ -117,14 +117,14 @@ fn check(start: Start, config: &Config, numbers: Option<&[i64]>, student: &Confi
 }
 
 /// Student whose tensors are fitted one after another.
-struct Fit<'a> {
+struct FittedStudent<'a> {
     student: &'a Config,
     sample: Sample,
     source: Source<'a>,
     tensors: Tensors,
 }
 
-impl Fit<'_> {
+impl FittedStudent<'_> {
     /// Projects the embedding tables on the principal axes of the teacher's words. Each word counts
     /// as often as in the sample plus once, so that rare words count too.
     fn embeddings(&mut self) -> Result<()> {

@@ -21,7 +21,7 @@ use crate::error::Result;
 
 /// A part of a model that can compute in int8 while the rest computes in f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum ModelPart {
     /// Word and position embeddings and their projection.
     Embeddings,
     /// Self-attention of a layer, counted from 0, with its output layer.
@@ -38,10 +38,10 @@ pub enum Int8 {
     /// The whole model, as in the runtime.
     Everything,
     /// One part; the rest computes in f32.
-    Only(Part),
+    Only(ModelPart),
 }
 
-impl Part {
+impl ModelPart {
     /// Returns every part of a model, from the input to the output.
     pub fn all(config: &Config) -> Vec<Self> {
         let mut parts = vec![Self::Embeddings];
@@ -53,7 +53,7 @@ impl Part {
     }
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for ModelPart {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Embeddings => write!(formatter, "embeddings"),
@@ -65,7 +65,7 @@ impl fmt::Display for Part {
 }
 
 impl Int8 {
-    fn includes(self, part: Part) -> bool {
+    fn includes(self, part: ModelPart) -> bool {
         self == Self::Everything || self == Self::Only(part)
     }
 }
@@ -76,7 +76,7 @@ impl Encoder {
     pub fn forward_int8(&self, ids: &Tensor, present: Option<&Tensor>, int8: Int8) -> Result<Tensor> {
         let config = &self.config;
         let epsilon = config.layer_norm_eps;
-        let quantized = int8.includes(Part::Embeddings);
+        let quantized = int8.includes(ModelPart::Embeddings);
         let mut states = match quantized {
             true => self.embeddings.forward_int8(ids, epsilon)?,
             false => self.embeddings.forward(ids, epsilon)?,
@@ -91,11 +91,11 @@ impl Encoder {
             None => None,
         };
         for (index, layer) in self.layers.iter().enumerate() {
-            let attended = match int8.includes(Part::Attention(index)) {
+            let attended = match int8.includes(ModelPart::Attention(index)) {
                 true => layer.attend_int8(&states, mask.as_ref(), config)?,
                 false => layer.attend(&states, mask.as_ref(), config, Mode::Evaluate)?,
             };
-            states = match int8.includes(Part::FeedForward(index)) {
+            states = match int8.includes(ModelPart::FeedForward(index)) {
                 true => layer.feed_forward_int8(&attended, epsilon)?,
                 false => layer.feed_forward(&attended, config, Mode::Evaluate)?,
             };
@@ -108,7 +108,7 @@ impl Classifier {
     /// Computes [`Classifier::forward`] without dropout, for ELECTRA's head: the runtime runs no
     /// other. It computes as the runtime if `int8` includes the head.
     pub fn forward_int8(&self, states: &Tensor, int8: Int8) -> Result<Tensor> {
-        if !int8.includes(Part::Head) {
+        if !int8.includes(ModelPart::Head) {
             return self.forward(states, Mode::Evaluate);
         }
         let pooled = gelu(&self.dense.forward_int8(&states.f_select(1, 0)?)?)?;

@@ -11,7 +11,7 @@ use crate::error::Result;
 
 /// Settings, device and processes of a run, as every process has them.
 #[derive(Debug)]
-pub struct Together<T> {
+pub struct RunContext<T> {
     /// Settings of the command.
     pub settings: T,
     /// Device of this process.
@@ -22,7 +22,7 @@ pub struct Together<T> {
     _lock: Option<FolderLock>,
 }
 
-impl<T: Settings> Together<T> {
+impl<T: Settings> RunContext<T> {
     /// Reads the settings and waits for the other processes. The first process saves the settings
     /// in `output` as [`load_settings`] does.
     pub fn begin(
