@@ -5,7 +5,7 @@
 # `test.sh` tests all boards, `test.sh BOARD ...` some. `test.sh --update` also writes the figures
 # of all boards to footprint.toml and FOOTPRINT.md. MODEL and RTD_MODEL name other model files.
 # Needs qemu-system-arm, qemu-system-misc and binutils, for the example in C also cmake and
-# gcc-arm-none-eabi. With defmt-print, the log is checked as well.
+# gcc-arm-none-eabi, for model-update minisign. With defmt-print, the log is checked as well.
 set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")"
@@ -34,6 +34,8 @@ failures=0
 
 # shellcheck source=footprint.sh
 . ./footprint.sh
+# shellcheck source=model-update/test.sh
+. ./model-update/test.sh
 
 main() {
   local board target processor
@@ -47,6 +49,7 @@ main() {
     build "$board"
     code_and_memory sentiment-uart "$model"
     code_and_memory typing-detector "$rtd_model"
+    ! has_model_update || code_and_memory model-update "$scratch/v1.electra"
     no_allocator
     sentences
     typing
@@ -54,6 +57,8 @@ main() {
     bad_models
     provoked
     [ "$board" != mps2-an500 ] || small_arena
+    [ "$board" != mps2-an500 ] || thresholds sentiment-uart
+    ! has_model_update || model_update
     ! has_log_uart || standalone
     ! has_c_example || c_example
     case $processor in
@@ -80,10 +85,10 @@ needed_programs() {
   for board in "${boards[@]}"; do
     [ ! -e "boards/$board/board.toml" ] || emulators+=("$(sed -n 's/^command = "\([^ "]*\).*/\1/p' "boards/$board/board.toml")")
   done
-  for program in nm readelf cmake arm-none-eabi-gcc "${emulators[@]}"; do
+  for program in nm readelf cmake arm-none-eabi-gcc minisign "${emulators[@]}"; do
     command -v "$program" >/dev/null || {
       echo "test.sh: $program: no such program, expected one on the PATH:" \
-        "apt-get install qemu-system-arm qemu-system-misc binutils cmake gcc-arm-none-eabi" >&2
+        "apt-get install qemu-system-arm qemu-system-misc binutils cmake gcc-arm-none-eabi minisign" >&2
       exit 1
     }
   done
@@ -126,6 +131,9 @@ has_log_uart() { grep -q 'fn log_uart' "boards/$board/board.rs"; }
 
 has_c_example() { [ -f "c-uart/boards/$board.h" ]; }
 
+# Whether the memory map of the board has the space that model-update needs.
+has_model_update() { grep -q _flash_length "boards/$board/board.x"; }
+
 # Whether QEMU can trace the writes to the LEDs.
 has_traced_leds() { grep -q '^use crate::devices::fpgaio;' "boards/$board/board.rs"; }
 
@@ -141,13 +149,18 @@ add_target() { # TARGET
 
 build_host() {
   local example
-  (cd host-logits && cargo build --quiet --release --locked -j 2)
-  for example in session sentiment-uart typing-detector; do
+  for example in host-logits host-models; do
+    (cd $example && cargo build --quiet --release --locked -j 2)
+  done
+  "$target_dir/release/host-models" "$scratch"
+  sign_models
+  for example in session typing-detector model-update; do
     (cd $example && cargo test --quiet --locked -j 2 --lib --target "$(rustc -vV | sed -n 's/^host: //p')")
   done
 }
 
-# Builds the images of a board: sentiment-uart, also with some features, and typing-detector.
+# Builds the images of a board: sentiment-uart, also with some features, typing-detector, and
+# model-update.
 build() { # BOARD
   add_target "$target"
   image() { # EXAMPLE NAME OPTIONS
@@ -163,15 +176,17 @@ build() { # BOARD
   ! has_log_uart || image sentiment-uart standalone --features standalone
   image sentiment-uart sentiment-uart
   image typing-detector typing-detector
+  ! has_model_update || ELECTRA_PUBLIC_KEY=$owner.pub image model-update model-update
 }
 
 allocators='__rust_alloc|__rg_alloc|__rdl_alloc|__rust_realloc| (malloc|calloc|realloc|free|_sbrk)$'
 
 no_allocator() {
-  local example
+  local example examples=(sentiment-uart typing-detector)
+  ! has_model_update || examples+=(model-update)
   # The pattern must find the allocator of the host's program.
   nm "$host" | grep -E "$allocators" >/dev/null || fail "the pattern for allocators finds none on the host either"
-  for example in sentiment-uart typing-detector; do
+  for example in "${examples[@]}"; do
     nm "$scratch/$example" | grep ' main$' >/dev/null || fail "$example: the image has no symbols to look at"
     expect "$example: allocator symbols" "$(nm "$scratch/$example" | grep -Ec "$allocators" || true)" 0
   done
@@ -321,6 +336,21 @@ small_arena() {
     3 small-arena "$model" </dev/null
 }
 
+# Tests a model whose label POSITIVE has a threshold, and one with a threshold that is no number
+# from 0 to 1.
+thresholds() { # IMAGE
+  printf 'A warm, funny and quietly moving film.\nWhat a waste of money.\n' >"$scratch/lines"
+  { cat "$scratch/lines"; printf %s "$end"; } >"$scratch/in"
+  emulate "$1" "$scratch/thresholds.electra" <"$scratch/in"
+  expect "$1: a score below and one above the threshold" "$(answers | paste -sd'|')" "UNSURE 0.9392|NEGATIVE 0.9073"
+  expect "$1: the same on the host" "$("$host" "$scratch/thresholds.electra" <"$scratch/lines" 2>/dev/null | paste -sd'|')" \
+    "UNSURE 0.9392|NEGATIVE 0.9073"
+  emulate "$1" "$scratch/bad-threshold.electra" </dev/null
+  expect "$1: a bad threshold" "$(answers | paste -sd'|')" \
+    "stopped: model: metadata: the threshold of a label is not a number from 0 to 1 with at most 6 decimals"
+  expect "$1: a bad threshold: exit status" "$status" 2
+}
+
 # Tests the image for a board without a debugger: the log goes to the second UART, and the program
 # waits for a reset at its end.
 standalone() {
@@ -357,6 +387,7 @@ c_example() {
   expect "c-uart: damaged weights" "$(answers | paste -sd'|')" \
     "stopped: model: section encoder: checksum mismatch: the file is damaged"
   expect "c-uart: damaged weights: exit status" "$status" 2
+  [ "$board" != mps2-an500 ] || thresholds c-uart
 }
 
 # Compares the kernels of the board's processor with plain loops, because the host's tests cannot

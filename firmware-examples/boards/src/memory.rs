@@ -11,16 +11,35 @@ unsafe extern "C" {
     static _model_end: u8;
 }
 
+/// Whether a reference to the external memory exists.
+static EXTERNAL_TAKEN: AtomicBool = AtomicBool::new(false);
+
 /// Returns the external memory, which begins with the model file. The content after the file is
 /// arbitrary.
+///
+/// On every call but the first one in the program, also after one of [`writable`], the slice is
+/// empty.
 #[must_use]
 pub fn model() -> &'static [u8] {
+    writable()
+}
+
+/// Returns the external memory for a program that stores models there. It has the content that
+/// [`model`] describes.
+///
+/// On every call but the first one in the program, also after one of [`model`], the slice is empty.
+#[must_use]
+pub fn writable() -> &'static mut [u8] {
+    if EXTERNAL_TAKEN.swap(true, Ordering::Relaxed) {
+        return &mut [];
+    }
     let start = &raw const _model_start;
     let len = (&raw const _model_end).addr() - start.addr();
-    // SAFETY: `board.x` names mapped memory that contains no section and that nothing writes after
-    // the start. `u8` needs no alignment and has no invalid values. The pointer is made from an
-    // integer, because the memory is larger than the symbol at its start.
-    unsafe { core::slice::from_raw_parts(core::ptr::with_exposed_provenance(start.addr()), len) }
+    // SAFETY: `board.x` names mapped memory that contains no section. This point is reached once,
+    // so no other reference to the bytes exists or will exist. `u8` needs no alignment and has no
+    // invalid values. The pointer is made from an integer, because the memory is larger than the
+    // symbol at its start.
+    unsafe { core::slice::from_raw_parts_mut(core::ptr::with_exposed_provenance_mut(start.addr()), len) }
 }
 
 /// Memory of an engine, for a static variable in the section `.arena`, which is neither loaded nor

@@ -1,5 +1,6 @@
-/* Reads lines of text from the UART and answers each with a line `LABEL score`, as the example
- * sentiment-uart in Rust does.
+/* Reads lines of text from the UART and answers each with a line `LABEL score`, or `UNSURE score`
+ * if the score is below the label's threshold in the model file, as the example sentiment-uart in
+ * Rust does.
  *
  * The answer to a line that starts with `?` also has the bits of the logits, the number of tokens,
  * the clock ticks of the run, and the most bytes of stack used so far. Ctrl-D ends the session. */
@@ -21,6 +22,8 @@
 __attribute__((section(".arena"), aligned(ELECTRA_CORE_ARENA_ALIGNMENT))) static uint8_t
     arena[ARENA_BYTES];
 static _Alignas(8) uint8_t engine_memory[ELECTRA_CORE_ENGINE_BYTES];
+/* The smallest score of each label, from the model file. */
+static float thresholds[MAX_LABELS];
 
 /* External memory that begins with the model file; board.x defines its bounds. */
 extern const uint8_t _model_start[], _model_end[];
@@ -66,8 +69,12 @@ static void answer(struct electra_core_engine *engine, const char *line, size_t 
   if (electra_core_scores(logits, labels, scores, &best, &error) != ELECTRA_CORE_STATUS_OK) {
     stop(error.message, STATUS_RUN);
   }
-  const char *label = electra_core_label(engine, best, &label_length);
-  uart_write(label, label_length);
+  if (scores[best] < thresholds[best]) {
+    uart_text("UNSURE");
+  } else {
+    const char *label = electra_core_label(engine, best, &label_length);
+    uart_write(label, label_length);
+  }
   uart_text(" ");
   write_score(scores[best]);
   if (truncated) {
@@ -141,6 +148,11 @@ int main(void) {
   size_t labels = electra_core_label_count(engine);
   if (labels < 2 || labels > MAX_LABELS) {
     stop("model: no classification head with two to eight labels", STATUS_MODEL);
+  }
+  for (size_t index = 0; index < labels; index++) {
+    if (electra_core_threshold(engine, index, &thresholds[index], &error) != ELECTRA_CORE_STATUS_OK) {
+      stop(error.message, STATUS_MODEL);
+    }
   }
   const char *kernels = electra_core_kernels(&kernels_length);
   uart_text("ready: " BOARD_NAME ", ");

@@ -89,7 +89,11 @@ fn verdict(model: &Model<'_>, logits: &[f32]) -> Result<String, Box<dyn Error>> 
     // reversed.
     let best = (0..scores.len()).rev().max_by(|a, b| scores[*a].total_cmp(&scores[*b])).unwrap_or(0);
     let label = model.labels().nth(best).ok_or("labels: fewer than logits")?;
-    Ok(format!("{label} {:.4}", scores[best]))
+    let key = format!("threshold.{label}=");
+    let threshold = model.metadata().lines().find_map(|line| line.strip_prefix(&key));
+    let threshold: f32 = threshold.unwrap_or("0").parse()?;
+    let answer = if scores[best] < threshold { "UNSURE" } else { label };
+    Ok(format!("{answer} {:.4}", scores[best]))
 }
 
 /// Returns the number of suspicious words and the text with brackets around them. `judged` contains

@@ -1,4 +1,5 @@
-//! Reads lines of text from UART 0 and answers each with a line `LABEL score`.
+//! Reads lines of text from UART 0 and answers each with a line `LABEL score`, or `UNSURE score` if
+//! the score is below the label's threshold in the model file.
 //!
 //! The answer to a line that starts with `?` also has the bits of the logits, the number of tokens,
 //! the clock ticks of the run, and the most bytes of stack used so far. Ctrl-D ends the session.
@@ -16,7 +17,7 @@ use board::{Board, Led, Uart};
 use electra_core::tokenizer::Tokenizer;
 use electra_core::{Engine, HeadKind, Kernels, Model};
 use embedded_io::Write;
-use sentiment_uart::verdict::Verdict;
+use session::verdict::Verdict;
 use session::{Session, Stop};
 
 /// Longest sequence in tokens, including `[CLS]` and `[SEP]`. Longer lines are truncated.
@@ -46,6 +47,10 @@ fn serve(session: &mut Session<Uart, Led, impl FnMut()>) -> Result<(), Stop> {
     let model = Model::open(memory::model()).map_err(Stop::Model)?;
     if model.config().head != HeadKind::Classification || model.config().num_labels < 2 {
         return Err(Stop::Head("classification head with two labels or more"));
+    }
+    // A bad threshold stops the program here and not at the first text with this label.
+    for label in model.labels() {
+        model.threshold(label).map_err(Stop::Model)?;
     }
     let kernels = Kernels::detect();
     let engine = Engine::new(&model, kernels, ARENA.take(), MAX_TOKENS).map_err(Stop::Run)?;
@@ -86,8 +91,9 @@ impl Classifier<'_, '_> {
         defmt::info!("{=usize} tokens, {=u32} ticks", encoding.len, ticks);
         let verdict = Verdict::new(logits).ok_or(Stop::Logits)?;
         let label = self.model.labels().nth(verdict.label).ok_or(Stop::Logits)?;
+        let threshold = self.model.threshold(label).map_err(Stop::Model)?;
         let answer = Answer {
-            label,
+            label: verdict.answer(label, threshold),
             verdict,
             truncated: encoding.truncated,
             logits: if detailed { logits } else { &[] },

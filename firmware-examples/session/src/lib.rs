@@ -5,6 +5,7 @@
 
 pub mod line;
 mod stop;
+pub mod verdict;
 
 use embedded_hal::digital::OutputPin;
 use embedded_io::{Read, ReadReady, Write};
@@ -35,7 +36,7 @@ impl<U: Read + ReadReady + Write, L: OutputPin, F: FnMut()> Session<U, L, F> {
     ///
     /// # Errors
     /// The error of `answer`.
-    pub fn serve(&mut self, mut answer: impl FnMut(&str, &mut U) -> Result<(), Stop>) -> Result<(), Stop> {
+    pub fn serve<E>(&mut self, mut answer: impl FnMut(&str, &mut U) -> Result<(), E>) -> Result<(), E> {
         let mut buffer = LineBuffer::new();
         light(&mut self.ready, true);
         loop {

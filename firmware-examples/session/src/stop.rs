@@ -16,14 +16,16 @@ pub enum Stop {
     Run(RunError),
     /// The logits lead to no answer.
     Logits,
+    /// A setting of the program is wrong, which is named here.
+    Setting(&'static str),
 }
 
 impl Stop {
-    /// Returns the exit status: 2 for the model, 3 for a run.
+    /// Returns the exit status: 2 for the model or a setting, 3 for a run.
     #[must_use]
     pub fn status(&self) -> i32 {
         match self {
-            Self::Model(_) | Self::Head(_) => 2,
+            Self::Model(_) | Self::Head(_) | Self::Setting(_) => 2,
             Self::Run(_) | Self::Logits => 3,
         }
     }
@@ -35,6 +37,7 @@ impl fmt::Display for Stop {
             Self::Model(error) => write!(f, "model: {error}"),
             Self::Head(expected) => write!(f, "model: no {expected}"),
             Self::Run(error) => write!(f, "{error}"),
+            Self::Setting(name) => write!(f, "setting: the {name} cannot be used"),
             Self::Logits => f.write_str("logits: not finite, or not as many as labels or tokens"),
         }
     }

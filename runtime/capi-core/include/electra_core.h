@@ -164,6 +164,19 @@ const char *electra_core_label(const struct electra_core_engine *engine,
                                size_t *length);
 
 /*
+ Writes the threshold of a label in the model file to `*threshold`: a number from 0 to 1, and 0
+ if the file has none. If the score of the likeliest label is lower than its threshold, the
+ answer is `UNSURE`. Read the thresholds once, before the first run.
+
+ # Safety
+ `engine` is NULL or an engine. `threshold` and `error` are NULL or valid for writing.
+ */
+enum electra_core_status electra_core_threshold(const struct electra_core_engine *engine,
+                                                size_t index,
+                                                float *threshold,
+                                                struct electra_core_error *error);
+
+/*
  Returns the number of labels; 0 for a detector of replaced words.
 
  # Safety

@@ -161,6 +161,34 @@ pub unsafe extern "C" fn electra_core_label(
     unsafe { give(label, length) }
 }
 
+/// Writes the threshold of a label in the model file to `*threshold`: a number from 0 to 1, and 0
+/// if the file has none. If the score of the likeliest label is lower than its threshold, the
+/// answer is `UNSURE`. Read the thresholds once, before the first run.
+///
+/// # Safety
+/// `engine` is NULL or an engine. `threshold` and `error` are NULL or valid for writing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn electra_core_threshold(
+    engine: *const electra_core_engine,
+    index: usize,
+    threshold: *mut f32,
+    error: *mut electra_core_error,
+) -> electra_core_status {
+    let task = || {
+        // SAFETY: the caller guarantees it.
+        let model = unsafe { model(engine) }.ok_or(Failure::Null("engine"))?;
+        let label = model
+            .labels()
+            .nth(index)
+            .ok_or_else(|| Failure::NoLabel { index, count: model.labels().count() })?;
+        let found = model.threshold(label).map_err(Failure::Model)?;
+        // SAFETY: the caller guarantees it.
+        unsafe { write("threshold", threshold, found) }
+    };
+    // SAFETY: the caller guarantees it.
+    unsafe { reported(error, task) }
+}
+
 /// Returns the number of labels; 0 for a detector of replaced words.
 ///
 /// # Safety

@@ -46,6 +46,7 @@ pub(crate) enum Failure {
     EngineMemory { given: usize, needed: usize },
     NotUtf8 { at: usize },
     NoLabels,
+    NoLabel { index: usize, count: usize },
     TooLong(TextTooLong),
     Model(ModelError),
     Run(RunError),
@@ -54,7 +55,7 @@ pub(crate) enum Failure {
 impl Failure {
     fn status(&self) -> electra_core_status {
         match self {
-            Self::Null(_) | Self::NoLabels => electra_core_status::Argument,
+            Self::Null(_) | Self::NoLabels | Self::NoLabel { .. } => electra_core_status::Argument,
             Self::Misaligned { .. } | Self::EngineMemory { .. } | Self::Run(RunError::Arena(_)) => {
                 electra_core_status::Memory
             }
@@ -77,6 +78,9 @@ impl fmt::Display for Failure {
             }
             Self::NotUtf8 { at } => write!(f, "text: byte {at} is not UTF-8"),
             Self::NoLabels => f.write_str("scores: no logits, expected one per label"),
+            Self::NoLabel { index, count } => {
+                write!(f, "index: {index}, expected less than {count}, the number of labels")
+            }
             Self::TooLong(error) => error.fmt(f),
             Self::Model(error) => write!(f, "model: {error}"),
             Self::Run(error) => error.fmt(f),

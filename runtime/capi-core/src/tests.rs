@@ -2,9 +2,11 @@
 //! header.
 
 use std::ffi::CStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{env, fs, ptr};
 
+use electra_core::model::crc32;
+use electra_core::model::format::{ALIGNMENT, ENTRY_LEN, FIRST_SECTION, HEADER_LEN, SectionKind, field};
 use electra_core::{Engine, Kernels, Model, tokenizer::Tokenizer};
 
 use super::*;
@@ -17,10 +19,16 @@ struct Memory([u8; 200_000]);
 #[repr(C, align(8))]
 struct EngineMemory([u8; ELECTRA_CORE_ENGINE_BYTES]);
 
+fn model_path() -> PathBuf {
+    Path::new(PACKAGE).join("../../models/electra-small-sentiment/model.electra")
+}
+
 /// Returns the bytes of the default model, aligned as in flash.
 fn model_bytes() -> Vec<u32> {
-    let path = Path::new(PACKAGE).join("../../models/electra-small-sentiment/model.electra");
-    let bytes = fs::read(path).expect("the model in the repository");
+    aligned(&fs::read(model_path()).expect("the model in the repository"))
+}
+
+fn aligned(bytes: &[u8]) -> Vec<u32> {
     bytes.chunks(4).map(|word| u32::from_ne_bytes(word.try_into().expect("whole words"))).collect()
 }
 
@@ -39,7 +47,10 @@ struct Made {
 }
 
 fn make(arena_size: usize) -> Result<Made, (electra_core_status, String)> {
-    let model = model_bytes();
+    make_of(model_bytes(), arena_size)
+}
+
+fn make_of(model: Vec<u32>, arena_size: usize) -> Result<Made, (electra_core_status, String)> {
     let (mut arena, mut memory) =
         (Box::new(Memory([0; 200_000])), Box::new(EngineMemory([0; ELECTRA_CORE_ENGINE_BYTES])));
     let mut engine = ptr::null_mut();
@@ -130,6 +141,63 @@ fn the_logits_and_scores_are_those_of_electra_core() {
         assert_eq!(electra_core_label_count(made.engine), 3);
         assert_eq!(electra_core_fingerprint(made.engine), model.fingerprint());
     }
+}
+
+/// Returns the default model with a threshold of POSITIVE, as `electra pack` adds it.
+fn model_with_threshold() -> Vec<u8> {
+    let source = electra_pack::Source::new(model_path()).threshold("POSITIVE", "0.875");
+    source.change_metadata().expect("changed")
+}
+
+/// Returns the threshold of a label, or status and message of the error.
+fn threshold(made: &Made, index: usize) -> Result<f32, (electra_core_status, String)> {
+    let (mut error, mut found) = (no_error(), 7.0);
+    // SAFETY: all pointers are valid.
+    match unsafe { electra_core_threshold(made.engine, index, &raw mut found, &raw mut error) } {
+        electra_core_status::Ok => Ok(found),
+        status => Err((status, message(&error))),
+    }
+}
+
+#[test]
+fn thresholds_are_those_of_the_file() {
+    let made = make_of(aligned(&model_with_threshold()), 165_568).expect("made");
+    let found: Vec<_> = (0..3).map(|index| threshold(&made, index)).collect();
+    assert_eq!(found, [Ok(0.0), Ok(0.0), Ok(0.875)]);
+    let no_label = "index: 3, expected less than 3, the number of labels".to_owned();
+    assert_eq!(threshold(&made, 3), Err((electra_core_status::Argument, no_label)));
+    let mut error = no_error();
+    let mut call = |engine, threshold: *mut f32| {
+        // SAFETY: all pointers are null or valid.
+        let status = unsafe { electra_core_threshold(engine, 2, threshold, &raw mut error) };
+        (status, message(&error))
+    };
+    let missing = |name: &str| (electra_core_status::Argument, format!("{name} is NULL"));
+    assert_eq!(call(ptr::null(), &mut 0.0), missing("engine"));
+    assert_eq!(call(made.engine, ptr::null_mut()), missing("threshold"));
+}
+
+#[test]
+fn a_threshold_that_is_no_share_is_an_error_of_the_model() {
+    let mut bytes = model_with_threshold();
+    let line = b"threshold.POSITIVE=0.875";
+    let at = bytes.windows(line.len()).position(|found| found == line).expect("the line");
+    bytes[at + line.len() - 5] = b'7';
+    // The checksums of the section and of the file are made right again.
+    let entry = HEADER_LEN + (SectionKind::Metadata as usize - 1) * ENTRY_LEN;
+    let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes")) as usize;
+    let (start, len) = (number(entry + 8), number(entry + 16).next_multiple_of(ALIGNMENT));
+    assert!(start >= FIRST_SECTION && (start..start + len).contains(&at));
+    let of_section = crc32(&bytes[start..start + len]);
+    bytes[entry + 24..entry + 28].copy_from_slice(&of_section.to_le_bytes());
+    bytes[field::FILE_CRC..field::FILE_CRC + 4].fill(0);
+    let of_file = crc32(&bytes);
+    bytes[field::FILE_CRC..field::FILE_CRC + 4].copy_from_slice(&of_file.to_le_bytes());
+    let made = make_of(aligned(&bytes), 165_568).expect("the engine does not read thresholds");
+    let (status, message) = threshold(&made, 2).expect_err("not a share");
+    assert_eq!(status, electra_core_status::Model);
+    assert!(message.starts_with("model: metadata: the threshold of a label is not a number"), "{message}");
+    assert_eq!(threshold(&made, 1), Ok(0.0));
 }
 
 #[test]

@@ -20,6 +20,9 @@
 //! assert!(key.verify(b"Test", &signature).is_err());
 //! # Ok::<(), electra_signature::SignatureError>(())
 //! ```
+//!
+//! The feature `small-code` makes the code smaller and the verification slower, for
+//! microcontrollers.
 #![no_std]
 #![forbid(unsafe_code)]
 

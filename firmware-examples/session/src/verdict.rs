@@ -2,15 +2,16 @@
 
 use core::fmt;
 
-use electra_core::verdict;
+use electra_core::verdict::{self, UNSURE};
 
 /// The most probable label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Verdict {
     /// Index of the label; the first of equal scores.
     pub label: usize,
-    /// Its probability.
+    /// Its probability, for printing.
     pub score: Score,
+    probability: f32,
 }
 
 impl Verdict {
@@ -23,8 +24,15 @@ impl Verdict {
             return None;
         }
         let logits = verdict::finite(logits).ok()?;
-        let (label, score) = verdict::likeliest(verdict::softmax(logits).map(|score| score as f32))?;
-        Some(Self { label, score: Score::new(f64::from(score)) })
+        let (label, probability) = verdict::likeliest(verdict::softmax(logits).map(|score| score as f32))?;
+        Some(Self { label, score: Score::new(f64::from(probability)), probability })
+    }
+
+    /// Returns the answer: `label`, or `UNSURE` if the probability is lower than the threshold of
+    /// this label. The probability is compared before it is rounded for printing.
+    #[must_use]
+    pub fn answer<'l>(&self, label: &'l str, threshold: f32) -> &'l str {
+        if self.probability < threshold { UNSURE } else { label }
     }
 }
 
@@ -77,6 +85,16 @@ mod tests {
     fn scores_that_are_equal_in_f32_are_equal() {
         let verdict = Verdict::new(&[0.125, f32::from_bits(0.125f32.to_bits() + 1)]).unwrap();
         assert_eq!((verdict.label, verdict.score.to_string().as_str()), (0, "0.5000"));
+    }
+
+    #[test]
+    fn a_score_below_the_threshold_is_unsure_even_if_it_prints_the_same() {
+        // The probability is 0.500075.
+        let verdict = Verdict::new(&[0.0, 0.000_3]).unwrap();
+        assert_eq!(verdict.score.to_string(), "0.5001");
+        let answers = [0.0, 0.500_07, 0.500_1, 1.0].map(|threshold| verdict.answer("YES", threshold));
+        assert_eq!(answers, ["YES", "YES", "UNSURE", "UNSURE"]);
+        assert_eq!(Verdict::new(&[0.0, 200.0]).unwrap().answer("YES", 1.0), "YES");
     }
 
     #[test]
