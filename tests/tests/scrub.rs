@@ -91,6 +91,7 @@ fn expected(bytes: &[u8], flips: &[Flip]) -> ModelError {
 }
 
 #[test]
+#[cfg_attr(emulated, ignore = "takes minutes on an emulated processor")]
 fn every_flipped_bit_is_found_and_its_section_is_named() {
     let model = InUse::new(81);
     for flip in 0..model.bytes.len() * 8 {
@@ -103,6 +104,7 @@ fn every_flipped_bit_is_found_and_its_section_is_named() {
 /// The generator polynomial has degree 32 and the constant term 1, so it divides no polynomial of a
 /// burst of up to 32 bits.
 #[test]
+#[cfg_attr(emulated, ignore = "takes minutes on an emulated processor")]
 fn every_burst_of_up_to_32_bits_is_found() {
     let model = InUse::new(82);
     let mut random = Random::new(83);
@@ -126,6 +128,7 @@ fn every_burst_of_up_to_32_bits_is_found() {
 
 /// The Hamming distance of this CRC-32 is 3 for sections of up to 2^32 - 1 bits.
 #[test]
+#[cfg_attr(emulated, ignore = "takes minutes on an emulated processor")]
 fn every_pair_of_flipped_bits_is_found() {
     let model = InUse::new(84);
     let mut random = Random::new(85);

@@ -42,6 +42,17 @@ pub fn writable() -> &'static mut [u8] {
     unsafe { core::slice::from_raw_parts_mut(core::ptr::with_exposed_provenance_mut(start.addr()), len) }
 }
 
+/// Flips a bit of the byte at `offset` of the external memory, as rotting memory does.
+#[cfg(feature = "provoke")]
+pub(crate) fn rot(offset: usize) {
+    let start = (&raw const _model_start).addr();
+    let byte = core::ptr::with_exposed_provenance_mut::<u8>(start + offset);
+    // SAFETY: `board.x` names memory of more bytes than `offset`, which the emulator lets a program
+    // write. Rotting memory changes below a shared reference, and so does this write. It is
+    // volatile, so it is made, and it exists only in the image that provokes failures.
+    unsafe { byte.write_volatile(byte.read_volatile() ^ 1) };
+}
+
 /// Memory of an engine, for a static variable in the section `.arena`, which is neither loaded nor
 /// zeroed at the start.
 #[repr(C, align(64))]

@@ -8,6 +8,7 @@ pub fn provoke(line: &str) {
         "!panic" => panic!("provoked"),
         "!fault" => read_what_cannot_be(),
         "!overflow" => _ = black_box(recurse(black_box(0))),
+        "!rot" => crate::memory::rot(8 << 20),
         "!hang" => loop {
             black_box(());
         },

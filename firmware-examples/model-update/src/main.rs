@@ -54,7 +54,7 @@ fn serve(session: &mut Session<Uart, Led, impl FnMut()>) -> Result<(), Stop> {
             board::TICKS_PER_SECOND,
             device.status()
         ));
-        match session.serve(|line, uart| answer(&mut device, line, uart)) {
+        match session.serve(|line, uart| answer(&mut device, line, uart), || Ok(())) {
             Ok(()) => return Ok(()),
             Err(Left::Restart) => {}
         }

@@ -34,22 +34,30 @@ impl<U: Read + ReadReady + Write, L: OutputPin, F: FnMut()> Session<U, L, F> {
     /// The watchdog is fed with each byte, and while the session waits for a byte, which can take
     /// long. It therefore expires only if an answer does not end.
     ///
+    /// `idle` is called while no byte has arrived. A UART without a buffer loses bytes if a call
+    /// takes longer than a byte does.
+    ///
     /// # Errors
-    /// The error of `answer`.
-    pub fn serve<E>(&mut self, mut answer: impl FnMut(&str, &mut U) -> Result<(), E>) -> Result<(), E> {
+    /// The error of `answer` or `idle`.
+    pub fn serve<E>(
+        &mut self,
+        mut answer: impl FnMut(&str, &mut U) -> Result<(), E>,
+        mut idle: impl FnMut() -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut buffer = LineBuffer::new();
         light(&mut self.ready, true);
         loop {
             match Self::next(&mut self.uart, &mut buffer, &mut self.feed) {
-                None => {}
-                Some(Input::End) => return Ok(()),
-                Some(Input::Refused(error)) => {
+                Next::Nothing => idle()?,
+                Next::Incomplete => {}
+                Next::Input(Input::End) => return Ok(()),
+                Next::Input(Input::Refused(error)) => {
                     #[cfg(target_os = "none")]
                     defmt::warn!("a line refused");
                     light(&mut self.refused, true);
                     self.say(format_args!("refused: {error}"));
                 }
-                Some(Input::Line(line)) => {
+                Next::Input(Input::Line(line)) => {
                     light(&mut self.ready, false);
                     light(&mut self.refused, false);
                     answer(line, &mut self.uart)?;
@@ -60,26 +68,27 @@ impl<U: Read + ReadReady + Write, L: OutputPin, F: FnMut()> Session<U, L, F> {
         }
     }
 
-    /// Reads the next byte if one has arrived. Returns the input that it completes.
-    fn next<'b>(uart: &mut U, buffer: &'b mut LineBuffer, feed: &mut F) -> Option<Input<'b>> {
+    /// Reads the next byte if one has arrived.
+    fn next<'b>(uart: &mut U, buffer: &'b mut LineBuffer, feed: &mut F) -> Next<'b> {
         feed();
         match uart.read_ready() {
-            Ok(false) => return None,
+            Ok(false) => return Next::Nothing,
             Ok(true) => {}
             Err(_) => {
                 buffer.lose();
-                return None;
+                return Next::Incomplete;
             }
         }
         let mut byte = [0];
-        match uart.read(&mut byte) {
+        let input = match uart.read(&mut byte) {
             Ok(0) => Some(Input::End),
             Ok(_) => buffer.push(byte[0]),
             Err(_) => {
                 buffer.lose();
                 None
             }
-        }
+        };
+        input.map_or(Next::Incomplete, Next::Input)
     }
 
     /// Writes a line. An error of the UART cannot be reported anywhere.
@@ -102,6 +111,16 @@ impl<U: Read + ReadReady + Write, L: OutputPin, F: FnMut()> Session<U, L, F> {
             }
         }
     }
+}
+
+/// Result of a look at the UART.
+enum Next<'b> {
+    /// No byte has arrived.
+    Nothing,
+    /// A byte has arrived or was lost. It completes no input.
+    Incomplete,
+    /// A byte has arrived that completes this input.
+    Input(Input<'b>),
 }
 
 /// Switches an LED. An error of an LED cannot be reported anywhere.

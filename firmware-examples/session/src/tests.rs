@@ -86,14 +86,17 @@ fn play(arriving: &[Option<&str>]) -> (String, (bool, bool), i32, usize) {
     let (ready, refused) = (Cell::new(false), Cell::new(false));
     let mut fed = 0;
     let mut session = Session::new(Script::new(arriving), Lamp(&ready), Lamp(&refused), || fed += 1);
-    let result = session.serve(|line, uart| {
-        assert!(!ready.get(), "ready within an answer");
-        if line == "stop" {
-            return Err(Stop::Head("head"));
-        }
-        let _ = uart.write_fmt(format_args!("<{line}>"));
-        Ok(())
-    });
+    let result = session.serve(
+        |line, uart| {
+            assert!(!ready.get(), "ready within an answer");
+            if line == "stop" {
+                return Err(Stop::Head("head"));
+            }
+            let _ = uart.write_fmt(format_args!("<{line}>"));
+            Ok(())
+        },
+        || Ok(()),
+    );
     let status = session.end(result);
     let said = String::from_utf8(core::mem::take(&mut session.uart.sent)).unwrap();
     drop(session);

@@ -58,7 +58,7 @@ fn serve(session: &mut Session<Uart, Led, impl FnMut()>) -> Result<(), Stop> {
         model.fingerprint(),
         kernels.name(),
     ));
-    session.serve(|line, uart| detector.answer(line, uart))
+    session.serve(|line, uart| detector.answer(line, uart), || Ok(()))
 }
 
 struct Detector<'a, 'm> {
