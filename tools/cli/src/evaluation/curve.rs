@@ -1,5 +1,6 @@
 //! The picture of an evaluation: accuracy against coverage, and reliability.
 
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use super::metrics::{Bin, Outcome, bins, wilson};
@@ -70,6 +71,16 @@ fn adapt<E: std::error::Error + Send + Sync>(
     DrawingAreaErrorKind::LayoutError
 }
 
+type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+/// Draws the axes of percentages and one line per label.
+fn draw_mesh(chart: &mut Chart<'_>, x: &str) -> Drawn {
+    let percent = |value: &f64| format!("{value:.0}");
+    let mut mesh = chart.configure_mesh();
+    mesh.x_desc(x).y_desc("accuracy, %").x_label_formatter(&percent).y_label_formatter(&percent);
+    mesh.max_light_lines(1).draw().map_err(adapt)
+}
+
 fn draw_coverage(area: &Area<'_>, points: &[Point]) -> Drawn {
     let step = points.len().div_ceil(POINTS).max(1);
     let last = points.len().saturating_sub(1);
@@ -89,7 +100,7 @@ fn draw_coverage(area: &Area<'_>, points: &[Point]) -> Drawn {
         .y_label_area_size(50)
         .build_cartesian_2d(0f64..100.0, bottom..100.0)
         .map_err(adapt)?;
-    chart.configure_mesh().x_desc("coverage, %").y_desc("accuracy, %").draw().map_err(adapt)?;
+    draw_mesh(&mut chart, "coverage, %")?;
     let at = |point: &Point, accuracy: f64| (100.0 * point.coverage, (100.0 * accuracy).max(bottom));
     let upper = shown.iter().map(|point| at(point, point.interval.1));
     let lower = shown.iter().rev().map(|point| at(point, point.interval.0));
@@ -108,7 +119,7 @@ fn draw_reliability(area: &Area<'_>, bins: &[Bin]) -> Drawn {
         .y_label_area_size(50)
         .build_cartesian_2d(0f64..100.0, 0f64..100.0)
         .map_err(adapt)?;
-    chart.configure_mesh().x_desc("score, %").y_desc("accuracy, %").draw().map_err(adapt)?;
+    draw_mesh(&mut chart, "score, %")?;
     chart.draw_series([PathElement::new([(0.0, 0.0), (100.0, 100.0)], BLACK.mix(0.4))]).map_err(adapt)?;
     for bin in bins.iter().filter(|bin| bin.texts > 0.0) {
         let (score, accuracy) = (100.0 * bin.confidence / bin.texts, 100.0 * bin.right / bin.texts);
