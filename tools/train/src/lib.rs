@@ -15,7 +15,7 @@ pub mod distributed;
 pub mod error;
 pub mod evaluate;
 pub mod finetune;
-pub mod half;
+pub mod half_precision;
 pub mod label;
 pub mod losses;
 pub mod memory;

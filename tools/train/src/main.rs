@@ -296,7 +296,7 @@ fn run(command: Command) -> Result<String> {
             format!("{}\n", it.output.display())
         }
         Command::Half(it) => {
-            electra_train::half::half(&it.model, &it.output)?;
+            electra_train::half_precision::convert(&it.model, &it.output)?;
             format!("{}\n", it.output.display())
         }
         Command::WalkThrough(it) => {

@@ -15,15 +15,15 @@ mod aarch64;
 #[cfg(target_arch = "arm")]
 mod arm;
 mod generic;
+mod kernel_set;
 mod scalar;
-mod set;
 mod simd;
 #[cfg(test)]
 mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
-pub(crate) use set::KernelSet;
+pub(crate) use kernel_set::KernelSet;
 pub use simd::LANES;
 
 /// Values of a GEMM's left operand, in the encoding of the kernels that wrote them.

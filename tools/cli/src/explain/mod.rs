@@ -1,11 +1,11 @@
 //! The contribution of each word of a text to the score of a label.
 
-mod picture;
+mod contribution_chart;
 mod players;
 mod report;
 mod shapley;
 
-pub(crate) use picture::draw;
+pub(crate) use contribution_chart::draw;
 pub(crate) use players::{kept, parts, words};
 pub(crate) use report::{ExplainedPart, Report};
 pub(crate) use shapley::{Game, estimate};

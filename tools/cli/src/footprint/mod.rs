@@ -1,7 +1,7 @@
 //! The memory of a model: arena, resident memory, and flash and RAM of a target.
 
-mod fit;
-mod picture;
+mod arena_chart;
+mod fit_report;
 mod size;
 mod target;
 
@@ -12,8 +12,8 @@ use electra_core::{HeadKind, Phase, arena_parts};
 
 use crate::failure::Failure;
 
-pub(crate) use fit::{Device, FitReport};
-pub(crate) use picture::{Column, arena as draw_arena};
+pub(crate) use arena_chart::{Column, draw as draw_arena};
+pub(crate) use fit_report::{Device, FitReport};
 pub(crate) use size::parse_size;
 pub(crate) use target::{Target, TargetParser};
 

@@ -37,6 +37,7 @@ pub(crate) struct Loaded {
     /// The labels that can be answers. There are none for replaced-token detection.
     pub labels: Vec<Arc<str>>,
     /// Whether the answer can be UNSURE.
+    #[cfg_attr(not(feature = "mqtt"), allow(dead_code, reason = "only MQTT lists all answers"))]
     pub unsure: bool,
     /// Longest sequence in tokens.
     pub max_tokens: usize,

@@ -77,7 +77,10 @@ mod tests {
     fn batches_are_full_and_resume_anywhere() {
         let texts: Vec<EncodedExample> =
             (0..10_000).map(|index| EncodedExample::new(vec![0; 3 + index % 60], 0)).collect();
-        let parts = vec![SourceShare { texts: 0..2000, share: 1.0 }, SourceShare { texts: 2000..10_000, share: 0.25 }];
+        let parts = vec![
+            SourceShare { texts: 0..2000, share: 1.0 },
+            SourceShare { texts: 2000..10_000, share: 0.25 },
+        ];
         let new = || Batches::new(&texts, parts.clone(), 512, 3);
         let mut batches = new();
         let steps = batches.per_epoch() as u64;

@@ -23,7 +23,7 @@ use crate::model::config::Head;
 use crate::model::folder::{CONFIG, Folder, Tensors};
 use crate::random::seed_torch;
 use crate::run::{
-    Due, Evaluation, Keep, Loop, METRICS, Progress, Schedule, Sums, RunContext, Training, draw_curves,
+    Due, Evaluation, Keep, Loop, METRICS, Progress, RunContext, Schedule, Sums, Training, draw_curves,
     has_checkpoint,
 };
 use crate::texts::{Reading, Texts, read_texts, read_whole};

@@ -20,7 +20,9 @@ use crate::model::{GENERATOR, Mode, Parameters};
 use crate::operations::operations_of_input;
 use crate::optimizer::linear_schedule;
 use crate::random::seed_torch;
-use crate::run::{Due, Evaluation, Loop, METRICS, Progress, Schedule, Sums, RunContext, Training, draw_curves};
+use crate::run::{
+    Due, Evaluation, Loop, METRICS, Progress, RunContext, Schedule, Sums, Training, draw_curves,
+};
 
 /// Names of the possible results, in the run's folder.
 const RESULTS: [&str; 2] = ["discriminator", "language-model"];

@@ -151,7 +151,11 @@ impl QuantizeSettings {
                 precision: Precision::F32,
             },
             optimizer: self.optimizer.clone(),
-            run: finetune::RunSettings { device: self.run.device, log_every: self.run.log_every, keep: Keep::Best },
+            run: finetune::RunSettings {
+                device: self.run.device,
+                log_every: self.run.log_every,
+                keep: Keep::Best,
+            },
         }
     }
 }

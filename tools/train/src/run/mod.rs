@@ -1,5 +1,6 @@
 //! Common parts of all long commands: settings, lock, display, log, curves, checkpoints.
 
+mod context;
 mod curves;
 mod keep;
 mod lock;
@@ -7,14 +8,13 @@ mod log;
 mod progress;
 mod settings;
 mod state;
-mod context;
 mod training;
 
+pub use context::RunContext;
 pub use curves::draw_curves;
 pub use keep::Keep;
 pub use lock::FolderLock;
 pub use log::MetricsLog;
 pub use progress::{Progress, Waiting};
 pub use settings::{MOST_STEPS, SAVED_SETTINGS, Settings, load_settings, read_settings, refuse_repeated};
-pub use context::RunContext;
 pub use training::{Due, Evaluation, Loop, METRICS, Schedule, Sums, Training, has_checkpoint, refuse_ended};

@@ -13,7 +13,7 @@ use super::has_features;
 use super::lanes128::{I, Lanes128, Multiply128};
 use super::load::{load, load_pair};
 use crate::kernels::KernelSet;
-use crate::kernels::set::kernel_set;
+use crate::kernels::kernel_set::kernel_set;
 
 /// Token: exists only where FEAT_DotProd was detected.
 #[derive(Clone, Copy)]

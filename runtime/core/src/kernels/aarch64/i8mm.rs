@@ -16,7 +16,7 @@ use super::lanes128::{I, Lanes128, Multiply128};
 use super::load::{NEXT_COLUMNS, NEXT_GROUPS, load_two_groups, load_two_rows};
 use super::{dotprod, has_features};
 use crate::kernels::KernelSet;
-use crate::kernels::set::kernel_set;
+use crate::kernels::kernel_set::kernel_set;
 use crate::kernels::simd::LANES;
 
 /// Token: exists only where FEAT_DotProd and FEAT_I8MM were detected.

@@ -14,7 +14,7 @@ use core::array::from_fn;
 use super::lanes128::{I, Lanes128, Multiply128};
 use super::load::{load_four, load_pair};
 use crate::kernels::KernelSet;
-use crate::kernels::set::kernel_set;
+use crate::kernels::kernel_set::kernel_set;
 
 /// Token: this module exists only where the compilation target has Advanced SIMD.
 #[derive(Clone, Copy)]

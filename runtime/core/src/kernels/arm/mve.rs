@@ -12,8 +12,8 @@ use core::arch::asm;
 use core::array::from_fn;
 
 use crate::kernels::KernelSet;
+use crate::kernels::kernel_set::kernel_set;
 use crate::kernels::scalar::{Plain, Portable, ScalarMultiply};
-use crate::kernels::set::kernel_set;
 use crate::kernels::simd::LANES;
 
 /// Token: this module exists only where the compilation target has the vector extension.

@@ -12,8 +12,8 @@
 use core::arch::asm;
 
 use crate::kernels::KernelSet;
+use crate::kernels::kernel_set::kernel_set;
 use crate::kernels::scalar::{Portable, ScalarMultiply};
-use crate::kernels::set::kernel_set;
 use crate::kernels::simd::LANES;
 
 /// Token: exists only where Advanced SIMD was detected.

@@ -11,8 +11,8 @@ use core::arch::asm;
 use core::mem::MaybeUninit;
 
 use crate::kernels::KernelSet;
+use crate::kernels::kernel_set::kernel_set;
 use crate::kernels::scalar::{Portable, ScalarMultiply};
-use crate::kernels::set::kernel_set;
 use crate::kernels::simd::LANES;
 
 /// Token: this module exists only where the compilation target has the DSP extension.

@@ -13,7 +13,7 @@ use core::arch::x86_64::*;
 use super::has_features;
 use super::lanes256::{Lanes256, Multiply256};
 use crate::kernels::KernelSet;
-use crate::kernels::set::kernel_set;
+use crate::kernels::kernel_set::kernel_set;
 
 /// Token: exists only where AVX2 was detected.
 #[derive(Clone, Copy)]

@@ -5,7 +5,7 @@ use core::arch::x86_64::*;
 
 use super::has_features;
 use crate::kernels::KernelSet;
-use crate::kernels::set::kernel_set;
+use crate::kernels::kernel_set::kernel_set;
 use crate::kernels::simd::{Ahead, LANES, LINE, Simd};
 
 /// Token: exists only where AVX512F, BW, DQ, VL and VNNI were detected.

@@ -8,7 +8,7 @@ use core::arch::x86_64::*;
 use core::array::from_fn;
 
 use crate::kernels::KernelSet;
-use crate::kernels::set::kernel_set;
+use crate::kernels::kernel_set::kernel_set;
 use crate::kernels::simd::{LANES, Simd};
 
 /// Token: every x86-64 processor has SSE2.

@@ -10,7 +10,7 @@ use crate::model::folder::{Folder, WEIGHTS, WeightKind};
 
 /// Rounds every weight of the model in `path` to f16 and writes the model into `output`. The model
 /// may have any head. Fails if a weight is outside the range of f16.
-pub fn half(path: &Path, output: &Path) -> Result<()> {
+pub fn convert(path: &Path, output: &Path) -> Result<()> {
     let folder = Folder::read(path)?;
     folder.check_output(output)?;
     let file = folder.file(WEIGHTS);

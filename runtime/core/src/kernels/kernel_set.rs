@@ -91,17 +91,17 @@ macro_rules! kernel_set {
                 $name
             }
 
-            $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
+            $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]
                 fn multiply_only(rounds: usize) -> u64 => |s| {
                     $crate::kernels::simd::Simd::multiply_only(s, rounds)
                 }
             );
-            $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
+            $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]
                 fn quantize_rows(x: &[f32], columns: usize, out: &mut [u8], scales: &mut [f32]) => |s| {
                     $crate::kernels::generic::quantize_rows(s, x, columns, out, scales)
                 }
             );
-            $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
+            $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]
                 fn gemm(
                     operand: $crate::kernels::Operand, a: &[u8], depth: usize, weights: &[i8], sums: &[i32],
                     out: &mut [i32], next: &[i8]
@@ -109,7 +109,7 @@ macro_rules! kernel_set {
                     $crate::kernels::generic::gemm(s, operand, a, depth, weights, sums, out, next)
                 }
             );
-            $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
+            $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]
                 fn dequantize(
                     acc: &[i32], row_scales: &[f32], scales: &[f32], bias: &[f32],
                     activation: $crate::kernels::Activation, out: &mut [f32], out_stride: usize,
@@ -120,7 +120,7 @@ macro_rules! kernel_set {
                     )
                 }
             );
-            $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
+            $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]
                 fn scale_rows(
                     acc: &[i32], columns: usize, factors: &[f32], out: &mut [f32], out_stride: usize,
                     out_column: usize
@@ -130,19 +130,19 @@ macro_rules! kernel_set {
                     )
                 }
             );
-            $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
+            $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]
                 fn layer_norm(x: &mut [f32], gamma: &[f32], beta: &[f32], epsilon: f32) => |s| {
                     $crate::kernels::generic::layer_norm_rows(s, x, gamma, beta, epsilon)
                 }
             );
-            $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
+            $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]
                 fn embed(
                     word: (&[i8], f32), position: (&[i8], f32), token_type: &[f32], out: &mut [f32]
                 ) => |s| {
                     $crate::kernels::generic::embed(s, word, position, token_type, out)
                 }
             );
-            $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
+            $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]
                 fn pack_keys(
                     x: &[f32], depth: usize, packed: &mut [i8], sums: &mut [i32],
                     scales: &mut [f32]
@@ -150,12 +150,12 @@ macro_rules! kernel_set {
                     $crate::kernels::generic::pack_keys(s, x, depth, packed, sums, scales)
                 }
             );
-            $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
+            $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]
                 fn pack_values(x: &[f32], width: usize, packed: &mut [i8], sums: &mut [i32]) -> f32 => |s| {
                     $crate::kernels::generic::pack_values(s, x, width, packed, sums)
                 }
             );
-            $crate::kernels::set::kernel_set!(@fn [$token $(, $features)?]
+            $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]
                 fn softmax(
                     acc: &mut [i32], tokens: usize, key_scales: &[f32], factors: &mut [f32], out: &mut [u8]
                 ) => |s| {

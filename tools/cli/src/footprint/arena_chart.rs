@@ -17,13 +17,13 @@ pub(crate) struct Column {
 
 /// Draws the arena as SVG. Each bar shows the parts that exist during the whole run and, above
 /// them, the parts of the phase that needs most. The other phases reuse the same bytes.
-pub(crate) fn arena(columns: &[Column]) -> Result<String, String> {
+pub(crate) fn draw(columns: &[Column]) -> Result<String, String> {
     let mut svg = String::new();
-    draw(columns, &mut svg).map_err(|error| format!("picture: {error}"))?;
+    draw_bars(columns, &mut svg).map_err(|error| format!("picture: {error}"))?;
     Ok(svg)
 }
 
-fn draw(columns: &[Column], svg: &mut String) -> Result<(), DrawingAreaErrorKind<std::fmt::Error>> {
+fn draw_bars(columns: &[Column], svg: &mut String) -> Result<(), DrawingAreaErrorKind<std::fmt::Error>> {
     // Drawing into memory cannot fail. The error type is converted to one without content.
     let adapt = |_| DrawingAreaErrorKind::LayoutError;
     let tallest = columns.iter().map(|column| column.bytes).max().unwrap_or(0).max(1024) as f64 / 1024.0;
