@@ -5,7 +5,7 @@ use electra::{Engine, EngineKind, EngineOptions, ModelFile};
 use electra_core::Kernels;
 
 /// Fingerprint of the model that the logits below belong to.
-const FINGERPRINT: u32 = 0x182e_1b8e;
+const FINGERPRINT: u32 = 0x1af0_9c3a;
 
 const LONG: &str = "A long review that goes on, and on, and on. ";
 
