@@ -27,7 +27,7 @@ const SENTENCES: [&str; 6] = [
 /// Longest sequence in tokens. A damaged vocabulary can make more tokens of a sentence.
 const MAX_TOKENS: usize = 32;
 
-/// What happened in all runs with the same number of flipped bits in the same part of the file.
+/// Counts of all runs with the same number of flipped bits in the same part of the file.
 #[derive(Default)]
 pub(crate) struct Cell {
     /// Name of the section, or of the header.

@@ -11,7 +11,7 @@ use crate::answer::{Answer, Refusal};
 /// with fewer positions has shorter sequences.
 pub const MAX_TOKENS: usize = 64;
 
-/// What the sender announced, and what the device demands of a new model.
+/// The announcement of the sender, and the demands of the device on a new model.
 #[derive(Debug)]
 pub struct Demands<'d> {
     /// The key of the owner.

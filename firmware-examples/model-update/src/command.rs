@@ -142,7 +142,7 @@ impl Piece {
 pub struct CommandError {
     /// The wrong field.
     pub name: &'static str,
-    /// What it must be.
+    /// Description of a right value.
     pub expected: &'static str,
 }
 

@@ -9,7 +9,7 @@ use embedded_storage::nor_flash::ReadNorFlash;
 /// Bytes that are read from the flash at a time.
 const READ_LEN: usize = 256;
 
-/// What identifies a model file.
+/// Length, checksum and version, which identify a model file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModelInfo {

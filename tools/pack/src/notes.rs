@@ -1,4 +1,4 @@
-//! The metadata of a model file: what a file says about its model.
+//! The metadata of a model file: its name, version, thresholds and golden sentences.
 
 use electra_core::model::parse_share;
 use electra_core::tokenizer::Tokenizer;
@@ -17,7 +17,7 @@ const GOLDEN_TEXTS: [&str; 3] = [
     "I paid 35 euros; it isn't what I expected?",
 ];
 
-/// What a model file says about its model.
+/// Entries of the metadata.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
     pub name: Option<String>,

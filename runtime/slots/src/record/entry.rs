@@ -24,7 +24,7 @@ pub(crate) const ENTRY_LEN: usize = 64;
 const MAGIC: u32 = u32::from_le_bytes(*b"ESL1");
 const WORDS: usize = ENTRY_LEN / 4;
 
-/// What a slot holds.
+/// Content of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     /// Nothing that may be used.

@@ -7,7 +7,7 @@ use super::{Flash, PowerLost, Random, SECTOR, SLOT, model};
 /// Starts on trial. The scenario needs two, and each of two cuts can cost one more.
 const TRIAL_STARTS: u32 = 5;
 
-/// What the bytes of an update are.
+/// Content of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quality {
     Good,

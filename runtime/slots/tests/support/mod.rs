@@ -46,7 +46,7 @@ impl NorFlashError for PowerLost {
     }
 }
 
-/// What happens at the operation at which the power is cut.
+/// Effect of a power cut on the operation during which it occurs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The operation is torn, and all later ones fail until the power is on again.

@@ -67,9 +67,8 @@ impl Target {
         };
         let source = file::open(new, u64::MAX).map_err(Failure::run)?;
         let failed = self.failed();
-        let is_interrupted = self.staged().exists();
-        let lock =
-            File::options().write(true).create(true).truncate(false).open(self.staged()).map_err(&failed)?;
+        // The lock is on the folder: a lock on the new model would move with it.
+        let lock = File::open(self.folder()).map_err(&failed)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -77,17 +76,17 @@ impl Target {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        self.recover(is_interrupted).map_err(&failed)?;
+        self.recover().map_err(&failed)?;
         let replacement = Replacement { target: self.clone(), _lock: lock, is_signed: signature.is_some() };
         replacement.write(source, signature.as_deref()).map_err(&failed)?;
         Ok(replacement)
     }
 
-    /// Ends an update that was interrupted while the new signature was in its second place.
-    /// `has_staged` is whether there was a new model beside the one in use: it had not replaced it.
-    fn recover(&self, has_staged: bool) -> io::Result<()> {
+    /// Ends an update that was interrupted while the new signature was in its second place. If the
+    /// new model is still beside the one in use, it has not replaced it.
+    fn recover(&self) -> io::Result<()> {
         let (signature, next) = (signature_of(&self.0), next_signature_of(&self.0));
-        match (next.exists(), has_staged) {
+        match (next.exists(), self.staged().exists()) {
             (true, true) => fs::remove_file(next),
             (true, false) => fs::rename(next, signature),
             (false, _) => Ok(()),
@@ -102,8 +101,7 @@ impl Replacement {
     }
 
     fn write(&self, mut source: impl io::Read, signature: Option<&[u8]>) -> io::Result<()> {
-        let mut copy = &self._lock;
-        copy.set_len(0)?;
+        let mut copy = File::create(self.path())?;
         io::copy(&mut source, &mut copy)?;
         if let Ok(metadata) = fs::metadata(&self.target.0) {
             copy.set_permissions(metadata.permissions())?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::commands::classify::render_json;
 use crate::serve::protocol::{Id, Protocol, Refusal, Request};
 
-/// What an answer repeats of its message.
+/// Parts of a message that its answer repeats.
 #[derive(Clone)]
 pub(super) struct Echo {
     /// The id of the request, if requests have one.

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::output::one_line;
 use crate::serve::protocol::shortened;
 
-/// What a retained message on the topic of the status says.
+/// Texts of the retained message on the topic of the status.
 pub(super) const ONLINE: &str = "online";
 pub(super) const OFFLINE: &str = "offline";
 
@@ -33,7 +33,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const SAME_NAME: &str =
     "another client may have the same name, so give each service its own --mqtt-client-id";
 
-/// What happened to the connection.
+/// Change of the connection.
 pub(super) enum Change {
     Event(Box<Event>),
     /// The connection is lost or could not be made, for this reason. The task waits for a

@@ -51,7 +51,7 @@ pub(crate) struct Mqtt {
     closed: Arc<AtomicBool>,
 }
 
-/// What the parts of this door share.
+/// State that the parts of this door share.
 struct Context {
     service: Arc<Service>,
     options: MqttOptions,
