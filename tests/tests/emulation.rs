@@ -6,17 +6,8 @@ use electra_core::{Engine, Kernels, Model, arena_bytes};
 use electra_pack::checkpoint::{Checkpoint, Head};
 use electra_tests::{Aligned, Random, Sizes, pack, read_folder, shared};
 
-const GELU: [f32; 8] = [
-    0.39846596,
-    -0.06552835,
-    0.00929831,
-    -0.0009506781,
-    6.6893466e-5,
-    -3.038135e-6,
-    7.942107e-8,
-    -9.018697e-10,
-];
-const EXP: [f32; 6] = [1.0, 0.9999702, 0.49960977, 0.16494888, 0.038246796, 0.0050583486];
+const GELU: [f32; 6] = [0.39667928, -0.06283538, 0.007943557, -0.0006330362, 2.8025555e-5, -5.205391e-7];
+const EXP: [i32; 4] = [32767, 32687, 15547, 3455];
 
 type Rows = Vec<Vec<f32>>;
 
@@ -173,7 +164,7 @@ fn attention(queries: &Rows, keys: &Rows, values: &Rows) -> Rows {
     let width = queries[0].len();
     let keys: Vec<Int8Row> = keys.iter().map(|row| quantize(row)).collect();
     let values = quantize(&values.concat());
-    let root = 1.0 / (width as f32).sqrt();
+    let root = 4096.0 / (width as f32).sqrt();
     let context = |query: &Vec<f32>| -> Vec<f32> {
         let query = quantize(query);
         let factor = query.scale * root;
@@ -181,7 +172,7 @@ fn attention(queries: &Rows, keys: &Rows, values: &Rows) -> Rows {
             keys.iter().map(|key| dot(&query.values, &key.values) as f32 * key.scale * factor).collect();
         let greatest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let probabilities: Vec<i64> =
-            scores.iter().map(|score| (exp(score - greatest) * 255.0).round_ties_even() as i64).collect();
+            scores.iter().map(|score| i64::from(probability(score - greatest))).collect();
         let total: i64 = probabilities.iter().sum();
         let factor = values.scale / total as f32;
         (0..width)
@@ -263,16 +254,25 @@ fn sum(x: &[f32]) -> f32 {
 }
 
 fn gelu(x: f32) -> f32 {
-    let c = x.clamp(-4.2, 4.2);
+    let c = x.clamp(-3.63, 3.63);
     x * (0.5 + c * polynomial(&GELU, c * c))
 }
 
-fn exp(x: f32) -> f32 {
-    let z = x.max(-8.0) * 0.125;
-    let b = polynomial(&EXP, z);
-    let b = b * b;
-    let b = b * b;
-    b * b
+/// Computes 255 · e^(x / 4096) in numbers with fifteen fractional bits.
+fn probability(x: f32) -> i32 {
+    let z = x.max(-32768.0).round_ties_even() as i32;
+    let [b0, b1, b2, b3] = EXP;
+    let b = product(product(product(b3, z) + b2, z) + b1, z) + b0;
+    let b = product(b, b);
+    let b = product(b, b);
+    let b = product(b, b);
+    product(b, 255)
+}
+
+/// Multiplies numbers of sixteen bits and rounds the product to fifteen fractional bits.
+fn product(a: i32, b: i32) -> i32 {
+    assert!(i16::try_from(a).is_ok() && i16::try_from(b).is_ok(), "{a} and {b} are no i16");
+    (a * b + 16384) >> 15
 }
 
 /// Evaluates a polynomial with Horner's scheme. `coefficients[0]` is the constant.

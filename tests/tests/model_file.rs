@@ -129,7 +129,7 @@ fn each_defect_has_its_error() {
     assert_eq!(with(field::BYTE_ORDER, &format::BYTE_ORDER.to_be_bytes()), Some(ModelError::BigEndian));
     let header = |field, found| Some(ModelError::Header { field, found });
     assert_eq!(with(field::BYTE_ORDER, &[1, 0, 0, 0]), header("byte order", 1));
-    for found in [0, 2, u32::MAX] {
+    for found in [0, 3, u32::MAX] {
         assert_eq!(with(field::VERSION, &found.to_le_bytes()), Some(ModelError::Version { found }));
         assert_eq!(with(field::WEIGHT_LAYOUT, &found.to_le_bytes()), header("weight layout", found));
         assert_eq!(with(field::SECTIONS, &found.to_le_bytes()), header("number of sections", found));

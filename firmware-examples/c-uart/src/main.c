@@ -14,7 +14,7 @@
 #define MAX_TOKENS 64
 /* `electra footprint --max-tokens 64` prints this number. If a model needs more, making the engine
  * fails with an error that names the size. */
-#define ARENA_BYTES 165568
+#define ARENA_BYTES 161472
 #define MAX_LABELS 8
 #define MAX_LINE_BYTES 512
 #define END_OF_TRANSMISSION 0x04

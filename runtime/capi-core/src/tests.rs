@@ -87,7 +87,7 @@ fn the_logits_and_scores_are_those_of_electra_core() {
     let status = unsafe {
         electra_core_arena_bytes(bytes.as_ptr(), bytes.len(), MAX_TOKENS, &raw mut size, ptr::null_mut())
     };
-    assert_eq!((status, size), (electra_core_status::Ok, 165_568));
+    assert_eq!((status, size), (electra_core_status::Ok, 161_472));
     let made = make(size).expect("made");
     let mut arena = Box::new(Memory([0; 200_000]));
     let mut oracle = Engine::new(&model, Kernels::detect(), &mut arena.0[..size], MAX_TOKENS).expect("made");
@@ -161,7 +161,7 @@ fn threshold(made: &Made, index: usize) -> Result<f32, (electra_core_status, Str
 
 #[test]
 fn thresholds_are_those_of_the_file() {
-    let made = make_of(aligned(&model_with_threshold()), 165_568).expect("made");
+    let made = make_of(aligned(&model_with_threshold()), 161_472).expect("made");
     let found: Vec<_> = (0..3).map(|index| threshold(&made, index)).collect();
     assert_eq!(found, [Ok(0.0), Ok(0.0), Ok(0.875)]);
     let no_label = "index: 3, expected less than 3, the number of labels".to_owned();
@@ -193,7 +193,7 @@ fn a_threshold_that_is_no_share_is_an_error_of_the_model() {
     bytes[field::FILE_CRC..field::FILE_CRC + 4].fill(0);
     let of_file = crc32(&bytes);
     bytes[field::FILE_CRC..field::FILE_CRC + 4].copy_from_slice(&of_file.to_le_bytes());
-    let made = make_of(aligned(&bytes), 165_568).expect("the engine does not read thresholds");
+    let made = make_of(aligned(&bytes), 161_472).expect("the engine does not read thresholds");
     let (status, message) = threshold(&made, 2).expect_err("not a share");
     assert_eq!(status, electra_core_status::Model);
     assert!(message.starts_with("model: metadata: the threshold of a label is not a number"), "{message}");
@@ -202,7 +202,7 @@ fn a_threshold_that_is_no_share_is_an_error_of_the_model() {
 
 #[test]
 fn spans_are_those_of_the_tokenizer() {
-    let made = make(165_568).expect("made");
+    let made = make(161_472).expect("made");
     let text = "Great, wonderful!";
     let mut spans = [electra_core_span { start: 0, end: 0 }; 8];
     let mut count = 0;
@@ -227,8 +227,8 @@ fn spans_are_those_of_the_tokenizer() {
 fn wrong_arguments_are_refused_with_a_message() {
     let small = make(100_000).err().expect("refused");
     assert_eq!(small.0, electra_core_status::Memory);
-    assert!(small.1.contains("100000 bytes given, 165568 needed for 64 tokens"), "{}", small.1);
-    let made = make(165_568).expect("made");
+    assert!(small.1.contains("100000 bytes given, 161472 needed for 64 tokens"), "{}", small.1);
+    let made = make(161_472).expect("made");
     let mut error = no_error();
     let (mut logits, mut count) = (ptr::null(), 0);
     // SAFETY: all pointers are null or valid.

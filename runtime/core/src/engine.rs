@@ -4,7 +4,9 @@ use core::fmt;
 
 use crate::arena::{Capacity, Workspace};
 use crate::blocks::{self, Context};
-use crate::kernels::Kernels;
+use crate::kernels::{KernelSet, Kernels};
+#[cfg(feature = "internals")]
+use crate::kernels::{Stopwatch, Timed};
 use crate::model::Model;
 use crate::phases;
 use crate::run_error::RunError;
@@ -146,9 +148,37 @@ impl<T: Team> Steps<'_, '_, T> {
     /// When `arena` is too small for the run or misaligned, or when the model has no layer of the
     /// step's index.
     pub fn run(&self, step: Step, run: RunSize, arena: &mut [u8]) -> Result<(), RunError> {
+        self.run_with(self.kernels.set(), step, run, arena)
+    }
+
+    /// Runs one step and reports the duration of each call of a kernel to `watch` (feature
+    /// `internals`). The team has one worker.
+    ///
+    /// # Errors
+    /// As [`Steps::run`].
+    #[cfg(feature = "internals")]
+    pub fn run_timed(
+        &self,
+        step: Step,
+        run: RunSize,
+        arena: &mut [u8],
+        watch: &dyn Stopwatch,
+    ) -> Result<(), RunError> {
+        let Self { model, kernels, .. } = *self;
+        let kernels = Timed { set: kernels.set(), watch };
+        Steps { model, kernels: self.kernels, team: &SingleThread }.run_with(&kernels, step, run, arena)
+    }
+
+    fn run_with(
+        &self,
+        kernels: &dyn KernelSet,
+        step: Step,
+        run: RunSize,
+        arena: &mut [u8],
+    ) -> Result<(), RunError> {
         let model = self.model;
         let config = model.config();
-        let context = Context { team: self.team, kernels: self.kernels.set(), config };
+        let context = Context { team: self.team, kernels, config };
         let Workspace { ids, ends, hidden, logits, scratch } =
             Workspace::carve(config, self.capacity(run), arena)?;
         match step {

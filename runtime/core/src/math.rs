@@ -14,10 +14,14 @@ pub(crate) fn sqrt(x: f32) -> f32 {
     }
 }
 
-/// Returns whether every number of `x` is finite. It compares the bit patterns: their maximum does
-/// not depend on the order, so the compiler can use vectors.
+/// Returns whether every number of `x` is finite.
 pub(crate) fn all_finite(x: &[f32]) -> bool {
+    greatest(x).is_finite()
+}
+
+/// Returns the greatest magnitude of `x`, and NaN if `x` has a NaN. It compares the bit patterns:
+/// their maximum does not depend on the order, so the compiler can use vectors.
+pub(crate) fn greatest(x: &[f32]) -> f32 {
     const MAGNITUDE: u32 = 0x7fff_ffff;
-    let greatest = x.iter().fold(0, |greatest, x| (x.to_bits() & MAGNITUDE).max(greatest));
-    greatest < f32::INFINITY.to_bits()
+    f32::from_bits(x.iter().fold(0, |greatest, x| (x.to_bits() & MAGNITUDE).max(greatest)))
 }

@@ -84,7 +84,7 @@
 //! # fn main() -> Result<(), electra::Error> {
 //! let file = ModelFile::open_default()?;
 //! let needed = electra::arena_bytes(file.model().config(), 128);
-//! assert_eq!(needed, 304_192);
+//! assert_eq!(needed, 300_096);
 //! let options = |bytes| EngineOptions::new().max_tokens(128).arena_bytes(bytes);
 //! assert!(Engine::new(&file, &options(needed)).is_ok());
 //! assert!(matches!(Engine::new(&file, &options(needed - 1)), Err(Error::Arena(_))));

@@ -5,17 +5,17 @@ use electra::{Engine, EngineKind, EngineOptions, ModelFile};
 use electra_core::Kernels;
 
 /// Fingerprint of the model that the logits below belong to.
-const FINGERPRINT: u32 = 0x1af0_9c3a;
+const FINGERPRINT: u32 = 0xace5_d637;
 
 const LONG: &str = "A long review that goes on, and on, and on. ";
 
 /// Text, number of repetitions, and the bits of its three logits.
 const GOLDEN: [(&str, usize, [u32; 3]); 5] = [
-    ("", 1, [0xc002_cdf3, 0x400f_5900, 0xbec4_707d]),
-    ("ELECTRA is surprisingly fast and accurate.", 1, [0xbfb8_ebe1, 0xbf9d_7494, 0x400d_e8e4]),
-    ("The training time was a bit too long for my liking.", 1, [0x4006_6558, 0xbf9f_1fc8, 0xbf97_d236]),
-    ("Crème brûlée, naïve café: «мама мыла раму» 今天天气很好!", 1, [0xbfa7_f25e, 0x3f73_f3d5, 0x3e75_972b]),
-    (LONG, 20, [0xbefe_2dbc, 0x3f32_e585, 0xbe46_fc56]),
+    ("", 1, [0xc002_3613, 0x400f_8d4d, 0xbec8_ecc1]),
+    ("ELECTRA is surprisingly fast and accurate.", 1, [0xbfb8_1151, 0xbf9e_ab10, 0x400e_19bd]),
+    ("The training time was a bit too long for my liking.", 1, [0x4006_382a, 0xbf9e_6afa, 0xbf98_3889]),
+    ("Crème brûlée, naïve café: «мама мыла раму» 今天天气很好!", 1, [0xbfa5_ed4e, 0x3f70_6309, 0x3e76_a019]),
+    (LONG, 20, [0xbf02_dad5, 0x3f32_f051, 0xbe3b_10b9]),
 ];
 
 #[test]

@@ -51,6 +51,25 @@ fn named_sentences_replace_the_default_ones_and_stay_when_metadata_changes() {
     }
 }
 
+#[test]
+fn a_file_of_version_1_is_refused_and_converted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = packed(folder.path(), "classifier", |source| source);
+    let present = fs::read(&model).expect("readable");
+    forge(&model, |file| file[12..16].copy_from_slice(&1u32.to_le_bytes()));
+    let refused = run(&["self-test", &model]);
+    expect_code(&refused, 1);
+    let advice = "format version 1 found, 2 expected: convert it with `electra pack OLD.electra";
+    assert!(stderr(&refused).contains(advice), "{}", stderr(&refused));
+    assert_eq!(Source::new(&model).change_metadata().expect("converted"), present);
+    // A damaged file stays as it is.
+    let mut damaged = fs::read(&model).expect("readable");
+    damaged[1000] ^= 1;
+    fs::write(&model, damaged).expect("written");
+    let refused = Source::new(&model).change_metadata().expect_err("refused").to_string();
+    assert!(refused.contains("format version 1 found"), "{refused}");
+}
+
 /// The checksums of these files are right, so only the golden sentences show the fault.
 #[test]
 fn a_changed_weight_with_right_checksums_is_found() {
@@ -61,7 +80,7 @@ fn a_changed_weight_with_right_checksums_is_found() {
     forge(&model, |file| {
         // A bias of the last layer.
         let at = file.len() - 64;
-        file[at] ^= 1;
+        file[at] ^= 0x80;
     });
     expect_code(&run(&["inspect", &model]), 0);
     let refused = run(&["self-test", &model]);

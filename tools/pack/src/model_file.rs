@@ -277,6 +277,24 @@ fn assemble(sections: &[Vec<u8>; SectionKind::ALL.len()]) -> Vec<u8> {
     file
 }
 
+/// Turns an intact model file of version 1 into one of the present version, in place. The versions
+/// have the same bytes; only the arithmetic that runs them differs. Other bytes stay as they are.
+pub(crate) fn convert(file: &mut [u8]) {
+    let Some((first, body)) = file.split_at_mut_checked(format::FIRST_SECTION) else { return };
+    let checksum = |first: &[u8]| {
+        let mut checksum = FileChecksum::new(first);
+        checksum.update(body);
+        checksum.finish().to_le_bytes()
+    };
+    let (version, crc) = (field::VERSION..field::VERSION + 4, field::FILE_CRC..field::FILE_CRC + 4);
+    let is_old = first.starts_with(&format::MAGIC) && first[version.clone()] == 1u32.to_le_bytes();
+    if is_old && first[crc.clone()] == checksum(first) {
+        first[version].copy_from_slice(&format::VERSION.to_le_bytes());
+        let checksum = checksum(first);
+        first[crc].copy_from_slice(&checksum);
+    }
+}
+
 /// Reason why a checkpoint cannot be packed.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -8,7 +8,7 @@ use electra_formats::file;
 use crate::checkpoint::{Checkpoint, Head};
 use crate::error::Error;
 use crate::hugging_face;
-use crate::model_file::{PackError, Packed, pack, section_sizes, with_metadata};
+use crate::model_file::{PackError, Packed, convert, pack, section_sizes, with_metadata};
 use crate::notes::{AlignedBytes, Notes};
 
 /// Largest model file that is read, in bytes. Flash and memory of devices are far smaller.
@@ -116,14 +116,16 @@ impl Source {
     }
 
     /// Reads a model file and returns it with other metadata. Entries that are not set stay the
-    /// same, and the logits of the golden sentences are computed again.
+    /// same, and the logits of the golden sentences are computed again. A file of version 1 of the
+    /// format becomes one of the present version.
     ///
     /// # Errors
     /// Fails if the file cannot be read, is not an intact model file, or if an entry cannot be
     /// stored.
     pub fn change_metadata(&self) -> Result<Vec<u8>, Error> {
         let failed = |source| Error::Pack { file: self.path.clone(), source };
-        let bytes = file::read_bytes(&self.path, MAX_MODEL_FILE)?;
+        let mut bytes = file::read_bytes(&self.path, MAX_MODEL_FILE)?;
+        convert(&mut bytes);
         let bytes = AlignedBytes::of(&bytes);
         let model = Model::open(bytes.as_slice()).map_err(|source| {
             Error::field(&self.path, "source", source.to_string(), "an intact model file")

@@ -13,12 +13,12 @@ use core::ops::Range;
 
 use bytemuck::Pod;
 
-use super::linear::{self, Operands, Output, QuantizedRows};
+use super::linear::QuantizedRows;
 use super::{Context, ROW_BLOCK, blocks_of_rows};
 use crate::arena::{ArenaError, Capacity, Carver, Space};
 use crate::config::Config;
-use crate::kernels::{Activation, LANES, Operand};
-use crate::math::all_finite;
+use crate::kernels::{Activation, LANES, Norm, Operand, SCORE_UNITS};
+use crate::math::{all_finite, greatest};
 use crate::model::Layer;
 use crate::team::{Divisible, FEWEST_ROWS, Items, MAX_WORKERS, Team, share_among};
 
@@ -40,8 +40,8 @@ struct KeysValues<'a> {
     values: Items<'a, i8>,
     /// Per sequence: [head size].
     value_sums: Items<'a, i32>,
-    /// One per sequence.
-    value_scales: Items<'a, f32>,
+    /// Per sequence: the scale of the values and the greatest scale of a key.
+    ranges: Items<'a, [f32; 2]>,
 }
 
 impl KeysValues<'_> {
@@ -52,7 +52,7 @@ impl KeysValues<'_> {
             key_scales: self.key_scales.reborrow(),
             values: self.values.reborrow(),
             value_sums: self.value_sums.reborrow(),
-            value_scales: self.value_scales.reborrow(),
+            ranges: self.ranges.reborrow(),
         }
     }
 }
@@ -65,7 +65,7 @@ impl Divisible for KeysValues<'_> {
             key_scales: self.key_scales.split_off_first(heads),
             values: self.values.split_off_first(heads),
             value_sums: self.value_sums.split_off_first(heads),
-            value_scales: self.value_scales.split_off_first(heads),
+            ranges: self.ranges.split_off_first(heads),
         }
     }
 }
@@ -73,21 +73,21 @@ impl Divisible for KeysValues<'_> {
 /// Buffers of one worker.
 #[derive(Default)]
 struct Worker<'a> {
-    /// Keys or values of one head for all tokens, or queries of a block of rows: tokens x head
-    /// size.
-    head: &'a mut [f32],
+    /// Sums of the values or queries of one head, tokens x head size, then their f32; or scales and
+    /// int8 of its keys.
+    head: &'a mut [i32],
     queries: QuantizedRows<'a>,
-    /// Rows x tokens, padded to a multiple of 16; then rows x head size, the context before its
-    /// scale.
+    /// Rows x tokens, padded to a multiple of 16; before that the sums of keys and after it the
+    /// context before its scale, rows x head size.
     scores: &'a mut [i32],
     /// Rows x tokens, padded to a multiple of 4.
     probabilities: &'a mut [u8],
     /// One per row: first the factor of its scores, then the sum of its probabilities, then the
     /// factor of its context.
     factors: &'a mut [f32],
-    context: &'a mut [f32],
+    /// Context of all heads as f32, then the sums of the output layer: rows x hidden size.
+    context: &'a mut [i32],
     quantized_context: QuantizedRows<'a>,
-    panel: &'a mut [i32],
 }
 
 impl<'a> Scratch<'a> {
@@ -101,7 +101,7 @@ impl<'a> Scratch<'a> {
             key_scales: take_heads(space, "scales of keys", heads, padded16),
             values: take_heads(space, "values", heads, padded4.saturating_mul(head_size)),
             value_sums: take_heads(space, "sums of values", heads, head_size.saturating_mul(run.sequences)),
-            value_scales: take_heads(space, "scales of values", heads, run.sequences),
+            ranges: take_heads(space, "ranges of keys and values", heads, run.sequences),
         };
         let mut workers = from_fn(|_| Worker::default());
         for worker in workers.iter_mut().take(run.workers) {
@@ -125,14 +125,13 @@ impl<'a> Worker<'a> {
         let (hidden, head_size, rows) = (config.hidden_size, config.head_size(), ROW_BLOCK);
         let (padded16, padded4) = (run.tokens.next_multiple_of(LANES), run.tokens.next_multiple_of(4));
         Self {
-            head: space.take("one head in f32", run.tokens.max(rows), head_size),
+            head: space.take("one head", run.tokens.max(rows), head_size),
             queries: QuantizedRows::take(space, ["queries", "scales of queries"], rows, head_size),
             scores: space.take("scores", rows, padded16.max(head_size)),
             probabilities: space.take("probabilities", rows, padded4),
             factors: space.take("factors of rows", rows, 1),
             context: space.take("context", rows, hidden),
             quantized_context: QuantizedRows::take(space, ["quantized context", "its scales"], rows, hidden),
-            panel: linear::take_panel(space),
         }
     }
 }
@@ -204,36 +203,45 @@ impl<T> Memory<'_, T> {
         let &Context { kernels, config, .. } = self.context;
         let (layer, size) = (self.layer, config.head_size());
         let columns = head * size..(head + 1) * size;
+        let (key, value) = (layer.key.columns(columns.clone()), layer.value.columns(columns.clone()));
         let tokens = self.input.rows();
-        let values_next = layer.value.panel(columns.start);
-        let keys_next = layer.key.panel(columns.end);
-        for (linear, next) in [(&layer.key, values_next), (&layer.value, keys_next)] {
-            let of_head = &mut worker.head[..tokens * size];
-            for (rows, block) in blocks_of_rows(0..tokens).zip(of_head.chunks_mut(ROW_BLOCK * size)) {
-                let operands = Operands { linear, input: self.input, rows, columns: columns.clone(), next };
-                let mut output = Output { rows: block, stride: size, activation: Activation::Identity };
-                linear::apply(kernels, &operands, worker.panel, &mut output);
-            }
-            for sequence in sequences(self.ends, tokens, false) {
-                let x = &of_head[sequence.queries.start * size..sequence.queries.end * size];
-                if core::ptr::eq(linear, &layer.key) {
-                    let of_sequence = sequence.keys();
-                    kernels.pack_keys(
-                        x,
-                        size,
-                        &mut out.keys.elements[of_sequence.start * size..of_sequence.end * size],
-                        &mut out.key_sums.elements[of_sequence.clone()],
-                        &mut out.key_scales.elements[of_sequence],
-                    );
-                } else {
-                    let of_sequence = sequence.values();
-                    let packed = &mut out.values.elements[of_sequence.start * size..of_sequence.end * size];
-                    let sums = sequence.index * size..(sequence.index + 1) * size;
-                    let sums = &mut out.value_sums.elements[sums];
-                    let scale = kernels.pack_values(x, size, packed, sums);
-                    out.value_scales.elements[sequence.index] = scale;
-                }
-            }
+        let Worker { head: of_head, scores, .. } = worker;
+
+        // Each key is quantized by itself as soon as it is computed.
+        let (scales, rest) = of_head.split_at_mut(tokens);
+        let scales: &mut [f32] = bytemuck::cast_slice_mut(scales);
+        let keys: &mut [u8] = &mut bytemuck::cast_slice_mut(rest)[..tokens * size];
+        for rows in blocks_of_rows(0..tokens) {
+            let sums = &mut scores[..rows.len() * size];
+            key.multiply(kernels, self.input.values(rows.clone()), sums, value.weights);
+            let scaling = key.scaling(self.input.scales(rows.clone()));
+            let keys = &mut keys[rows.start * size..rows.end * size];
+            kernels.requantize(sums, scaling, Activation::Identity, keys, &mut scales[rows]);
+        }
+        for sequence in sequences(self.ends, tokens, false) {
+            let (rows, of_sequence) = (sequence.queries.clone(), sequence.keys());
+            let packed = &mut out.keys.elements[of_sequence.start * size..of_sequence.end * size];
+            let sums = &mut out.key_sums.elements[of_sequence.clone()];
+            kernels.pack_keys(&keys[rows.start * size..rows.end * size], size, packed, sums);
+            let scales = &scales[rows];
+            out.key_scales.elements[of_sequence.start..][..scales.len()].copy_from_slice(scales);
+            out.ranges.elements[sequence.index][1] = greatest(scales);
+        }
+
+        // All values of a sequence share one scale, so all of them are computed first.
+        let next = layer.key.panel(columns.end);
+        let of_head = &mut of_head[..tokens * size];
+        for (rows, sums) in blocks_of_rows(0..tokens).zip(of_head.chunks_mut(ROW_BLOCK * size)) {
+            value.multiply(kernels, self.input.values(rows.clone()), sums, next);
+            kernels.dequantize(sums, value.scaling(self.input.scales(rows)));
+        }
+        let of_head: &[f32] = bytemuck::cast_slice(of_head);
+        for sequence in sequences(self.ends, tokens, false) {
+            let (rows, of_sequence) = (sequence.queries.clone(), sequence.values());
+            let packed = &mut out.values.elements[of_sequence.start * size..of_sequence.end * size];
+            let sums = &mut out.value_sums.elements[sequence.index * size..(sequence.index + 1) * size];
+            let values = &of_head[rows.start * size..rows.end * size];
+            out.ranges.elements[sequence.index][0] = kernels.pack_values(values, size, packed, sums);
         }
     }
 }
@@ -292,16 +300,16 @@ impl<T> Attention<'_, T> {
         let size = config.head_size();
         for head in 0..config.num_attention_heads {
             let columns = head * size..(head + 1) * size;
-            let queries = &mut worker.head[..rows.len() * size];
             let next = match columns.end {
                 end if end < config.hidden_size => self.layer.query.panel(end),
                 _ => self.layer.attention_output.panel(0),
             };
-            let operands =
-                Operands { linear: &self.layer.query, input: self.input, rows: rows.clone(), columns, next };
-            let mut output = Output { rows: queries, stride: size, activation: Activation::Identity };
-            linear::apply(kernels, &operands, worker.panel, &mut output);
-            worker.queries.quantize(kernels, queries, 0);
+            let query = self.layer.query.columns(columns);
+            let sums = &mut worker.head[..rows.len() * size];
+            query.multiply(kernels, self.input.values(rows.clone()), sums, next);
+            let (queries, scales) = worker.queries.first_mut(rows.len());
+            let scaling = query.scaling(self.input.scales(rows.clone()));
+            kernels.requantize(sums, scaling, Activation::Identity, queries, scales);
             for sequence in sequences(self.ends, self.run.tokens, self.first_only) {
                 let common = sequence.queries.start.max(rows.start)..sequence.queries.end.min(rows.end);
                 if !common.is_empty() {
@@ -325,12 +333,13 @@ impl<T> Attention<'_, T> {
         let packed_values = keys_values.values.part(head, values.start * size..values.end * size);
         let of_sequence = sequence.index * size..(sequence.index + 1) * size;
         let value_sums = keys_values.value_sums.part(head, of_sequence);
-        let value_scale = keys_values.value_scales.elements[head * self.run.sequences + sequence.index];
+        let [value_scale, greatest_key] =
+            keys_values.ranges.elements[head * self.run.sequences + sequence.index];
 
         let scores = &mut worker.scores[..count * keys.len()];
         let queries = worker.queries.values(rows.clone());
         kernels.gemm(Operand::Signed, queries, size, packed_keys, key_sums, scores, &[]);
-        let score_scale = 1.0 / crate::math::sqrt(size as f32);
+        let score_scale = SCORE_UNITS / crate::math::sqrt(size as f32);
         let factors = &mut worker.factors[..count];
         for (factor, scale) in factors.iter_mut().zip(worker.queries.scales(rows.clone())) {
             *factor = scale * score_scale;
@@ -343,10 +352,10 @@ impl<T> Attention<'_, T> {
         let sums = &mut worker.scores[..count * size];
         kernels.gemm(Operand::Unsigned, probabilities, values.len(), packed_values, value_sums, sums, &[]);
         let context = &mut worker.context[rows.start * hidden..rows.end * hidden];
+        let context: &mut [f32] = bytemuck::cast_slice_mut(context);
         kernels.scale_rows(sums, size, factors, context, hidden, head * size);
         // Integers cannot represent scores that overflow or numbers that are not finite. In these
         // cases the context is set to infinity.
-        let greatest_key = key_scales[..sequence.tokens].iter().copied().fold(0.0, f32::max);
         let greatest_score = greatest_key * (127 * 127 * size) as f32 * score_scale;
         for (context, query_scale) in context.chunks_exact_mut(hidden).zip(worker.queries.scales(rows)) {
             if !(value_scale.is_finite() && (greatest_score * query_scale).is_finite()) {
@@ -360,17 +369,14 @@ impl<T> Attention<'_, T> {
         let &Context { kernels, config, .. } = self.context;
         let width = config.hidden_size;
         let count = hidden.len() / width;
-        worker.quantized_context.quantize(kernels, &worker.context[..count * width], 0);
-        let operands = Operands {
-            linear: &self.layer.attention_output,
-            input: &worker.quantized_context,
-            rows: 0..count,
-            columns: 0..width,
-            next: self.layer.intermediate.panel(0),
-        };
-        let mut output = Output { rows: hidden, stride: width, activation: Activation::AddTo };
-        linear::apply(kernels, &operands, worker.panel, &mut output);
+        let Worker { context, quantized_context, .. } = worker;
+        let sums = &mut context[..count * width];
+        quantized_context.quantize(kernels, bytemuck::cast_slice(sums));
+        let linear = &self.layer.attention_output;
+        let next = self.layer.intermediate.panel(0);
+        linear.multiply(kernels, quantized_context.values(0..count), sums, next);
         let [gamma, beta] = self.layer.attention_norm;
-        kernels.layer_norm(hidden, gamma, beta, config.layer_norm_eps);
+        let norm = Norm { gamma, beta, epsilon: config.layer_norm_eps };
+        kernels.add_norm(sums, linear.scaling(quantized_context.scales(0..count)), hidden, norm);
     }
 }

@@ -3,11 +3,11 @@
 use core::array::from_fn;
 use core::ops::Range;
 
-use super::linear::{self, Operands, Output, QuantizedRows};
+use super::linear::QuantizedRows;
 use super::{Context, ROW_BLOCK, blocks_of_rows};
 use crate::arena::{ArenaError, Carver, Space};
 use crate::config::Config;
-use crate::kernels::Activation;
+use crate::kernels::Norm;
 use crate::model::Embeddings;
 use crate::team::{FEWEST_ROWS, Items, MAX_WORKERS, Team, share_among};
 
@@ -19,7 +19,6 @@ pub(crate) struct Scratch<'a> {
 struct Worker<'a> {
     embedded: &'a mut [f32],
     quantized: QuantizedRows<'a>,
-    panel: &'a mut [i32],
 }
 
 impl<'a> Scratch<'a> {
@@ -31,7 +30,6 @@ impl<'a> Scratch<'a> {
             *worker = Worker {
                 embedded: space.take("embeddings", rows, config.embedding_size),
                 quantized: QuantizedRows::take(space, names, rows, config.embedding_size),
-                panel: linear::take_panel(space),
             };
         }
         scratch
@@ -75,12 +73,10 @@ impl<T> Embedding<'_, T> {
             let count = rows.len();
             let embedded = &mut worker.embedded[..count * config.embedding_size];
             self.embed(rows, embedded);
-            worker.quantized.quantize_checked(kernels, embedded, 0);
-            let input = &worker.quantized;
-            let operands =
-                Operands { linear: projection, input, rows: 0..count, columns: 0..stride, next: &[] };
-            let mut output = Output { rows: hidden, stride, activation: Activation::Identity };
-            linear::apply(kernels, &operands, worker.panel, &mut output);
+            worker.quantized.quantize_checked(kernels, embedded);
+            let sums = bytemuck::cast_slice_mut(hidden);
+            projection.multiply(kernels, worker.quantized.values(0..count), sums, &[]);
+            kernels.dequantize(sums, projection.scaling(worker.quantized.scales(0..count)));
         }
     }
 
@@ -95,6 +91,7 @@ impl<T> Embedding<'_, T> {
             let word = embeddings.word(usize::from(self.ids[row]));
             kernels.embed(word, embeddings.position(position), token_type, out);
         }
-        kernels.layer_norm(out, embeddings.gamma, embeddings.beta, config.layer_norm_eps);
+        let Embeddings { gamma, beta, .. } = *embeddings;
+        kernels.layer_norm(out, Norm { gamma, beta, epsilon: config.layer_norm_eps });
     }
 }

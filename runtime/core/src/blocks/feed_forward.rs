@@ -3,11 +3,11 @@
 
 use core::array::from_fn;
 
-use super::linear::{self, Operands, Output, QuantizedRows};
+use super::linear::QuantizedRows;
 use super::{Context, ROW_BLOCK};
 use crate::arena::{ArenaError, Carver, Space};
 use crate::config::Config;
-use crate::kernels::Activation;
+use crate::kernels::{Activation, Norm};
 use crate::model::Layer;
 use crate::team::{FEWEST_ROWS, Items, MAX_WORKERS, Team, share_among};
 
@@ -18,9 +18,9 @@ pub(crate) struct Scratch<'a> {
 #[derive(Default)]
 struct Worker<'a> {
     input: QuantizedRows<'a>,
-    intermediate: &'a mut [f32],
-    quantized: QuantizedRows<'a>,
-    panel: &'a mut [i32],
+    /// Sums of both products, rows x intermediate size.
+    sums: &'a mut [i32],
+    intermediate: QuantizedRows<'a>,
 }
 
 impl<'a> Scratch<'a> {
@@ -35,9 +35,13 @@ impl<'a> Scratch<'a> {
                     rows,
                     config.hidden_size,
                 ),
-                intermediate: space.take("intermediate", rows, wide),
-                quantized: QuantizedRows::take(space, ["quantized intermediate", "its scales"], rows, wide),
-                panel: linear::take_panel(space),
+                sums: space.take("sums", rows, wide),
+                intermediate: QuantizedRows::take(
+                    space,
+                    ["quantized intermediate", "its scales"],
+                    rows,
+                    wide,
+                ),
             };
         }
         scratch
@@ -70,32 +74,22 @@ fn rows_of_worker<T>(
     scratch: &mut Worker<'_>,
 ) {
     let &Context { kernels, config, .. } = context;
+    let Worker { input, sums, intermediate } = scratch;
     let (narrow, wide) = (config.hidden_size, config.intermediate_size);
+    let [gamma, beta] = layer.output_norm;
+    let norm = Norm { gamma, beta, epsilon: config.layer_norm_eps };
     for hidden in hidden.chunks_mut(ROW_BLOCK * narrow) {
-        let rows = 0..hidden.len() / narrow;
-        scratch.input.quantize(kernels, hidden, 0);
-        let intermediate = &mut scratch.intermediate[..rows.len() * wide];
-        let operands = Operands {
-            linear: &layer.intermediate,
-            input: &scratch.input,
-            rows: rows.clone(),
-            columns: 0..wide,
-            next: layer.output.panel(0),
-        };
-        let mut output = Output { rows: intermediate, stride: wide, activation: Activation::Gelu };
-        linear::apply(kernels, &operands, scratch.panel, &mut output);
-        scratch.quantized.quantize(kernels, intermediate, 0);
-        let operands = Operands {
-            linear: &layer.output,
-            input: &scratch.quantized,
-            rows,
-            columns: 0..narrow,
-            next: layer.intermediate.panel(0),
-        };
-        let mut output = Output { rows: hidden, stride: narrow, activation: Activation::AddTo };
-        linear::apply(kernels, &operands, scratch.panel, &mut output);
-        let [gamma, beta] = layer.output_norm;
-        kernels.layer_norm(hidden, gamma, beta, config.layer_norm_eps);
+        let rows = hidden.len() / narrow;
+        input.quantize(kernels, hidden);
+        let (expand, contract) = (&layer.intermediate, &layer.output);
+        let expanded = &mut sums[..rows * wide];
+        expand.multiply(kernels, input.values(0..rows), expanded, contract.panel(0));
+        let (values, scales) = intermediate.first_mut(rows);
+        let scaling = expand.scaling(input.scales(0..rows));
+        kernels.requantize(expanded, scaling, Activation::Gelu, values, scales);
+        let contracted = &mut sums[..rows * narrow];
+        contract.multiply(kernels, intermediate.values(0..rows), contracted, expand.panel(0));
+        kernels.add_norm(contracted, contract.scaling(intermediate.scales(0..rows)), hidden, norm);
     }
 }
 
@@ -111,13 +105,13 @@ pub(crate) fn gemms<T>(
     let mut carver = Carver::new(scratch);
     let mut scratch = Scratch::take(config, 1, &mut carver);
     carver.finish()?;
-    let [worker, ..] = &mut scratch.workers;
-    let layers = [(&layer.intermediate, &worker.input), (&layer.output, &worker.quantized)];
+    let [Worker { input, sums, intermediate }, ..] = &mut scratch.workers;
+    let (expand, contract) = (&layer.intermediate, &layer.output);
     for rows in super::blocks_of_rows(0..rows) {
-        for (index, (linear, input)) in layers.into_iter().enumerate() {
-            let next = layers[1 - index].0.panel(0);
-            linear::multiply(kernels, linear, input, rows.len(), worker.panel, next);
-        }
+        let expanded = &mut sums[..rows.len() * config.intermediate_size];
+        expand.multiply(kernels, input.values(0..rows.len()), expanded, contract.panel(0));
+        let contracted = &mut sums[..rows.len() * config.hidden_size];
+        contract.multiply(kernels, intermediate.values(0..rows.len()), contracted, expand.panel(0));
     }
     Ok(())
 }

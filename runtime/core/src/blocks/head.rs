@@ -1,6 +1,6 @@
 //! The heads: a dense layer with GELU, then one output per label (for `[CLS]`) or one per token.
 
-use super::linear::{self, Operands, Output, QuantizedRows};
+use super::linear::QuantizedRows;
 use super::{Context, ROW_BLOCK};
 use crate::arena::{ArenaError, Carver, Space};
 use crate::config::{Config, HeadKind};
@@ -9,10 +9,12 @@ use crate::model::Head;
 
 pub(crate) struct Scratch<'a> {
     input: QuantizedRows<'a>,
-    dense: &'a mut [f32],
-    /// Logits of a block of rows. Their number per row is padded to a multiple of sixteen columns.
-    logits: &'a mut [f32],
-    panel: &'a mut [i32],
+    /// Sums of the dense layer, then its result as f32.
+    dense: &'a mut [i32],
+    quantized: QuantizedRows<'a>,
+    /// Sums of the output layer, then logits as f32. Their number per row is padded to a multiple
+    /// of sixteen columns.
+    logits: &'a mut [i32],
 }
 
 impl<'a> Scratch<'a> {
@@ -21,8 +23,8 @@ impl<'a> Scratch<'a> {
         Self {
             input: QuantizedRows::take(space, ["quantized input", "its scales"], rows, width),
             dense: space.take("dense", rows, width),
+            quantized: QuantizedRows::take(space, ["quantized dense", "its scales"], rows, width),
             logits: space.take("padded logits", rows, config.padded_labels()),
-            panel: linear::take_panel(space),
         }
     }
 }
@@ -46,27 +48,26 @@ pub(crate) fn run<T>(
 ) -> Result<(), ArenaError> {
     let &Context { kernels, config, .. } = context;
     let mut carver = Carver::new(scratch);
-    let mut scratch = Scratch::take(config, &mut carver);
+    let Scratch { mut input, dense, mut quantized, logits: padded_logits } =
+        Scratch::take(config, &mut carver);
     carver.finish()?;
     let (width, padded) = (config.hidden_size, config.padded_labels());
     let hidden = &hidden[..logits.len() / config.num_labels * width];
     let logits = logits.chunks_mut(rows(config) * config.num_labels);
     for (hidden, logits) in hidden.chunks(rows(config) * width).zip(logits) {
-        let rows = 0..hidden.len() / width;
-        scratch.input.quantize_checked(kernels, hidden, 0);
-        let dense = &mut scratch.dense[..hidden.len()];
-        let input = &scratch.input;
-        let operands =
-            Operands { linear: &head.dense, input, rows: rows.clone(), columns: 0..width, next: &[] };
-        let mut output = Output { rows: dense, stride: width, activation: Activation::Gelu };
-        linear::apply(kernels, &operands, scratch.panel, &mut output);
-        scratch.input.quantize_checked(kernels, dense, 0);
-        let padded_logits = &mut scratch.logits[..rows.len() * padded];
-        let input = &scratch.input;
-        let operands = Operands { linear: &head.output, input, rows, columns: 0..padded, next: &[] };
-        let mut output = Output { rows: padded_logits, stride: padded, activation: Activation::Identity };
-        linear::apply(kernels, &operands, scratch.panel, &mut output);
-        for (logits, padded) in logits.chunks_exact_mut(config.num_labels).zip(padded_logits.chunks(padded)) {
+        let rows = hidden.len() / width;
+        input.quantize_checked(kernels, hidden);
+        let dense = &mut dense[..rows * width];
+        head.dense.multiply(kernels, input.values(0..rows), dense, head.output.weights);
+        let (values, scales) = quantized.first_mut(rows);
+        let scaling = head.dense.scaling(input.scales(0..rows));
+        kernels.requantize(dense, scaling, Activation::Gelu, values, scales);
+        quantized.check(bytemuck::cast_slice(dense));
+        let padded_logits = &mut padded_logits[..rows * padded];
+        head.output.multiply(kernels, quantized.values(0..rows), padded_logits, &[]);
+        kernels.dequantize(padded_logits, head.output.scaling(quantized.scales(0..rows)));
+        let padded_logits = bytemuck::cast_slice::<i32, f32>(padded_logits).chunks_exact(padded);
+        for (logits, padded) in logits.chunks_exact_mut(config.num_labels).zip(padded_logits) {
             logits.copy_from_slice(&padded[..config.num_labels]);
         }
     }

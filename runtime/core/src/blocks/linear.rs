@@ -1,17 +1,12 @@
-//! One fully connected layer in int8: a GEMM in panels of columns. Scale, bias and activation
-//! follow each panel while its sums are still in the first-level cache.
+//! The product of a fully connected layer in int8. The kernels that scale its sums follow it.
 
 use core::ops::Range;
 
-use super::ROW_BLOCK;
 use crate::arena::Space;
-use crate::kernels::{Activation, KernelSet, Operand};
+use crate::kernels::{KernelSet, Operand, PANEL, Scaling};
 use crate::math::all_finite;
 use crate::model::Linear;
 use crate::team::{FEWEST_ROWS, Items, MAX_WORKERS, Team, share_among};
-
-/// Output columns that are computed before they are scaled.
-pub(crate) const PANEL: usize = 64;
 
 /// A block of quantized rows, with one scale per row.
 #[derive(Default)]
@@ -31,19 +26,24 @@ impl<'a> QuantizedRows<'a> {
         Self { values: space.take(names[0], rows, columns), scales: space.take(names[1], rows, 1), columns }
     }
 
-    /// Quantizes the rows of `x` into the rows that begin at `first`.
-    pub(crate) fn quantize(&mut self, kernels: &dyn KernelSet, x: &[f32], first: usize) {
+    /// Quantizes the rows of `x` into the first rows.
+    pub(crate) fn quantize(&mut self, kernels: &dyn KernelSet, x: &[f32]) {
         let (columns, rows) = (self.columns, x.len() / self.columns);
-        let values = &mut self.values[first * columns..(first + rows) * columns];
-        kernels.quantize_rows(x, columns, values, &mut self.scales[first..first + rows]);
+        kernels.quantize_rows(x, columns, &mut self.values[..rows * columns], &mut self.scales[..rows]);
     }
 
     /// Quantizes rows of `x` that no step reads as floats. A row with a number that is not finite
     /// gets NaN as its scale, so no result of that row is finite. The integers alone would hide a
     /// NaN.
-    pub(crate) fn quantize_checked(&mut self, kernels: &dyn KernelSet, x: &[f32], first: usize) {
-        self.quantize(kernels, x, first);
-        for (x, scale) in x.chunks_exact(self.columns).zip(&mut self.scales[first..]) {
+    pub(crate) fn quantize_checked(&mut self, kernels: &dyn KernelSet, x: &[f32]) {
+        self.quantize(kernels, x);
+        self.check(x);
+    }
+
+    /// Gives NaN as their scale to rows of `x`, from which these rows were made, that have a number
+    /// that is not finite.
+    pub(crate) fn check(&mut self, x: &[f32]) {
+        for (x, scale) in x.chunks_exact(self.columns).zip(&mut *self.scales) {
             if !all_finite(x) {
                 *scale = f32::NAN;
             }
@@ -85,91 +85,36 @@ impl<'a> QuantizedRows<'a> {
     pub(crate) fn scales(&self, rows: Range<usize>) -> &[f32] {
         &self.scales[rows]
     }
+
+    /// Returns the values and scales of the first `rows` rows, to be written.
+    pub(crate) fn first_mut(&mut self, rows: usize) -> (&mut [u8], &mut [f32]) {
+        (&mut self.values[..rows * self.columns], &mut self.scales[..rows])
+    }
 }
 
-impl Linear<'_> {
+impl<'m> Linear<'m> {
     /// Returns the weights of the panel of columns that begins at `column`; the slice is empty
     /// beyond the last column.
-    pub(crate) fn panel(&self, column: usize) -> &[i8] {
+    pub(crate) fn panel(&self, column: usize) -> &'m [i8] {
         let end = (column + PANEL).min(self.bias.len());
         &self.weights[column.min(end) * self.inputs..end * self.inputs]
     }
-}
 
-/// Takes the i32 sums of one panel from `space`: [`ROW_BLOCK`] x [`PANEL`].
-pub(crate) fn take_panel<'a, S: Space<'a>>(space: &mut S) -> &'a mut [i32] {
-    space.take("sums of a panel", ROW_BLOCK, PANEL)
-}
-
-/// Destination of a linear layer's result.
-pub(crate) struct Output<'a> {
-    /// Rows, `stride` elements apart.
-    pub rows: &'a mut [f32],
-    pub stride: usize,
-    pub activation: Activation,
-}
-
-/// Operands of a linear layer.
-pub(crate) struct Operands<'a> {
-    pub linear: &'a Linear<'a>,
-    pub input: &'a QuantizedRows<'a>,
-    /// Rows of `input`, at most [`ROW_BLOCK`].
-    pub rows: Range<usize>,
-    /// Output columns of `linear`. The first of them lands in column 0 of the output.
-    pub columns: Range<usize>,
-    /// Weights that are read next. They are fetched during the GEMM.
-    pub next: &'a [i8],
-}
-
-/// Applies a linear layer, with `panel` for the sums of [`PANEL`] columns.
-pub(crate) fn apply(
-    kernels: &dyn KernelSet,
-    operands: &Operands<'_>,
-    panel: &mut [i32],
-    output: &mut Output<'_>,
-) {
-    let Operands { linear, input, rows, columns, next } = operands;
-    for start in columns.clone().step_by(PANEL) {
-        let end = columns.end.min(start + PANEL);
-        let sums = &mut panel[..rows.len() * (end - start)];
-        let weights = &linear.weights[start * linear.inputs..end * linear.inputs];
-        let values = input.values(rows.clone());
-        let next_end = columns.end.min(end + PANEL);
-        let next = if end == columns.end {
-            *next
-        } else {
-            &linear.weights[end * linear.inputs..next_end * linear.inputs]
-        };
-        kernels.gemm(Operand::Signed, values, linear.inputs, weights, &linear.sums[start..end], sums, next);
-        kernels.dequantize(
-            sums,
-            input.scales(rows.clone()),
-            &linear.scales[start..end],
-            &linear.bias[start..end],
-            output.activation,
-            output.rows,
-            output.stride,
-            start - columns.start,
-        );
+    /// Returns the layer that has only the outputs `columns`.
+    pub(crate) fn columns(&self, columns: Range<usize>) -> Self {
+        let weights = &self.weights[columns.start * self.inputs..columns.end * self.inputs];
+        let (scales, bias) = (&self.scales[columns.clone()], &self.bias[columns.clone()]);
+        Self { inputs: self.inputs, weights, scales, sums: &self.sums[columns], bias }
     }
-}
 
-/// Computes the GEMM of all columns of `linear` with the first `rows` rows of `input` and discards
-/// its sums.
-#[cfg(feature = "internals")]
-pub(crate) fn multiply(
-    kernels: &dyn KernelSet,
-    linear: &Linear<'_>,
-    input: &QuantizedRows<'_>,
-    rows: usize,
-    panel: &mut [i32],
-    next: &[i8],
-) {
-    for start in (0..linear.bias.len()).step_by(PANEL) {
-        let end = linear.bias.len().min(start + PANEL);
-        let next = if end == linear.bias.len() { next } else { linear.panel(end) };
-        let (sums, out) = (&linear.sums[start..end], &mut panel[..rows * (end - start)]);
-        let (weights, values) = (linear.panel(start), input.values(0..rows));
-        kernels.gemm(Operand::Signed, values, linear.inputs, weights, sums, out, next);
+    /// Returns what turns the sums of rows with these scales into numbers.
+    pub(crate) fn scaling<'a>(&'a self, rows: &'a [f32]) -> Scaling<'a> {
+        Scaling { rows, columns: self.scales, bias: self.bias }
+    }
+
+    /// Multiplies quantized rows by the weights: `sums` are rows x outputs. `next` holds the
+    /// weights that are read next; they are fetched meanwhile.
+    pub(crate) fn multiply(&self, kernels: &dyn KernelSet, rows: &[u8], sums: &mut [i32], next: &[i8]) {
+        kernels.gemm(Operand::Signed, rows, self.inputs, self.weights, self.sums, sums, next);
     }
 }

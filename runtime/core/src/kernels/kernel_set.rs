@@ -1,7 +1,7 @@
 //! The interface between blocks and kernels, and the macro that instantiates the generic kernels
 //! for one instruction set.
 
-use super::{Activation, Operand};
+use super::{Activation, Norm, Operand, Scaling};
 
 /// The kernels of one instruction set. Shapes are row-major. "Columns" and "depth" have the meaning
 /// that they have for a GEMM. Both are multiples of sixteen unless stated otherwise.
@@ -29,20 +29,24 @@ pub(crate) trait KernelSet: Sync {
         next: &[i8],
     );
 
-    /// Applies scale, bias and activation to a GEMM's result and writes it to the columns of `out`
-    /// that begin at `out_column`.
-    #[expect(clippy::too_many_arguments, reason = "a kernel takes its operands flat")]
-    fn dequantize(
+    /// Applies scale and bias to a GEMM's result (rows x columns), in place. The result is f32.
+    fn dequantize(&self, acc: &mut [i32], scaling: Scaling<'_>);
+
+    /// Applies scale, bias and activation to a GEMM's result and quantizes each row: `out` and
+    /// `out_scales` are the left operand of the next GEMM. `acc` receives the f32 before
+    /// quantization.
+    fn requantize(
         &self,
-        acc: &[i32],
-        row_scales: &[f32],
-        scales: &[f32],
-        bias: &[f32],
+        acc: &mut [i32],
+        scaling: Scaling<'_>,
         activation: Activation,
-        out: &mut [f32],
-        out_stride: usize,
-        out_column: usize,
+        out: &mut [u8],
+        out_scales: &mut [f32],
     );
+
+    /// Applies scale and bias to a GEMM's result, adds it to `x` and applies LayerNorm to each row
+    /// of `x`.
+    fn add_norm(&self, acc: &[i32], scaling: Scaling<'_>, x: &mut [f32], norm: Norm<'_>);
 
     /// Multiplies a GEMM's result by one factor per row and writes it to the columns of `out` that
     /// begin at `out_column`.
@@ -56,14 +60,14 @@ pub(crate) trait KernelSet: Sync {
         out_column: usize,
     );
 
-    /// Applies LayerNorm to each row of `x`, in place. Rows are as long as `gamma`.
-    fn layer_norm(&self, x: &mut [f32], gamma: &[f32], beta: &[f32], epsilon: f32);
+    /// Applies LayerNorm to each row of `x`, in place. Rows are as long as gamma.
+    fn layer_norm(&self, x: &mut [f32], norm: Norm<'_>);
 
     /// Adds up word, position and type embedding of one token, before LayerNorm.
     fn embed(&self, word: (&[i8], f32), position: (&[i8], f32), token_type: &[f32], out: &mut [f32]);
 
-    /// Quantizes the keys of a sequence and lays them out as weights whose columns are tokens.
-    fn pack_keys(&self, x: &[f32], depth: usize, packed: &mut [i8], sums: &mut [i32], scales: &mut [f32]);
+    /// Lays the quantized keys of a sequence out as weights whose columns are tokens.
+    fn pack_keys(&self, keys: &[u8], depth: usize, packed: &mut [i8], sums: &mut [i32]);
 
     /// Quantizes one head's values with one scale and lays them out as weights whose depth is the
     /// tokens. Returns the scale.
@@ -71,7 +75,8 @@ pub(crate) trait KernelSet: Sync {
 
     /// Computes the softmax of each row of `acc` (as long as `key_scales`) and writes 8-bit
     /// probabilities to `out`. Rows of `out` are `tokens` long, rounded up to a multiple of four.
-    /// `factors` holds each row's score factor and receives the row's sum of probabilities.
+    /// `factors` holds each row's score factor, which gives scores in units of 1 /
+    /// [`super::SCORE_UNITS`], and receives the row's sum of probabilities.
     fn softmax(
         &self,
         acc: &mut [i32],
@@ -110,14 +115,24 @@ macro_rules! kernel_set {
                 }
             );
             $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]
-                fn dequantize(
-                    acc: &[i32], row_scales: &[f32], scales: &[f32], bias: &[f32],
-                    activation: $crate::kernels::Activation, out: &mut [f32], out_stride: usize,
-                    out_column: usize
+                fn dequantize(acc: &mut [i32], scaling: $crate::kernels::Scaling<'_>) => |s| {
+                    $crate::kernels::generic::dequantize(s, acc, scaling)
+                }
+            );
+            $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]
+                fn requantize(
+                    acc: &mut [i32], scaling: $crate::kernels::Scaling<'_>,
+                    activation: $crate::kernels::Activation, out: &mut [u8], out_scales: &mut [f32]
                 ) => |s| {
-                    $crate::kernels::generic::dequantize(
-                        s, acc, row_scales, scales, bias, activation, out, out_stride, out_column,
-                    )
+                    $crate::kernels::generic::requantize(s, acc, scaling, activation, out, out_scales)
+                }
+            );
+            $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]
+                fn add_norm(
+                    acc: &[i32], scaling: $crate::kernels::Scaling<'_>, x: &mut [f32],
+                    norm: $crate::kernels::Norm<'_>
+                ) => |s| {
+                    $crate::kernels::generic::add_norm_rows(s, acc, scaling, x, norm)
                 }
             );
             $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]
@@ -131,8 +146,8 @@ macro_rules! kernel_set {
                 }
             );
             $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]
-                fn layer_norm(x: &mut [f32], gamma: &[f32], beta: &[f32], epsilon: f32) => |s| {
-                    $crate::kernels::generic::layer_norm_rows(s, x, gamma, beta, epsilon)
+                fn layer_norm(x: &mut [f32], norm: $crate::kernels::Norm<'_>) => |s| {
+                    $crate::kernels::generic::layer_norm_rows(s, x, norm)
                 }
             );
             $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]
@@ -143,11 +158,8 @@ macro_rules! kernel_set {
                 }
             );
             $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]
-                fn pack_keys(
-                    x: &[f32], depth: usize, packed: &mut [i8], sums: &mut [i32],
-                    scales: &mut [f32]
-                ) => |s| {
-                    $crate::kernels::generic::pack_keys(s, x, depth, packed, sums, scales)
+                fn pack_keys(keys: &[u8], depth: usize, packed: &mut [i8], sums: &mut [i32]) => |s| {
+                    $crate::kernels::generic::pack_keys(s, keys, depth, packed, sums)
                 }
             );
             $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]

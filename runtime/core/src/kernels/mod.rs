@@ -20,11 +20,18 @@ mod scalar;
 mod simd;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "internals")]
+mod timed;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
+pub(crate) use generic::{PANEL, SCORE_UNITS};
 pub(crate) use kernel_set::KernelSet;
 pub use simd::LANES;
+#[cfg(feature = "internals")]
+pub(crate) use timed::Timed;
+#[cfg(feature = "internals")]
+pub use timed::{Stopwatch, Work};
 
 /// Values of a GEMM's left operand, in the encoding of the kernels that wrote them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +42,31 @@ pub(crate) enum Operand {
     Unsigned,
 }
 
-/// The operation after scale and bias.
+/// The factors and biases that turn the sums of a GEMM into numbers:
+/// `sum * column scale * row scale + bias`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scaling<'a> {
+    /// One scale per row.
+    pub rows: &'a [f32],
+    /// One scale per column.
+    pub columns: &'a [f32],
+    /// One bias per column.
+    pub bias: &'a [f32],
+}
+
+/// The parameters of a LayerNorm.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Norm<'a> {
+    pub gamma: &'a [f32],
+    pub beta: &'a [f32],
+    pub epsilon: f32,
+}
+
+/// The operation between scale and bias and the quantization of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Activation {
     Identity,
     Gelu,
-    /// Adds the result to the present values of the output: the residual connection.
-    AddTo,
 }
 
 /// A set of kernels that this processor can run.

@@ -44,6 +44,7 @@ const ROUNDER: f32 = 12_582_912.0;
 impl<M: ScalarMultiply> Simd for Portable<M> {
     type F = [f32; LANES];
     type I = [i32; LANES];
+    type H = [i16; 2 * LANES];
 
     const TILE_ROWS: usize = M::TILE_ROWS;
     const TILE_BLOCKS: usize = 1;
@@ -142,6 +143,36 @@ impl<M: ScalarMultiply> Simd for Portable<M> {
     }
 
     #[inline(always)]
+    fn narrow(self, [a, b]: [Self::I; 2]) -> Self::H {
+        core::array::from_fn(|i| if i < LANES { a[i] as i16 } else { b[i - LANES] as i16 })
+    }
+
+    #[inline(always)]
+    fn splat_h(self, value: i16) -> Self::H {
+        [value; 2 * LANES]
+    }
+
+    #[inline(always)]
+    fn add_h(self, a: Self::H, b: Self::H) -> Self::H {
+        core::array::from_fn(|i| a[i].wrapping_add(b[i]))
+    }
+
+    #[inline(always)]
+    fn mul_h(self, a: Self::H, b: Self::H) -> Self::H {
+        core::array::from_fn(|i| ((i32::from(a[i]) * i32::from(b[i]) + (1 << 14)) >> 15) as i16)
+    }
+
+    #[inline(always)]
+    fn add_pairs(self, sum: Self::I, a: Self::H) -> Self::I {
+        core::array::from_fn(|i| sum[i].wrapping_add(i32::from(a[i])).wrapping_add(i32::from(a[i + LANES])))
+    }
+
+    #[inline(always)]
+    fn store_bytes(self, value: Self::H, to: &mut [u8; 2 * LANES]) {
+        *to = value.map(|lane| lane as u8);
+    }
+
+    #[inline(always)]
     fn store_interleaved(self, rows: [Self::I; 4], to: &mut [u8; 4 * LANES]) {
         *to = core::array::from_fn(|i| rows[i % 4][i / 4] as u8);
     }
@@ -159,6 +190,16 @@ impl<M: ScalarMultiply> Simd for Portable<M> {
     #[inline(always)]
     fn mul_i(self, a: Self::I, b: Self::I) -> Self::I {
         core::array::from_fn(|i| a[i].wrapping_mul(b[i]))
+    }
+
+    #[inline(always)]
+    fn xor_i(self, a: Self::I, b: Self::I) -> Self::I {
+        core::array::from_fn(|i| a[i] ^ b[i])
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: [Self::I; LANES]) -> [Self::I; LANES] {
+        core::array::from_fn(|i| core::array::from_fn(|j| rows[j][i]))
     }
 
     #[inline(always)]

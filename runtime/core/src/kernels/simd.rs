@@ -18,6 +18,9 @@ pub(crate) trait Simd: Copy {
     type F: Copy;
     /// Sixteen i32.
     type I: Copy;
+    /// Thirty-two i16. Each set keeps them in its own order; [`Simd::store_bytes`] restores the
+    /// order of the lanes.
+    type H: Copy;
 
     /// Rows of the largest int8 GEMM tile that stays in registers.
     const TILE_ROWS: usize;
@@ -53,7 +56,7 @@ pub(crate) trait Simd: Copy {
     fn round(self, a: Self::F) -> Self::I;
     /// Adds all lanes in one fixed tree: lane i + lane i+8, then +4, +2, +1.
     fn reduce_add(self, a: Self::F) -> f32;
-    /// Returns the greatest lane.
+    /// Returns the greatest lane. No lane is NaN.
     fn reduce_max(self, a: Self::F) -> f32;
 
     fn splat_i(self, value: i32) -> Self::I;
@@ -63,12 +66,27 @@ pub(crate) trait Simd: Copy {
     fn load_i8(self, from: &[i8; LANES]) -> Self::I;
     /// Stores the low byte of each lane.
     fn store_low_bytes(self, value: Self::I, to: &mut [u8; LANES]);
+    /// Narrows two vectors to 16 bits, which every lane fits.
+    fn narrow(self, a: [Self::I; 2]) -> Self::H;
+    fn splat_h(self, value: i16) -> Self::H;
+    fn add_h(self, a: Self::H, b: Self::H) -> Self::H;
+    /// Computes `(a * b + 2^14) >> 15` in each lane: the rounded product of two numbers with
+    /// fifteen fractional bits. At least one of the two is above -2^15.
+    fn mul_h(self, a: Self::H, b: Self::H) -> Self::H;
+    /// Adds the thirty-two lanes of `a` to the lanes of `sum`, two to each.
+    fn add_pairs(self, sum: Self::I, a: Self::H) -> Self::I;
+    /// Stores each lane as a byte. The lanes are encoded activations: 0..=255 if
+    /// [`Simd::SIGNED_BIAS`] is 128, otherwise -128..=127.
+    fn store_bytes(self, value: Self::H, to: &mut [u8; 2 * LANES]);
     /// Stores the low bytes of four rows, interleaved by column: byte `j` of 32-bit group `i` is
     /// the low byte of lane `i` of `rows[j]`.
     fn store_interleaved(self, rows: [Self::I; 4], to: &mut [u8; 4 * LANES]);
     fn to_f32(self, a: Self::I) -> Self::F;
     fn add_i(self, a: Self::I, b: Self::I) -> Self::I;
     fn mul_i(self, a: Self::I, b: Self::I) -> Self::I;
+    fn xor_i(self, a: Self::I, b: Self::I) -> Self::I;
+    /// Returns the transpose of a matrix of sixteen rows.
+    fn transpose(self, rows: [Self::I; LANES]) -> [Self::I; LANES];
     fn reduce_add_i(self, a: Self::I) -> i32;
 
     /// Adds to `acc[r][b]` the products of `R` rows of activations with `B` blocks of sixteen

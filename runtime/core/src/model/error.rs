@@ -60,7 +60,11 @@ impl fmt::Display for ModelError {
             Self::Magic => f.write_str("not an electra model file: it does not begin with \"ELECTRA\\0\""),
             Self::BigEndian => f.write_str("written in big-endian byte order, little-endian expected"),
             Self::Version { found } => {
-                write!(f, "format version {found} found, {} expected", format::VERSION)
+                write!(f, "format version {found} found, {} expected: ", format::VERSION)?;
+                f.write_str(match *found {
+                    1 => "convert it with `electra pack OLD.electra -o NEW.electra`",
+                    _ => "another version of electra wrote this file",
+                })
             }
             Self::Header { field, found } => write!(f, "header: {field} is {found:#x}, which is unknown"),
             Self::Misaligned => f.write_str("its address in memory must be a multiple of 4"),

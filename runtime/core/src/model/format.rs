@@ -8,8 +8,8 @@ use crate::kernels::LANES;
 pub const MAGIC: [u8; 8] = *b"ELECTRA\0";
 /// Mark of the byte order. It has this value only where the file and the reader agree on the order.
 pub const BYTE_ORDER: u32 = 0x0a0b_0c0d;
-/// Version of the format. A reader accepts only its own version.
-pub const VERSION: u32 = 1;
+/// Version of the format and of the arithmetic that runs it. A reader accepts only its own version.
+pub const VERSION: u32 = 2;
 /// Weights in blocks of sixteen output columns by four inputs: `[columns/16][inputs/4][16][4]`.
 pub const WEIGHT_LAYOUT_16X4: u32 = 1;
 /// Bytes of the header, which the section table follows.

@@ -59,6 +59,8 @@ fn low_bytes(value: I) -> uint8x16_t {
 impl<M: Multiply128> Simd for Lanes128<M> {
     type F = F;
     type I = I;
+    /// In order.
+    type H = [int16x8_t; 4];
 
     const TILE_ROWS: usize = M::TILE_ROWS;
     const TILE_BLOCKS: usize = 1;
@@ -191,6 +193,48 @@ impl<M: Multiply128> Simd for Lanes128<M> {
     }
 
     #[inline(always)]
+    fn narrow(self, [a, b]: [I; 2]) -> [int16x8_t; 4] {
+        // SAFETY: see above.
+        let halves = |a, b| unsafe { vuzp1q_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b)) };
+        [halves(a[0], a[1]), halves(a[2], a[3]), halves(b[0], b[1]), halves(b[2], b[3])]
+    }
+
+    #[inline(always)]
+    fn splat_h(self, value: i16) -> [int16x8_t; 4] {
+        // SAFETY: see above.
+        unsafe { [vdupq_n_s16(value); 4] }
+    }
+
+    #[inline(always)]
+    fn add_h(self, a: [int16x8_t; 4], b: [int16x8_t; 4]) -> [int16x8_t; 4] {
+        // SAFETY: see above.
+        unsafe { from_fn(|i| vaddq_s16(a[i], b[i])) }
+    }
+
+    // SQRDMULH saturates only the product of two -2^15.
+    #[inline(always)]
+    fn mul_h(self, a: [int16x8_t; 4], b: [int16x8_t; 4]) -> [int16x8_t; 4] {
+        // SAFETY: see above.
+        unsafe { from_fn(|i| vqrdmulhq_s16(a[i], b[i])) }
+    }
+
+    #[inline(always)]
+    fn add_pairs(self, sum: I, a: [int16x8_t; 4]) -> I {
+        // SAFETY: see above.
+        unsafe { from_fn(|i| vpadalq_s16(sum[i], a[i])) }
+    }
+
+    #[inline(always)]
+    fn store_bytes(self, value: [int16x8_t; 4], to: &mut [u8; 2 * LANES]) {
+        // SAFETY: see above.
+        unsafe {
+            let [a, b, c, d] = value.map(|eight| vreinterpretq_u8_s16(eight));
+            vst1q_u8(to.as_mut_ptr(), vuzp1q_u8(a, b));
+            vst1q_u8(to.as_mut_ptr().add(LANES), vuzp1q_u8(c, d));
+        }
+    }
+
+    #[inline(always)]
     fn store_interleaved(self, rows: [I; 4], to: &mut [u8; 4 * LANES]) {
         // SAFETY: see above.
         unsafe {
@@ -215,6 +259,35 @@ impl<M: Multiply128> Simd for Lanes128<M> {
     fn mul_i(self, a: I, b: I) -> I {
         // SAFETY: see above.
         unsafe { from_fn(|i| vmulq_s32(a[i], b[i])) }
+    }
+
+    #[inline(always)]
+    fn xor_i(self, a: I, b: I) -> I {
+        // SAFETY: see above.
+        unsafe { from_fn(|i| veorq_s32(a[i], b[i])) }
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: [I; LANES]) -> [I; LANES] {
+        let mut columns = rows;
+        for i in 0..4 {
+            for j in 0..4 {
+                let [a, b, c, d]: [int32x4_t; 4] = from_fn(|row| rows[4 * i + row][j]);
+                // SAFETY: see above.
+                unsafe {
+                    let halves = |a, b| (vtrn1q_s32(a, b), vtrn2q_s32(a, b));
+                    let ((ab_even, ab_odd), (cd_even, cd_odd)) = (halves(a, b), halves(c, d));
+                    let wide = |a| vreinterpretq_s64_s32(a);
+                    let low = |a, b| vreinterpretq_s32_s64(vzip1q_s64(wide(a), wide(b)));
+                    let high = |a, b| vreinterpretq_s32_s64(vzip2q_s64(wide(a), wide(b)));
+                    columns[4 * j][i] = low(ab_even, cd_even);
+                    columns[4 * j + 1][i] = low(ab_odd, cd_odd);
+                    columns[4 * j + 2][i] = high(ab_even, cd_even);
+                    columns[4 * j + 3][i] = high(ab_odd, cd_odd);
+                }
+            }
+        }
+        columns
     }
 
     #[inline(always)]

@@ -1,45 +1,60 @@
 //! Kernels that only attention uses: keys and values as GEMM weights, softmax into 8 bits.
 
-use super::linear::horner;
 use super::rows::{greatest_magnitude, scale_of};
-use super::{lanes, lanes_mut, unroll};
+use super::{lanes, lanes_mut};
 use crate::kernels::simd::{LANES, Simd};
 
-/// Coefficients of e^x for x in [-1, 0]: a minimax fit within 7.6e-7, with the constant term fixed
-/// at 1.
-const EXP: [f32; 6] = [1.0, 0.999_970_2, 0.499_609_77, 0.164_948_88, 0.038_246_796, 0.005_058_348_6];
-/// The softmax computes e^x as EXP(x / 8)^8. Below -8 a probability rounds to 0 of 255 anyway.
+/// Coefficients of e^z for z in [-1, 0], with fifteen fractional bits. The eighth power, scaled to
+/// 255, is within 0.1 of 255 * e^(8 z).
+const EXP: [i16; 4] = [32_767, 32_687, 15_547, 3_455];
+/// The softmax computes e^x as the eighth power of e^(x / 8). Below -8 a probability rounds to 0 of
+/// 255 anyway.
 const EXP_RANGE: f32 = 8.0;
+/// Units of a score: -[`EXP_RANGE`] is -2^15.
+pub(crate) const SCORE_UNITS: f32 = 32_768.0 / EXP_RANGE;
 
-/// Quantizes rows of keys (`x`, rows x `depth`, one row per token) and lays them out as GEMM
-/// weights whose columns are tokens. Writes the sum and the scale of each token.
+/// Lays quantized rows of keys (tokens x `depth`, in this instruction set's encoding) out as GEMM
+/// weights whose columns are tokens. Writes the sum of each token.
 #[inline(always)]
-pub(crate) fn pack_keys<S: Simd>(
-    s: S,
-    x: &[f32],
-    depth: usize,
-    packed: &mut [i8],
-    sums: &mut [i32],
-    scales: &mut [f32],
-) {
-    for (token, x) in x.chunks_exact(depth).enumerate() {
-        let (scale, reciprocal) = scale_of(greatest_magnitude(s, x));
-        let reciprocal = s.splat(reciprocal);
-        let block = &mut packed[token / LANES * LANES * depth..][..LANES * depth];
-        let (groups, _) = block.as_chunks_mut::<{ 4 * LANES }>();
-        let at = token % LANES * 4;
-        let mut sum = s.splat_i(0);
-        for (x, groups) in lanes(x).iter().zip(groups.chunks_exact_mut(4)) {
-            let quantized = s.round(s.mul(s.load(x), reciprocal));
-            sum = s.add_i(sum, quantized);
-            let mut bytes = [0u8; LANES];
-            s.store_low_bytes(quantized, &mut bytes);
-            for (group, bytes) in groups.iter_mut().zip(bytes.as_chunks::<4>().0) {
-                group[at..at + 4].copy_from_slice(&bytes.map(|byte| byte as i8));
+pub(crate) fn pack_keys<S: Simd>(s: S, keys: &[u8], depth: usize, packed: &mut [i8], sums: &mut [i32]) {
+    // Groups of 64 bytes that one call multiplies by ones.
+    const GROUPS: usize = 64;
+    let ones = [1u8; 4 * GROUPS];
+    let encoding = i32::from_ne_bytes([S::SIGNED_BIAS as u8; 4]);
+    let blocks = packed.chunks_exact_mut(LANES * depth).zip(lanes_mut(sums));
+    for (keys, (block, sums)) in keys.chunks(LANES * depth).zip(blocks) {
+        let tokens = keys.len() / depth;
+        let (strips, words) = block.as_chunks_mut::<{ 4 * LANES * LANES }>();
+        for (strip, block) in strips.iter_mut().enumerate() {
+            let mut rows = [s.splat_i(0); LANES];
+            for (row, key) in rows.iter_mut().zip(keys.chunks_exact(depth)) {
+                let (key, _) = key.as_chunks::<{ 4 * LANES }>();
+                *row = s.xor_i(s.load_i(&bytemuck::cast(key[strip])), s.splat_i(encoding));
+            }
+            let columns = s.transpose(rows);
+            for (column, to) in columns.into_iter().zip(block.as_chunks_mut::<{ 4 * LANES }>().0) {
+                let mut words = [0; LANES];
+                s.store_i(column, &mut words);
+                *to = bytemuck::cast(words);
             }
         }
-        sums[token] = s.reduce_add_i(sum);
-        scales[token] = scale;
+        // The rest of a depth that is no multiple of 64, word by word.
+        for (group, to) in words.as_chunks_mut::<{ 4 * LANES }>().0.iter_mut().enumerate() {
+            let start = strips.len() * 4 * LANES + 4 * group;
+            for (token, to) in to.as_chunks_mut::<4>().0.iter_mut().take(tokens).enumerate() {
+                let word = &keys[token * depth + start..][..4];
+                let word: [u8; 4] = word.try_into().unwrap_or_default();
+                *to = bytemuck::cast(i32::from_ne_bytes(word) ^ encoding);
+            }
+        }
+        let mut acc = [[s.splat_i(0)]];
+        for part in block.chunks(GROUPS * 4 * LANES) {
+            let groups = part.len() / (4 * LANES);
+            // SAFETY: `ones` has at least as many groups of four bytes, and `part` has `groups` of
+            // 64 bytes.
+            unsafe { s.tile::<1, 1>(ones.as_ptr(), 0, part.as_ptr(), 0, groups, &mut acc) };
+        }
+        s.store_i(acc[0][0], sums);
     }
 }
 
@@ -77,8 +92,8 @@ pub(crate) fn pack_values<S: Simd>(
 /// the first `tokens` scores of a row are real. The probabilities in `out` are 0..=255, relative to
 /// the greatest of the row, in this instruction set's encoding.
 ///
-/// A score is `acc * key scale * factor`. `acc` serves as scratch memory. Each factor is replaced
-/// by the row's sum of probabilities.
+/// A score is `acc * key scale * factor`, in units of 1 / [`SCORE_UNITS`]. `acc` serves as scratch
+/// memory. Each factor is replaced by the row's sum of probabilities.
 #[inline(always)]
 pub(crate) fn softmax_rows<S: Simd>(
     s: S,
@@ -103,84 +118,115 @@ fn softmax_row<S: Simd>(
     factor: f32,
     out: &mut [u8],
 ) -> i32 {
-    let vectors = tokens.div_ceil(LANES).min(acc.len() / LANES);
+    let vectors = tokens.div_ceil(LANES);
     let acc = &mut lanes_mut(acc)[..vectors];
     let key_scales = &lanes(key_scales)[..vectors];
-    let mut greatest = s.splat(f32::NEG_INFINITY);
-    let mut first = 0;
-    while first < vectors {
-        let (acc, key_scales) = (&mut acc[first..], &key_scales[first..]);
-        let left = tokens - first * LANES;
-        first +=
-            unroll!(S, vectors - first, scores(s, acc, key_scales, s.splat(factor), left, &mut greatest));
-    }
-    let greatest = s.splat(s.reduce_max(greatest));
+    let greatest = s.splat(scores(s, acc, tokens, key_scales, s.splat(factor)));
     let mut sum = s.splat_i(0);
-    let mut first = 0;
-    let (whole, rest) = out.as_chunks_mut::<LANES>();
-    while first < whole.len().min(vectors) {
-        let (acc, out) = (&acc[first..], &mut whole[first..]);
-        first += unroll!(S, out.len().min(acc.len()), probabilities(s, acc, greatest, out, &mut sum));
+    let (whole, rest) = out.as_chunks_mut::<{ 2 * LANES }>();
+    let (pairs, last) = acc.as_chunks::<2>();
+    let count = whole.len().min(pairs.len());
+    let (twos, one) = pairs[..count].as_chunks::<2>();
+    let (out_twos, out_one) = whole.as_chunks_mut::<2>();
+    for (pairs, out) in twos.iter().zip(out_twos) {
+        sum = probabilities(s, pairs, greatest, sum, out);
+    }
+    for (pair, out) in one.iter().zip(out_one) {
+        sum = probabilities(s, &[*pair], greatest, sum, core::array::from_mut(out));
     }
     if !rest.is_empty() {
-        let mut tail = [[0u8; LANES]];
-        probabilities::<_, 1>(s, &acc[first..], greatest, &mut tail, &mut sum);
-        rest.copy_from_slice(&tail[0][..rest.len()]);
+        // Lanes beyond the last score become zeros.
+        let none = [f32::NEG_INFINITY; LANES].map(|score| score.to_bits() as i32);
+        let pair = match (last, pairs.get(count)) {
+            ([last], _) => [*last, none],
+            (_, Some(pair)) => *pair,
+            _ => [none; 2],
+        };
+        let mut tail = [[0; 2 * LANES]];
+        sum = probabilities(s, &[pair], greatest, sum, &mut tail);
+        for (to, from) in rest.as_chunks_mut::<4>().0.iter_mut().zip(tail[0].as_chunks::<4>().0) {
+            *to = *from;
+        }
     }
     s.reduce_add_i(sum)
 }
 
-/// Replaces `N` vectors of sums by the bits of their scores. From the `left`-th on, the scores are
-/// minus infinity.
+/// Replaces the sums of a row by the bits of their scores and returns the greatest. From the
+/// `tokens`-th on, the scores are minus infinity.
 #[inline(always)]
-fn scores<S: Simd, const N: usize>(
+fn scores<S: Simd>(
     s: S,
     acc: &mut [[i32; LANES]],
+    tokens: usize,
     key_scales: &[[f32; LANES]],
     factor: S::F,
-    left: usize,
-    greatest: &mut S::F,
-) {
-    for (i, (acc, key_scales)) in acc[..N].iter_mut().zip(&key_scales[..N]).enumerate() {
-        let mut score = s.mul(s.mul(s.to_f32(s.load_i(acc)), s.load(key_scales)), factor);
+) -> f32 {
+    let mut greatest = [s.splat(f32::NEG_INFINITY); 4];
+    let (whole, part) = acc.split_at_mut(tokens / LANES);
+    let (whole_scales, part_scales) = key_scales.split_at(whole.len());
+    let (fours, rest) = whole.as_chunks_mut::<4>();
+    let (fours_scales, rest_scales) = whole_scales.as_chunks::<4>();
+    for (four, key_scales) in fours.iter_mut().zip(fours_scales) {
+        for i in 0..4 {
+            let score = s.mul(s.mul(s.to_f32(s.load_i(&four[i])), s.load(&key_scales[i])), factor);
+            s.store(score, bytemuck::cast_mut(&mut four[i]));
+            greatest[i] = s.max(score, greatest[i]);
+        }
+    }
+    for (acc, key_scales) in rest.iter_mut().zip(rest_scales) {
+        let score = s.mul(s.mul(s.to_f32(s.load_i(acc)), s.load(key_scales)), factor);
+        s.store(score, bytemuck::cast_mut(acc));
+        greatest[0] = s.max(score, greatest[0]);
+    }
+    if let (Some(acc), Some(key_scales)) = (part.first_mut(), part_scales.first()) {
+        let score = s.mul(s.mul(s.to_f32(s.load_i(acc)), s.load(key_scales)), factor);
         let scores: &mut [f32; LANES] = bytemuck::cast_mut(acc);
         s.store(score, scores);
-        let real = left.saturating_sub(i * LANES);
-        if real < LANES {
-            scores[real..].fill(f32::NEG_INFINITY);
-            score = s.load(scores);
-        }
-        *greatest = s.max(score, *greatest);
+        scores[tokens % LANES..].fill(f32::NEG_INFINITY);
+        greatest[1] = s.max(s.load(scores), greatest[1]);
     }
+    let [a, b, c, d] = greatest;
+    s.reduce_max(s.max(s.max(a, b), s.max(c, d)))
 }
 
-/// Computes 255 * e^(score - greatest) for `N` vectors, rounded. Adds the results to `sum` and
-/// writes them to `out` in this instruction set's encoding.
+/// Computes 255 * e^(score - greatest) for `N` pairs of vectors, rounded, in sixteen bits with
+/// fifteen fractional ones. Writes the results to `out` in this instruction set's encoding and
+/// returns `sum` plus the results.
 #[inline(always)]
 fn probabilities<S: Simd, const N: usize>(
     s: S,
-    scores: &[[i32; LANES]],
+    scores: &[[[i32; LANES]; 2]; N],
     greatest: S::F,
-    out: &mut [[u8; LANES]],
-    sum: &mut S::I,
-) {
-    let (scores, out) = (&scores[..N], &mut out[..N]);
-    let mut eighths = [greatest; N];
+    mut sum: S::I,
+    out: &mut [[u8; 2 * LANES]; N],
+) -> S::I {
+    let least = s.splat(-EXP_RANGE * SCORE_UNITS);
+    let mut z = [s.splat_h(0); N];
     for i in 0..N {
-        let scores: &[f32; LANES] = bytemuck::cast_ref(&scores[i]);
-        let x = s.sub(s.load(scores), greatest);
-        eighths[i] = s.mul(s.max(x, s.splat(-EXP_RANGE)), s.splat(1.0 / EXP_RANGE));
+        let mut pair = [s.splat_i(0); 2];
+        for half in 0..2 {
+            let score: &[f32; LANES] = bytemuck::cast_ref(&scores[i][half]);
+            pair[half] = s.round(s.max(s.sub(s.load(score), greatest), least));
+        }
+        z[i] = s.narrow(pair);
     }
-    let mut powers = horner(s, &EXP, eighths);
-    for _ in 0..3 {
+    let [.., last] = EXP;
+    let mut powers = [s.splat_h(last); N];
+    for coefficient in EXP.iter().rev().skip(1) {
+        let coefficient = s.splat_h(*coefficient);
         for i in 0..N {
-            powers[i] = s.mul(powers[i], powers[i]);
+            powers[i] = s.add_h(s.mul_h(powers[i], z[i]), coefficient);
         }
     }
-    let bias = s.splat_i(S::UNSIGNED_BIAS);
-    for i in 0..N {
-        let probability = s.round(s.mul(powers[i], s.splat(255.0)));
-        *sum = s.add_i(*sum, probability);
-        s.store_low_bytes(s.add_i(probability, bias), &mut out[i]);
+    for _ in 0..3 {
+        for i in 0..N {
+            powers[i] = s.mul_h(powers[i], powers[i]);
+        }
     }
+    for i in 0..N {
+        let probability = s.mul_h(powers[i], s.splat_h(255));
+        sum = s.add_pairs(sum, probability);
+        s.store_bytes(s.add_h(probability, s.splat_h(S::UNSIGNED_BIAS as i16)), &mut out[i]);
+    }
+    sum
 }

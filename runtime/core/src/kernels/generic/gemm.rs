@@ -6,6 +6,9 @@ use super::{lanes, lanes_mut};
 use crate::kernels::Operand;
 use crate::kernels::simd::{Ahead, LANES, Simd};
 
+/// Columns whose weights are fetched while those before them are multiplied.
+pub(crate) const PANEL: usize = 64;
+
 /// Computes the int8 GEMM: for each row of `a` and each column, the i32 sum of products, with the
 /// biases of the encoding undone. Shapes: `a` rows x `depth`, `weights`
 /// `[columns/16][depth/4][16][4]`, `sums` columns, `out` rows x columns.
@@ -32,19 +35,26 @@ pub(crate) fn gemm<S: Simd>(
         Operand::Signed => S::SIGNED_BIAS,
         Operand::Unsigned => S::UNSIGNED_BIAS,
     };
-    let tiles = rows.div_ceil(S::TILE_ROWS) * columns.div_ceil(S::TILE_BLOCKS * LANES);
-    let mut job =
-        Gemm { s, a, depth, weights, sums, bias, columns, ahead: Ahead::new(next, tiles * depth / 4) };
+    let mut job = Gemm { s, a, depth, weights, sums, bias, columns, ahead: Ahead::new(&[], 1) };
     let mut column = 0;
     while column < columns {
-        let blocks = ((columns - column) / LANES).min(S::TILE_BLOCKS);
-        match blocks {
-            4 => job.columns::<4>(column, rows, out),
-            3 => job.columns::<3>(column, rows, out),
-            2 => job.columns::<2>(column, rows, out),
-            _ => job.columns::<1>(column, rows, out),
+        let end = columns.min(column + PANEL);
+        let ahead = match columns.min(end + PANEL) {
+            next_end if next_end > end => &weights[end * depth..next_end * depth],
+            _ => next,
+        };
+        let tiles = rows.div_ceil(S::TILE_ROWS) * (end - column).div_ceil(S::TILE_BLOCKS * LANES);
+        job.ahead = Ahead::new(ahead, tiles * depth / 4);
+        while column < end {
+            let blocks = ((end - column) / LANES).min(S::TILE_BLOCKS);
+            match blocks {
+                4 => job.columns::<4>(column, rows, out),
+                3 => job.columns::<3>(column, rows, out),
+                2 => job.columns::<2>(column, rows, out),
+                _ => job.columns::<1>(column, rows, out),
+            }
+            column += blocks * LANES;
         }
-        column += blocks * LANES;
     }
 }
 

@@ -1,93 +1,114 @@
-//! Scale, bias and activation, which follow a GEMM.
+//! The operations that follow a GEMM: scale, bias and activation, and the quantization of the
+//! result. They work in place: sums become floats.
 
+use super::rows::quantize_group;
 use super::{lanes, lanes_mut, unroll};
-use crate::kernels::Activation;
 use crate::kernels::simd::{LANES, Simd};
+use crate::kernels::{Activation, Scaling};
 
 /// Coefficients of P in erf-GELU as x * (1/2 + c * P(c^2)), where c is x clamped to
 /// +-[`GELU_RANGE`]. P is a minimax fit (weighted for the error of x * Phi(x)) that is within
-/// 8.5e-5 of the exact function everywhere.
-const GELU: [f32; 8] = [
-    0.398_465_96,
-    -0.065_528_35,
-    0.009_298_31,
-    -0.000_950_678_1,
-    6.689_346_6e-5,
-    -3.038_135e-6,
-    7.942_107e-8,
-    -9.018_697e-10,
-];
-const GELU_RANGE: f32 = 4.2;
+/// 4.5e-4 of the exact function for |x| <= 20.
+const GELU: [f32; 6] =
+    [0.396_679_28, -0.062_835_38, 0.007_943_557, -6.330_362e-4, 2.802_555_5e-5, -5.205_391e-7];
+const GELU_RANGE: f32 = 3.63;
 
-/// Computes `acc * column scale * row scale + bias`, then the activation. Writes the result to the
-/// columns of `out` that begin at `out_column`; rows of `out` are `out_stride` apart.
+/// Rows that are processed together: their scales are computed side by side, and the values of the
+/// widest rows remain in the first-level cache until they are quantized.
+pub(super) const GROUP: usize = 4;
+
+/// Replaces the sums in `acc` (rows x columns) by `sum * column scale * row scale + bias`, as the
+/// bits of f32.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "a kernel takes its operands flat")]
-pub(crate) fn dequantize<S: Simd>(
-    s: S,
-    acc: &[i32],
-    row_scales: &[f32],
-    scales: &[f32],
-    bias: &[f32],
-    activation: Activation,
-    out: &mut [f32],
-    out_stride: usize,
-    out_column: usize,
-) {
-    let (vectors, stride) = (scales.len() / LANES, out_stride);
+pub(crate) fn dequantize<S: Simd>(s: S, acc: &mut [i32], scaling: Scaling<'_>) {
+    let vectors = scaling.columns.len() / LANES;
     let mut first = 0;
     while first < vectors {
-        let out = &mut out[out_column + first * LANES..];
-        let (scales, bias) = (&lanes(scales)[first..], &lanes(bias)[first..]);
-        let acc = &lanes(acc)[first..];
-        first += unroll!(
-            S,
-            vectors - first,
-            columns(s, acc, vectors, row_scales, scales, bias, activation, out, stride)
-        );
+        let acc = lanes_mut(acc);
+        first += unroll!(S, vectors - first, columns(s, false, acc, first, scaling, &mut []));
     }
 }
 
-/// Computes `N` vectors of columns for all rows. Rows of `acc` are `vectors` apart.
+/// Computes [`dequantize`] and the activation, then quantizes each row: `out` and `out_scales` are
+/// the input of the next product. `acc` keeps the values before quantization.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "a kernel takes its operands flat")]
+pub(crate) fn requantize<S: Simd>(
+    s: S,
+    acc: &mut [i32],
+    scaling: Scaling<'_>,
+    activation: Activation,
+    out: &mut [u8],
+    out_scales: &mut [f32],
+) {
+    // Each branch gets a loop of its own.
+    match activation {
+        Activation::Identity => requantize_groups(s, false, acc, scaling, out, out_scales),
+        Activation::Gelu => requantize_groups(s, true, acc, scaling, out, out_scales),
+    }
+}
+
+#[inline(always)]
+fn requantize_groups<S: Simd>(
+    s: S,
+    with_gelu: bool,
+    acc: &mut [i32],
+    scaling: Scaling<'_>,
+    out: &mut [u8],
+    out_scales: &mut [f32],
+) {
+    let width = scaling.columns.len();
+    let vectors = width / LANES;
+    let groups = acc.chunks_mut(GROUP * width).zip(out.chunks_mut(GROUP * width));
+    let scales = scaling.rows.chunks(GROUP).zip(out_scales.chunks_mut(GROUP));
+    for ((acc, out), (rows, out_scales)) in groups.zip(scales) {
+        let (acc, scaling) = (lanes_mut(acc), Scaling { rows, ..scaling });
+        let mut greatest = [s.splat(0.0); GROUP];
+        let mut first = 0;
+        while first < vectors {
+            first += unroll!(S, vectors - first, columns(s, with_gelu, acc, first, scaling, &mut greatest));
+        }
+        quantize_group(s, bytemuck::cast_slice(acc), vectors, greatest, out, out_scales);
+    }
+}
+
+/// Computes the `N` vectors of columns that begin at `first`, for all rows. `greatest` receives the
+/// magnitudes of the first [`GROUP`] rows; it is empty where no caller needs them.
+#[inline(always)]
 fn columns<S: Simd, const N: usize>(
     s: S,
-    acc: &[[i32; LANES]],
-    vectors: usize,
-    row_scales: &[f32],
-    scales: &[[f32; LANES]],
-    bias: &[[f32; LANES]],
-    activation: Activation,
-    out: &mut [f32],
-    stride: usize,
+    with_gelu: bool,
+    acc: &mut [[i32; LANES]],
+    first: usize,
+    scaling: Scaling<'_>,
+    greatest: &mut [S::F],
 ) {
     let zero = s.splat(0.0);
-    let (mut scale, mut offset) = ([zero; N], [zero; N]);
+    let (mut scale, mut bias) = ([zero; N], [zero; N]);
+    let (scales, biases) = (lanes(scaling.columns), lanes(scaling.bias));
+    let vectors = scales.len();
+    let (scales, biases) = (&scales[first..first + N], &biases[first..first + N]);
     for i in 0..N {
         scale[i] = s.load(&scales[i]);
-        offset[i] = s.load(&bias[i]);
+        bias[i] = s.load(&biases[i]);
     }
-    let rows = acc.chunks(vectors).zip(row_scales).zip(out.chunks_mut(stride));
-    for ((acc, row_scale), out) in rows {
-        let row_scale = s.splat(*row_scale);
-        let (acc, out) = (&acc[..N], &mut lanes_mut(out)[..N]);
+    let mut greatest = greatest.iter_mut();
+    for (acc, row_scale) in acc.chunks_exact_mut(vectors).zip(scaling.rows) {
+        let (acc, row_scale) = (&mut acc[first..first + N], s.splat(*row_scale));
         let mut values = [zero; N];
         for i in 0..N {
             let scaled = s.mul(s.mul(s.to_f32(s.load_i(&acc[i])), scale[i]), row_scale);
-            values[i] = s.add(scaled, offset[i]);
+            values[i] = s.add(scaled, bias[i]);
         }
-        match activation {
-            Activation::Identity => {}
-            Activation::Gelu => gelu(s, &mut values),
-            Activation::AddTo => {
-                for i in 0..N {
-                    values[i] = s.add(s.load(&out[i]), values[i]);
-                }
-            }
+        if with_gelu {
+            gelu(s, &mut values);
         }
         for i in 0..N {
-            s.store(values[i], &mut out[i]);
+            s.store(values[i], bytemuck::cast_mut(&mut acc[i]));
+        }
+        if let Some(greatest) = greatest.next() {
+            for value in values {
+                *greatest = s.max(s.abs(value), *greatest);
+            }
         }
     }
 }
@@ -99,26 +120,16 @@ fn gelu<S: Simd, const N: usize>(s: S, x: &mut [S::F; N]) {
         clamped[i] = s.min(s.max(x[i], s.splat(-GELU_RANGE)), s.splat(GELU_RANGE));
         squares[i] = s.mul(clamped[i], clamped[i]);
     }
-    let polynomial = horner(s, &GELU, squares);
+    let [.., last] = GELU;
+    let mut polynomial = [s.splat(last); N];
+    for coefficient in GELU.iter().rev().skip(1) {
+        for i in 0..N {
+            polynomial[i] = s.add(s.mul(polynomial[i], squares[i]), s.splat(*coefficient));
+        }
+    }
     for i in 0..N {
         x[i] = s.mul(x[i], s.add(s.splat(0.5), s.mul(clamped[i], polynomial[i])));
     }
-}
-
-#[inline(always)]
-pub(super) fn horner<S: Simd, const N: usize, const C: usize>(
-    s: S,
-    coefficients: &[f32; C],
-    x: [S::F; N],
-) -> [S::F; N] {
-    let mut sums = [s.splat(coefficients[C - 1]); N];
-    for coefficient in coefficients.iter().rev().skip(1) {
-        let coefficient = s.splat(*coefficient);
-        for i in 0..N {
-            sums[i] = s.add(s.mul(sums[i], x[i]), coefficient);
-        }
-    }
-    sums
 }
 
 /// Computes `acc * factor` for each row, without bias: the context of one attention head.

@@ -24,6 +24,8 @@ kernel_set!(Avx512Vnni, "avx512-vnni", "avx512f,avx512bw,avx512dq,avx512vl,avx51
 impl Simd for Avx512Vnni {
     type F = __m512;
     type I = __m512i;
+    /// In each quarter: four lanes of the first vector, then four of the second.
+    type H = __m512i;
 
     const TILE_ROWS: usize = 4;
     const TILE_BLOCKS: usize = 4;
@@ -139,6 +141,46 @@ impl Simd for Avx512Vnni {
     }
 
     #[inline(always)]
+    fn narrow(self, [a, b]: [__m512i; 2]) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_packs_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    fn splat_h(self, value: i16) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_set1_epi16(value) }
+    }
+
+    #[inline(always)]
+    fn add_h(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_add_epi16(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul_h(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_mulhrs_epi16(a, b) }
+    }
+
+    #[inline(always)]
+    fn add_pairs(self, sum: __m512i, a: __m512i) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_dpwssd_epi32(sum, a, _mm512_set1_epi16(1)) }
+    }
+
+    #[inline(always)]
+    fn store_bytes(self, value: __m512i, to: &mut [u8; 2 * LANES]) {
+        // SAFETY: see above.
+        unsafe {
+            let order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
+            let bytes = _mm256_permutevar8x32_epi32(_mm512_cvtepi16_epi8(value), order);
+            _mm256_storeu_si256(to.as_mut_ptr().cast(), bytes);
+        }
+    }
+
+    #[inline(always)]
     fn store_interleaved(self, rows: [__m512i; 4], to: &mut [u8; 4 * LANES]) {
         // SAFETY: see above.
         unsafe {
@@ -171,6 +213,44 @@ impl Simd for Avx512Vnni {
     fn mul_i(self, a: __m512i, b: __m512i) -> __m512i {
         // SAFETY: see above.
         unsafe { _mm512_mullo_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    fn xor_i(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_xor_si512(a, b) }
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: [__m512i; LANES]) -> [__m512i; LANES] {
+        // SAFETY: see above.
+        unsafe {
+            // First every quarter of four rows becomes a transposed block of four by four.
+            let mut blocks = rows;
+            for four in blocks.as_chunks_mut::<4>().0 {
+                let [a, b, c, d] = *four;
+                let (ab, cd) = (_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d));
+                let (ab_high, cd_high) = (_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
+                *four = [
+                    _mm512_unpacklo_epi64(ab, cd),
+                    _mm512_unpackhi_epi64(ab, cd),
+                    _mm512_unpacklo_epi64(ab_high, cd_high),
+                    _mm512_unpackhi_epi64(ab_high, cd_high),
+                ];
+            }
+            // Then the blocks of four registers are transposed.
+            let mut columns = rows;
+            for i in 0..4 {
+                let [a, b, c, d] = [blocks[i], blocks[i + 4], blocks[i + 8], blocks[i + 12]];
+                let (ab, cd) = (_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0x88>(c, d));
+                columns[i] = _mm512_shuffle_i32x4::<0x88>(ab, cd);
+                columns[i + 8] = _mm512_shuffle_i32x4::<0xdd>(ab, cd);
+                let (ab, cd) = (_mm512_shuffle_i32x4::<0xdd>(a, b), _mm512_shuffle_i32x4::<0xdd>(c, d));
+                columns[i + 4] = _mm512_shuffle_i32x4::<0x88>(ab, cd);
+                columns[i + 12] = _mm512_shuffle_i32x4::<0xdd>(ab, cd);
+            }
+            columns
+        }
     }
 
     #[inline(always)]

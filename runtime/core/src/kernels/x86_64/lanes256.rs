@@ -45,6 +45,35 @@ impl<M> Lanes256<M> {
     }
 }
 
+/// Returns the transpose of a matrix of eight rows.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn transpose_8x8(rows: [__m256i; 8]) -> [__m256i; 8] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut blocks = rows;
+        for four in blocks.as_chunks_mut::<4>().0 {
+            let [a, b, c, d] = *four;
+            let (ab, cd) = (_mm256_unpacklo_epi32(a, b), _mm256_unpacklo_epi32(c, d));
+            let (ab_high, cd_high) = (_mm256_unpackhi_epi32(a, b), _mm256_unpackhi_epi32(c, d));
+            *four = [
+                _mm256_unpacklo_epi64(ab, cd),
+                _mm256_unpackhi_epi64(ab, cd),
+                _mm256_unpacklo_epi64(ab_high, cd_high),
+                _mm256_unpackhi_epi64(ab_high, cd_high),
+            ];
+        }
+        let mut columns = rows;
+        for i in 0..4 {
+            columns[i] = _mm256_permute2x128_si256::<0x20>(blocks[i], blocks[i + 4]);
+            columns[i + 4] = _mm256_permute2x128_si256::<0x31>(blocks[i], blocks[i + 4]);
+        }
+        columns
+    }
+}
+
 /// Sixteen f32: lanes 0..8 and 8..16.
 type F = [__m256; 2];
 /// Sixteen i32: lanes 0..8 and 8..16.
@@ -55,6 +84,9 @@ type I = [__m256i; 2];
 impl<M: Multiply256> Simd for Lanes256<M> {
     type F = F;
     type I = I;
+    /// One register per vector. In each half of it: four lanes of one half of the vector, then four
+    /// of the other.
+    type H = [__m256i; 2];
 
     const TILE_ROWS: usize = M::TILE_ROWS;
     const TILE_BLOCKS: usize = M::TILE_BLOCKS;
@@ -197,6 +229,57 @@ impl<M: Multiply256> Simd for Lanes256<M> {
     }
 
     #[inline(always)]
+    fn narrow(self, [a, b]: [I; 2]) -> [__m256i; 2] {
+        // SAFETY: see above.
+        unsafe { [_mm256_packs_epi32(a[0], a[1]), _mm256_packs_epi32(b[0], b[1])] }
+    }
+
+    #[inline(always)]
+    fn splat_h(self, value: i16) -> [__m256i; 2] {
+        // SAFETY: see above.
+        unsafe { [_mm256_set1_epi16(value); 2] }
+    }
+
+    #[inline(always)]
+    fn add_h(self, a: [__m256i; 2], b: [__m256i; 2]) -> [__m256i; 2] {
+        // SAFETY: see above.
+        unsafe { [_mm256_add_epi16(a[0], b[0]), _mm256_add_epi16(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn mul_h(self, a: [__m256i; 2], b: [__m256i; 2]) -> [__m256i; 2] {
+        // SAFETY: see above.
+        unsafe { [_mm256_mulhrs_epi16(a[0], b[0]), _mm256_mulhrs_epi16(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn add_pairs(self, sum: I, a: [__m256i; 2]) -> I {
+        // SAFETY: see above.
+        unsafe {
+            let one = _mm256_set1_epi16(1);
+            [
+                _mm256_add_epi32(sum[0], _mm256_madd_epi16(a[0], one)),
+                _mm256_add_epi32(sum[1], _mm256_madd_epi16(a[1], one)),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn store_bytes(self, value: [__m256i; 2], to: &mut [u8; 2 * LANES]) {
+        // SAFETY: see above.
+        unsafe {
+            // The encoding decides at compile time which saturation leaves the bytes as they are.
+            let bytes = if M::SIGNED_BIAS == 0 {
+                _mm256_packs_epi16(value[0], value[1])
+            } else {
+                _mm256_packus_epi16(value[0], value[1])
+            };
+            let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+            _mm256_storeu_si256(to.as_mut_ptr().cast(), _mm256_permutevar8x32_epi32(bytes, order));
+        }
+    }
+
+    #[inline(always)]
     fn store_interleaved(self, rows: [I; 4], to: &mut [u8; 4 * LANES]) {
         for (half, to) in to.as_chunks_mut::<32>().0.iter_mut().enumerate() {
             // SAFETY: see above.
@@ -231,6 +314,25 @@ impl<M: Multiply256> Simd for Lanes256<M> {
     fn mul_i(self, a: I, b: I) -> I {
         // SAFETY: see above.
         unsafe { [_mm256_mullo_epi32(a[0], b[0]), _mm256_mullo_epi32(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn xor_i(self, a: I, b: I) -> I {
+        // SAFETY: see above.
+        unsafe { [_mm256_xor_si256(a[0], b[0]), _mm256_xor_si256(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: [I; LANES]) -> [I; LANES] {
+        let mut columns = rows;
+        for (i, j) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            // SAFETY: see above.
+            let block = unsafe { transpose_8x8(from_fn(|row| rows[8 * i + row][j])) };
+            for (column, block) in block.into_iter().enumerate() {
+                columns[8 * j + column][i] = block;
+            }
+        }
+        columns
     }
 
     #[inline(always)]

@@ -39,6 +39,8 @@ fn even_and_odd(bytes: __m128i) -> [__m128i; 2] {
 impl Simd for Sse2 {
     type F = F;
     type I = I;
+    /// In order.
+    type H = [__m128i; 4];
 
     // With two rows, sums and operands fill the sixteen registers.
     const TILE_ROWS: usize = 2;
@@ -174,6 +176,61 @@ impl Simd for Sse2 {
     }
 
     #[inline(always)]
+    fn narrow(self, [a, b]: [I; 2]) -> [__m128i; 4] {
+        // SAFETY: see above.
+        unsafe {
+            [
+                _mm_packs_epi32(a[0], a[1]),
+                _mm_packs_epi32(a[2], a[3]),
+                _mm_packs_epi32(b[0], b[1]),
+                _mm_packs_epi32(b[2], b[3]),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn splat_h(self, value: i16) -> [__m128i; 4] {
+        // SAFETY: see above.
+        unsafe { [_mm_set1_epi16(value); 4] }
+    }
+
+    #[inline(always)]
+    fn add_h(self, a: [__m128i; 4], b: [__m128i; 4]) -> [__m128i; 4] {
+        // SAFETY: see above.
+        from_fn(|i| unsafe { _mm_add_epi16(a[i], b[i]) })
+    }
+
+    // PMULHRSW came with SSSE3. Here the product has two halves. Twice the upper half is the
+    // product without its lowest fifteen bits, apart from the highest bit of the lower half, which
+    // is rounded and added.
+    #[inline(always)]
+    fn mul_h(self, a: [__m128i; 4], b: [__m128i; 4]) -> [__m128i; 4] {
+        // SAFETY: see above.
+        from_fn(|i| unsafe {
+            let (low, high) = (_mm_mullo_epi16(a[i], b[i]), _mm_mulhi_epi16(a[i], b[i]));
+            let rounded = _mm_add_epi16(_mm_srli_epi16::<14>(low), _mm_set1_epi16(1));
+            _mm_add_epi16(_mm_add_epi16(high, high), _mm_srli_epi16::<1>(rounded))
+        })
+    }
+
+    #[inline(always)]
+    fn add_pairs(self, sum: I, a: [__m128i; 4]) -> I {
+        // SAFETY: see above.
+        from_fn(|i| unsafe { _mm_add_epi32(sum[i], _mm_madd_epi16(a[i], _mm_set1_epi16(1))) })
+    }
+
+    #[inline(always)]
+    fn store_bytes(self, value: [__m128i; 4], to: &mut [u8; 2 * LANES]) {
+        let [a, b, c, d] = value;
+        // SAFETY: see above.
+        let bytes = unsafe { [_mm_packs_epi16(a, b), _mm_packs_epi16(c, d)] };
+        for (to, bytes) in to.as_chunks_mut::<16>().0.iter_mut().zip(bytes) {
+            // SAFETY: see above.
+            unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), bytes) }
+        }
+    }
+
+    #[inline(always)]
     fn store_interleaved(self, rows: [I; 4], to: &mut [u8; 4 * LANES]) {
         for (i, to) in to.as_chunks_mut::<16>().0.iter_mut().enumerate() {
             // SAFETY: see above.
@@ -213,6 +270,32 @@ impl Simd for Sse2 {
             let odd = _mm_mul_epu32(_mm_srli_epi64::<32>(a[i]), _mm_srli_epi64::<32>(b[i]));
             _mm_unpacklo_epi32(_mm_shuffle_epi32::<0b10_00>(even), _mm_shuffle_epi32::<0b10_00>(odd))
         })
+    }
+
+    #[inline(always)]
+    fn xor_i(self, a: I, b: I) -> I {
+        // SAFETY: see above.
+        from_fn(|i| unsafe { _mm_xor_si128(a[i], b[i]) })
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: [I; LANES]) -> [I; LANES] {
+        let mut columns = rows;
+        for i in 0..4 {
+            for j in 0..4 {
+                let [a, b, c, d]: [__m128i; 4] = from_fn(|row| rows[4 * i + row][j]);
+                // SAFETY: see above.
+                unsafe {
+                    let (ab, cd) = (_mm_unpacklo_epi32(a, b), _mm_unpacklo_epi32(c, d));
+                    let (ab_high, cd_high) = (_mm_unpackhi_epi32(a, b), _mm_unpackhi_epi32(c, d));
+                    columns[4 * j][i] = _mm_unpacklo_epi64(ab, cd);
+                    columns[4 * j + 1][i] = _mm_unpackhi_epi64(ab, cd);
+                    columns[4 * j + 2][i] = _mm_unpacklo_epi64(ab_high, cd_high);
+                    columns[4 * j + 3][i] = _mm_unpackhi_epi64(ab_high, cd_high);
+                }
+            }
+        }
+        columns
     }
 
     #[inline(always)]

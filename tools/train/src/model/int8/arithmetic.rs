@@ -13,18 +13,10 @@ const EXACT: f64 = 16_777_216.0;
 /// Number of partial sums of a row.
 const LANES: i64 = 16;
 /// Largest absolute argument of GELU's distribution function. Larger arguments have its value.
-const GELU_CLAMP: f32 = 4.2;
+const GELU_CLAMP: f32 = 3.63;
 /// Coefficients of the polynomial, beginning with the constant.
-const GELU: [f32; 8] = [
-    0.398_465_96,
-    -0.065_528_35,
-    0.009_298_31,
-    -0.000_950_678_1,
-    6.689_346_6e-5,
-    -3.038_135e-6,
-    7.942_107e-8,
-    -9.018_697e-10,
-];
+const GELU: [f32; 6] =
+    [0.396_679_28, -0.062_835_38, 0.007_943_557, -6.330_362e-4, 2.802_555_5e-5, -5.205_391e-7];
 
 /// Integers from -127 to 127 as f32, and their scale: value ≈ integer · scale. Gradients pass
 /// through the integers as if these had not been rounded, and do not reach the scale.
@@ -93,7 +85,7 @@ pub(super) fn exact_product(a: &Tensor, b: &Tensor, greatest: f64) -> Result<Ten
 }
 
 /// Computes the runtime's GELU. Its gradient is that of the exact GELU, whose values are within
-/// 8.5e-5 of it.
+/// 4.5e-4 of it.
 pub(super) fn gelu(input: &Tensor) -> Result<Tensor> {
     let exact = |x: &Tensor| -> Result<Tensor> {
         let limit = f64::from(GELU_CLAMP);
@@ -133,7 +125,7 @@ pub(super) fn straight_through(
 
 /// Evaluates a polynomial by Horner's scheme, with every operation rounded. `coefficients[0]` is
 /// the constant.
-pub(super) fn polynomial(coefficients: &[f32], x: &Tensor) -> Result<Tensor> {
+fn polynomial(coefficients: &[f32], x: &Tensor) -> Result<Tensor> {
     let mut sum = x.f_zeros_like()?;
     for (index, &coefficient) in coefficients.iter().rev().enumerate() {
         if index > 0 {
@@ -145,7 +137,7 @@ pub(super) fn polynomial(coefficients: &[f32], x: &Tensor) -> Result<Tensor> {
 }
 
 /// Rounds to the nearest integer, ties to even. Gradients pass unchanged.
-pub(super) fn round(input: &Tensor) -> Result<Tensor> {
+fn round(input: &Tensor) -> Result<Tensor> {
     if !input.requires_grad() {
         return Ok(input.f_round()?);
     }
@@ -272,9 +264,9 @@ mod tests {
         let found = Tensor::run_backward(&[gelu(&x).unwrap().sum(Kind::Float)], &[&x], false, false);
         let at = |distance: f64| gelu(&(x.detach() + distance)).unwrap();
         let slopes = (at(STEP) - at(-STEP)) / (2.0 * STEP);
-        // The error of the fit, 8.5e-5, divided by the step, plus the effect of the third
+        // The error of the fit, 4.5e-4, divided by the step, plus the effect of the third
         // derivative.
-        assert!((&found[0] - slopes).abs().max().double_value(&[]) < 3e-3);
+        assert!((&found[0] - slopes).abs().max().double_value(&[]) < 1.2e-2);
         let smooth = Tensor::run_backward(&[x.gelu("none").sum(Kind::Float)], &[&x], false, false);
         assert!((&found[0] - &smooth[0]).abs().max().double_value(&[]) < 1e-6);
     }

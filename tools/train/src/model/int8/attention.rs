@@ -2,15 +2,19 @@
 
 use tch::{Kind, Tensor};
 
-use super::arithmetic::{GREATEST, exact_product, polynomial, quantize_activations, round, straight_through};
+use super::arithmetic::{GREATEST, exact_product, quantize_activations, straight_through};
 use crate::error::Result;
 
 /// Integer for a probability of 1, before the division by the row's sum.
 const GREATEST_PROBABILITY: f64 = 255.0;
-/// Least argument of the exponential. Smaller arguments have its value, which rounds to zero.
-const LEAST_EXPONENT: f64 = -8.0;
-/// Coefficients of the polynomial for e^z, beginning with the constant. e^(8z) is its eighth power.
-const EXPONENTIAL: [f32; 6] = [1.0, 0.999_970_2, 0.499_609_77, 0.164_948_88, 0.038_246_796, 0.005_058_348_6];
+/// Units of a score.
+const SCORE_UNITS: f64 = 4096.0;
+/// Least score relative to the greatest, in its units. Smaller scores have its probability, which
+/// is zero.
+const LEAST_SCORE: f64 = -32_768.0;
+/// Coefficients of the polynomial for e^(z / 2^15), with fifteen fractional bits, beginning with
+/// the constant. The eighth power is a probability.
+const EXPONENTIAL: [f64; 4] = [32_767.0, 32_687.0, 15_547.0, 3_455.0];
 
 /// Computes the contexts of `query`, `key` and `value`, all `[batch, heads, tokens, width]`. `mask`
 /// `[batch, 1, 1, tokens]` is false at padding. Only the contexts of padding depend on padding.
@@ -21,7 +25,7 @@ pub(super) fn attention(
     mask: Option<&Tensor>,
 ) -> Result<Tensor> {
     let width = query.size().last().copied().unwrap_or(1);
-    let root = f64::from(1.0 / (width as f32).sqrt());
+    let root = f64::from(SCORE_UNITS as f32 / (width as f32).sqrt());
     let query = quantize_activations(query, &[-1])?;
     let key = quantize_activations(key, &[-1])?;
     let mut scores = exact_product(&query.values, &key.values, GREATEST)?
@@ -38,18 +42,42 @@ pub(super) fn attention(
     let greatest = scores.f_detach()?.f_amax([-1], true)?;
     let probabilities = straight_through(
         &scores.f_sub(&greatest)?,
-        |x| round(&exponential(x)?.f_mul_scalar(GREATEST_PROBABILITY)?),
-        |x| Ok(x.f_exp()?.f_mul_scalar(GREATEST_PROBABILITY)?),
+        integers,
+        |x| Ok(x.f_div_scalar(SCORE_UNITS)?.f_exp()?.f_mul_scalar(GREATEST_PROBABILITY)?),
     )?;
     let total = probabilities.f_sum_dim_intlist([-1_i64].as_slice(), true, Kind::Float)?;
     let sums = exact_product(&probabilities, &value.values.f_transpose(-2, -1)?, GREATEST_PROBABILITY)?;
     Ok(sums.f_mul(&value.scale.f_div(&total)?)?)
 }
 
-/// Computes `e^x` for x ≤ 0.
-fn exponential(x: &Tensor) -> Result<Tensor> {
-    let z = x.f_clamp_min(LEAST_EXPONENT)?.f_mul_scalar(0.125)?;
-    polynomial(&EXPONENTIAL, &z)?.f_square()?.f_square()?.f_square().map_err(Into::into)
+/// Computes the integers of the probabilities from scores x ≤ 0, relative to the greatest.
+fn integers(x: &Tensor) -> Result<Tensor> {
+    // Products of sixteen bits need f64.
+    let z = x.f_clamp_min(LEAST_SCORE)?.f_round()?.f_to_kind(Kind::Double)?;
+    let [constant, .., last] = EXPONENTIAL;
+    let mut power = product(&z, last)?;
+    for coefficient in [EXPONENTIAL[2], EXPONENTIAL[1]] {
+        power = product_of(&power.f_add_scalar(coefficient)?, &z)?;
+    }
+    power = power.f_add_scalar(constant)?;
+    for _ in 0..3 {
+        power = product_of(&power, &power)?;
+    }
+    Ok(product(&power, GREATEST_PROBABILITY)?.f_to_kind(Kind::Float)?)
+}
+
+/// Multiplies numbers of sixteen bits and rounds the product to fifteen fractional bits.
+fn product_of(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    to_fraction(a.f_mul(b)?)
+}
+
+/// Multiplies as [`product_of`].
+fn product(a: &Tensor, b: f64) -> Result<Tensor> {
+    to_fraction(a.f_mul_scalar(b)?)
+}
+
+fn to_fraction(mut product: Tensor) -> Result<Tensor> {
+    Ok(product.f_add_scalar_(16_384.0)?.f_mul_scalar_(1.0 / 32_768.0)?.f_floor_()?)
 }
 
 #[cfg(test)]
