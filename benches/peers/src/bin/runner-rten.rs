@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use electra_peers::{Arguments, Counting, Outcome, Peer};
 use rten::{Model, ModelOptions, NodeId, RunOptions, ThreadPool, ValueOrView};
-use rten_tensor::NdTensor;
+use rten_tensor::{AsView, NdTensor};
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
