@@ -8,49 +8,55 @@ from pathlib import Path
 
 from runners import Runner
 from session import log, summary
-from systems import SYSTEMS, environment
+from systems import ORT_INT8, SYSTEMS, environment
 
 THREADS = 2
 
 
-def throughput(root, folder, graphs, path, rows, rounds):
-    """Compares `electra classify --input` with the fastest way of ONNX Runtime with `tokenizers`.
-    The time of electra-edge includes the start of the process and opening the model. The process of
-    ONNX Runtime is already running, and its model is open."""
-    vocabulary = folder / "vocab.txt"
-    script = Path(__file__).parent / "pipeline_onnxruntime.py"
-    models = [str(folder / graph) for graph in graphs]
-    peer = Runner("pipeline", [sys.executable, str(script), str(vocabulary), str(path), *models], environment(THREADS))
-    trials = []
-    for way in peer.ask("ways").split("|"):
-        seconds = min(float(peer.ask("time", way)) for _ in range(2))
-        trials.append({"way": way, "sentences_per_second": len(rows) / seconds})
-        log(f"  {len(rows) / seconds:8.0f} sentences a second: {way}")
-    best = max(trials, key=lambda trial: trial["sentences_per_second"])["way"]
+def throughput(root, folder, peers, path, rows, rounds):
+    """Compares `electra classify --input` with the fastest way of each of `peers`, with
+    `tokenizers`. `peers` has the files of the model by system. The time of electra-edge includes the
+    start of the process and opening the model. The processes of the peers are already running, and
+    their models are open."""
+    vocabulary, pipelines, trials, ways = folder / "vocab.txt", {}, [], {}
+    for system, files in peers.items():
+        script, module = Path(__file__).parent / "pipeline.py", Path(system.runner).stem
+        models = [str(folder / file) for file in files]
+        command = [sys.executable, str(script), module, str(vocabulary), str(path), *models]
+        peer = pipelines[system.name] = Runner(system.name, command, environment(THREADS))
+        found = []
+        for way in peer.ask("ways").split("|"):
+            seconds = min(float(peer.ask("time", way)) for _ in range(2))
+            found.append({"system": system.name, "way": way, "sentences_per_second": len(rows) / seconds})
+            log(f"  {len(rows) / seconds:8.0f} sentences a second: {system.name}, {way}")
+            peer.wait_until_idle()
+        ways[system.name] = max(found, key=lambda trial: trial["sentences_per_second"])["way"]
+        trials += found
     ours = {system.name: classify(root, folder, system, path) for system in SYSTEMS if system.ours}
-    times = {name: [] for name in [*ours, "peer"]}
+    times = {name: [] for name in [*ours, *pipelines]}
     for _ in range(rounds):
         for name, command in ours.items():
             start = time.perf_counter()
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment(1))
             times[name].append(time.perf_counter() - start)
-        times["peer"].append(float(peer.ask("time", best)))
-        peer.wait_until_idle()
-    labels = {"peer": [int(label) for label in peer.ask("labels", best).split()]}
-    peer.close()
+        for name, peer in pipelines.items():
+            times[name].append(float(peer.ask("time", ways[name])))
+            peer.wait_until_idle()
+    labels = {name: [int(label) for label in peer.ask("labels", ways[name]).split()] for name, peer in pipelines.items()}
+    for peer in pipelines.values():
+        peer.close()
     for name, command in ours.items():
         output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment(1)).stdout
         labels[name] = [int(json.loads(line)["label"] == "POSITIVE") for line in output.splitlines()]
     table = []
     for name, seconds in times.items():
-        row = {"system": name if name != "peer" else "ONNX Runtime int8 + tokenizers", "way": best if name == "peer" else ""}
-        rates = summary([len(rows) / second for second in seconds])
+        row = {"system": name, "way": ways.get(name, "")} | summary([len(rows) / second for second in seconds])
         if len(labels[name]) != len(rows):
             sys.exit(f"{name}: {len(labels[name])} labels for {len(rows)} sentences")
         if rows[0][1] is not None:
             row["accuracy"] = sum(found == row[1] for found, row in zip(labels[name], rows)) / len(rows)
-        row["same_labels"] = sum(a == b for a, b in zip(labels[name], labels["peer"])) / len(rows)
-        table.append(row | rates)
+        row["same_labels"] = sum(a == b for a, b in zip(labels[name], labels[ORT_INT8])) / len(rows)
+        table.append(row)
     return {"sentences": len(rows), "trials": trials, "table": table}
 
 

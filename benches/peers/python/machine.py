@@ -7,14 +7,21 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+PACKAGES = ("onnxruntime", "onnx", "openvino", "nncf", "ctranslate2", "numpy", "tokenizers")
 # Extensions that determine the choice of kernels.
 TELLING = ("sse4_1 avx avx2 fma avx_vnni avx512f avx512bw avx512vl avx512_vnni avx512_bf16 amx_int8 asimd asimddp i8mm sve").split()
 
 
-def describe(root, sentences):
+def processor():
+    """Returns the fields of /proc/cpuinfo, and the set of extensions as `flags`."""
     info = Path("/proc/cpuinfo").read_text()
     fields = dict(re.findall(r"^([^\t:]+?)\s*: (.*)$", info, re.M))
-    flags = set((fields.get("flags") or fields.get("Features") or "").split())
+    return fields | {"flags": set((fields.get("flags") or fields.get("Features") or "").split())}
+
+
+def describe(root, sentences):
+    fields = processor()
+    flags = fields["flags"]
     governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     kernels = output([str(root / "target/release/electra"), "inspect"])
     return {
@@ -30,7 +37,7 @@ def describe(root, sentences):
         "rustc": output(["rustc", "--version"]).strip(),
         "commit": output(["git", "-C", str(root), "describe", "--always", "--dirty"]).strip(),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in ("onnxruntime", "onnx", "numpy", "tokenizers")},
+        "packages": {name: version(name) for name in PACKAGES},
         "load": os.getloadavg()[0],
         "sentences": sentences,
     }

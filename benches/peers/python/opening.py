@@ -9,18 +9,18 @@ from pathlib import Path
 
 from runners import Runner
 from session import ids, milliseconds, summary
-from systems import SYSTEMS, environment
+from systems import ONNX_RUNTIME, environment
 
 TOKENS = 128
 TEXT = "ELECTRA is surprisingly fast and accurate."
 
 
-def measure(builds, folder, choices, rounds):
+def measure(builds, folder, systems, choices, rounds):
     """Returns one row per system. The rounds are interleaved. Load time is measured within the
     process, with the file in the page cache."""
-    rows = {system.name: {"system": system.name, "load": [], "resident": []} for system in SYSTEMS}
+    rows = {system.name: {"system": system.name, "load": [], "resident": []} for system in systems}
     for _ in range(rounds):
-        for system in SYSTEMS:
+        for system in systems:
             row = rows[system.name]
             command = builds.command(system, folder, choices[system.name], 1)
             runner = Runner(system.name, command, environment(1))
@@ -36,19 +36,19 @@ def measure(builds, folder, choices, rounds):
     return list(rows.values())
 
 
-def first_labels(builds, root, folder, choices, rounds, tokens_of_text):
+def first_labels(builds, root, folder, systems, choices, rounds, tokens_of_text):
     """Measures the time from the start of a process to its first label. electra-edge and ONNX
     Runtime start from the text. The other runners have no tokenizer and get token ids, which saves
     them the tokenization."""
     model = root / "models/electra-small-sentiment"
     commands = {}
-    for system in SYSTEMS:
+    for system in systems:
         choice = choices[system.name]
         if system.ours:
             electra = root / "target/release/electra"
             engine = ["--engine", choice.setting, "--model", str(model / "model.electra")]
             commands[system.name] = ([str(electra), "classify", *engine, TEXT], None)
-        elif system.runner.endswith(".py"):
+        elif system.family == ONNX_RUNTIME:
             script = Path(__file__).parent / "first_label_onnxruntime.py"
             commands[system.name] = ([sys.executable, str(script), str(folder / choice.file), str(model / "vocab.txt"), TEXT], None)
         else:

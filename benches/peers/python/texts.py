@@ -7,6 +7,8 @@ from pathlib import Path
 
 CLAUSES = Path(__file__).parent.parent / "clauses.txt"
 SENTENCES = 872
+# Peers truncate longer sentences, in tokens.
+LONGEST = 512
 # Weights of sentences with one, two and three clauses. Their lengths are about those of SST-2 dev.
 WEIGHTS = (3, 5, 4)
 JOINTS = (" , and ", " , but ", " ; ", " , although ")
