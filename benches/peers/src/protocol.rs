@@ -41,11 +41,11 @@ pub trait Peer: Sized {
         true
     }
 
-    /// Runs one sequence and returns its logits.
+    /// Runs one sequence and appends its logits to `logits`, which is empty.
     ///
     /// # Errors
     /// When the engine fails.
-    fn run(&mut self, ids: &[u16]) -> Outcome<Vec<f32>>;
+    fn run(&mut self, ids: &[u16], logits: &mut Vec<f32>) -> Outcome<()>;
 }
 
 /// Command line of a runner: `MODEL THREADS [VARIANT]`.
@@ -81,7 +81,7 @@ pub fn main<P: Peer>() -> ExitCode {
 }
 
 fn serve<P: Peer>(arguments: Arguments) -> Outcome<()> {
-    let mut runner = Runner::<P> { arguments, peer: None };
+    let mut runner = Runner::<P> { arguments, open: None };
     for line in io::stdin().lock().lines() {
         let line = line?;
         let (request, rest) = line.split_once(' ').unwrap_or((&line, ""));
@@ -95,9 +95,24 @@ fn serve<P: Peer>(arguments: Arguments) -> Outcome<()> {
     Ok(())
 }
 
+/// An open engine. The memory for its logits is reused, so that it does not count as an allocation
+/// of the engine.
+struct Open<P> {
+    peer: P,
+    logits: Vec<f32>,
+}
+
+impl<P: Peer> Open<P> {
+    fn run(&mut self, ids: &[u16]) -> Outcome<&[f32]> {
+        self.logits.clear();
+        self.peer.run(ids, &mut self.logits)?;
+        Ok(&self.logits)
+    }
+}
+
 struct Runner<P> {
     arguments: Arguments,
-    peer: Option<P>,
+    open: Option<Open<P>>,
 }
 
 impl<P: Peer> Runner<P> {
@@ -105,35 +120,35 @@ impl<P: Peer> Runner<P> {
         match request {
             "load" => {
                 let ids = numbers(rest)?;
-                self.peer = None;
+                self.open = None;
                 let start = Instant::now();
                 self.ready(ids.len())?.run(&ids)?;
                 Ok(start.elapsed().as_nanos().to_string())
             }
             "logits" => {
                 let ids = numbers(rest)?;
-                Ok(joined(&self.ready(ids.len())?.run(&ids)?))
+                Ok(joined(self.ready(ids.len())?.run(&ids)?))
             }
             "run" => {
                 let (repeats, ids) = rest.split_once(' ').ok_or("run: expected REPEATS ID ...")?;
                 let repeats: usize = repeats.parse()?;
                 let ids = numbers(ids)?;
-                let peer = self.ready(ids.len())?;
+                let open = self.ready(ids.len())?;
                 let mut times = Vec::with_capacity(repeats);
                 for _ in 0..repeats {
                     let start = Instant::now();
-                    peer.run(&ids)?;
+                    open.run(&ids)?;
                     times.push(start.elapsed().as_nanos());
                 }
                 Ok(joined(&times))
             }
             "allocations" => {
                 let ids = numbers(rest)?;
-                let peer = self.ready(ids.len())?;
+                let open = self.ready(ids.len())?;
                 for _ in 0..3 {
-                    peer.run(&ids)?;
+                    open.run(&ids)?;
                 }
-                let (allocated, result) = allocated_by(|| peer.run(&ids));
+                let (allocated, result) = allocated_by(|| open.run(&ids).map(drop));
                 result?;
                 Ok(format!("{} {}", allocated.calls, allocated.bytes))
             }
@@ -146,13 +161,13 @@ impl<P: Peer> Runner<P> {
     }
 
     /// Returns the engine. Opens it first, or again if the open one is for another length.
-    fn ready(&mut self, tokens: usize) -> Outcome<&mut P> {
-        if self.peer.as_ref().is_some_and(|peer| !peer.fits(tokens)) {
-            self.peer = None;
+    fn ready(&mut self, tokens: usize) -> Outcome<&mut Open<P>> {
+        if self.open.as_ref().is_some_and(|open| !open.peer.fits(tokens)) {
+            self.open = None;
         }
-        match &mut self.peer {
-            Some(peer) => Ok(peer),
-            empty => Ok(empty.insert(P::open(&self.arguments, tokens)?)),
+        match &mut self.open {
+            Some(open) => Ok(open),
+            empty => Ok(empty.insert(Open { peer: P::open(&self.arguments, tokens)?, logits: Vec::new() })),
         }
     }
 }

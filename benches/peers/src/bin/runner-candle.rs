@@ -189,7 +189,7 @@ impl Peer for Candle {
         })
     }
 
-    fn run(&mut self, ids: &[u16]) -> Outcome<Vec<f32>> {
+    fn run(&mut self, ids: &[u16], logits: &mut Vec<f32>) -> Outcome<()> {
         let ids: Vec<u32> = ids.iter().copied().map(u32::from).collect();
         let mut x = self.embeddings.forward(&Tensor::new(ids, &Device::Cpu)?)?;
         let (last, before) =
@@ -198,8 +198,9 @@ impl Peer for Candle {
             x = layer.forward(&x, &x)?;
         }
         let first = last.forward(&x, &x.narrow(0, 0, 1)?)?;
-        let logits = self.output.forward(&self.dense.forward(&first)?.gelu_erf()?)?;
-        Ok(logits.flatten_all()?.to_vec1::<f32>()?)
+        let output = self.output.forward(&self.dense.forward(&first)?.gelu_erf()?)?;
+        logits.extend(output.flatten_all()?.to_vec1::<f32>()?);
+        Ok(())
     }
 }
 

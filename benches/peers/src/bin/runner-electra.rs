@@ -26,8 +26,9 @@ impl Peer for Electra {
         Ok(Self(Engine::new(&file, &options)?))
     }
 
-    fn run(&mut self, ids: &[u16]) -> Outcome<Vec<f32>> {
-        Ok(self.0.run(ids)?.to_vec())
+    fn run(&mut self, ids: &[u16], logits: &mut Vec<f32>) -> Outcome<()> {
+        logits.extend_from_slice(self.0.run(ids)?);
+        Ok(())
     }
 }
 

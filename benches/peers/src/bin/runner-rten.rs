@@ -34,7 +34,7 @@ impl Peer for Rten {
         Ok(Self { model, inputs, output, pool })
     }
 
-    fn run(&mut self, ids: &[u16]) -> Outcome<Vec<f32>> {
+    fn run(&mut self, ids: &[u16], logits: &mut Vec<f32>) -> Outcome<()> {
         let inputs = self.inputs.iter().map(|(node, name)| {
             let value = |id: &u16| match name.as_str() {
                 "attention_mask" => 1,
@@ -45,9 +45,10 @@ impl Peer for Rten {
             (*node, ValueOrView::from(NdTensor::from_data([1, ids.len()], values)))
         });
         let options = RunOptions::default().with_thread_pool(Some(self.pool.clone()));
-        let [logits] = self.model.run_n(inputs.collect(), [self.output], Some(options))?;
-        let logits: NdTensor<f32, 2> = logits.try_into()?;
-        Ok(logits.to_vec())
+        let [output] = self.model.run_n(inputs.collect(), [self.output], Some(options))?;
+        let output: NdTensor<f32, 2> = output.try_into()?;
+        logits.extend(output.iter());
+        Ok(())
     }
 }
 

@@ -42,7 +42,7 @@ impl Peer for Tract {
         self.tokens == tokens
     }
 
-    fn run(&mut self, ids: &[u16]) -> Outcome<Vec<f32>> {
+    fn run(&mut self, ids: &[u16], logits: &mut Vec<f32>) -> Outcome<()> {
         let inputs: TractResult<TVec<TValue>> = self
             .inputs
             .iter()
@@ -57,8 +57,10 @@ impl Peer for Tract {
             })
             .collect();
         let outputs = self.plan.run(inputs?)?;
-        let logits = outputs.first().ok_or("the graph has no output")?;
-        Ok(logits.to_plain_array_view::<f32>()?.as_slice().ok_or("logits are not contiguous")?.to_vec())
+        let output = outputs.first().ok_or("the graph has no output")?;
+        let view = output.to_plain_array_view::<f32>()?;
+        logits.extend_from_slice(view.as_slice().ok_or("logits are not contiguous")?);
+        Ok(())
     }
 }
 
