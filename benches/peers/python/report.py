@@ -127,9 +127,8 @@ def systems(results):
         yield f"These systems did not take part: {', '.join(absent)}."
         yield ""
     yield "All systems run the model of the repository. For systems in f32, its int8 weights were multiplied by"
-    yield "their scales. rten, tract and candle are compiled for this processor (`-C target-cpu=native`)."
-    yield "electra-edge is compiled as it is shipped. ONNX Runtime, OpenVINO and CTranslate2 are the published"
-    yield "wheels."
+    yield "their scales. electra-edge is compiled as it is shipped, peers in Rust are compiled for this"
+    yield "processor (`-C target-cpu=native`), and the others are the published wheels."
     yield ""
     families = {system.family for system in taking_part(results)}
     if OPENVINO in families:
@@ -154,8 +153,8 @@ def systems(results):
     yield "If a system has several files or settings, the fastest one at 32 and 128 tokens was kept. The table"
     yield "shows medians in ms. `plain` is the graph that an exporter writes, and `fused` is the graph after"
     yield "onnxruntime.transformers.optimizer. In `cut` the last layer computes only the rows that a classifier"
-    yield "reads. No exporter writes such a graph, but electra-edge computes in this way, and candle was"
-    yield "programmed to do so. `performance` and `mixed` are presets of NNCF:"
+    yield "reads. No exporter writes such a graph, but electra-edge computes in this way, and the runner of"
+    yield "candle was programmed to do so. `performance` and `mixed` are presets of NNCF:"
     yield ""
     found = {}
     for trial in results["trials"]:

@@ -71,16 +71,16 @@ def onnx_runtime(name, precision, tolerance):
 SYSTEMS = (
     electra("direct"),
     electra("tract"),
-    onnx_runtime(ORT_INT8, "int8", 0.25),
+    onnx_runtime(ORT_INT8, "int8", 0.5),
     onnx_runtime(ORT, "f32", 1e-3),
     # Held to AVX2, it would still choose bf16 for a processor with AVX-512, and then lack kernels.
     System(OPENVINO_INT8, OPENVINO, "runner_openvino.py", STATIC_GRAPHS, ("automatic", "f32", "pinned"), held=("f32",), tolerance=0.5),
     System("OpenVINO bf16", OPENVINO, "runner_openvino.py", graphs("f32", STANDARD_GRAPHS), ("bf16",), tolerance=0.25, needs="avx512_bf16"),
     System("OpenVINO f32", OPENVINO, "runner_openvino.py", graphs("f32", STANDARD_GRAPHS), ("f32",)),
     System(CTRANSLATE2_INT8, CTRANSLATE2, "runner_ctranslate2.py", ("ctranslate2",), CTRANSLATE2_WAITING, 2, CTRANSLATE2_WAITING, 0.25),
-    System("rten int8", "rten", "runner-rten", graphs("int8", ALL_GRAPHS), tolerance=0.25),
+    System("rten int8", "rten", "runner-rten", graphs("int8", ALL_GRAPHS), tolerance=0.5),
     System("rten f32", "rten", "runner-rten", graphs("f32", ALL_GRAPHS)),
-    System("tract int8", "tract", "runner-tract", graphs("int8", STANDARD_GRAPHS), tolerance=0.25),
+    System("tract int8", "tract", "runner-tract", graphs("int8", STANDARD_GRAPHS), tolerance=0.5),
     System("tract f32", "tract", "runner-tract", graphs("f32", STANDARD_GRAPHS)),
     System("candle f32", "candle", "runner-candle", (".",), ("in-runs", "once")),
 )

@@ -24,12 +24,14 @@ struct Row {
     median: f64,
 }
 
-const COLOURS: [RGBColor; 5] = [
+const COLOURS: [RGBColor; 7] = [
     full_palette::BLUE_700,
     full_palette::DEEPORANGE_700,
     full_palette::GREEN_700,
     full_palette::PURPLE_500,
     full_palette::BROWN_500,
+    full_palette::PINK_400,
+    full_palette::GREY_600,
 ];
 
 fn main() -> ExitCode {
