@@ -52,6 +52,17 @@ pub(crate) trait Simd: Copy {
     /// Computes `if a < b { a } else { b }` in each lane.
     fn min(self, a: Self::F, b: Self::F) -> Self::F;
     fn abs(self, a: Self::F) -> Self::F;
+    /// Computes `max(abs(a), b)`, where `b` is not negative.
+    #[inline(always)]
+    fn max_magnitude(self, a: Self::F, b: Self::F) -> Self::F {
+        self.max(self.abs(a), b)
+    }
+    /// Clamps each lane to the range from `-limit` to `limit`. A NaN may become any number of the
+    /// range.
+    #[inline(always)]
+    fn clamp(self, a: Self::F, limit: f32) -> Self::F {
+        self.min(self.max(a, self.splat(-limit)), self.splat(limit))
+    }
     /// Rounds to the nearest integer, ties to even, for magnitudes below 2^22.
     fn round(self, a: Self::F) -> Self::I;
     /// Adds all lanes in one fixed tree: lane i + lane i+8, then +4, +2, +1.
@@ -66,8 +77,18 @@ pub(crate) trait Simd: Copy {
     fn load_i8(self, from: &[i8; LANES]) -> Self::I;
     /// Stores the low byte of each lane.
     fn store_low_bytes(self, value: Self::I, to: &mut [u8; LANES]);
-    /// Narrows two vectors to 16 bits, which every lane fits.
+    /// Narrows two vectors, whose lanes are in the range of i16.
     fn narrow(self, a: [Self::I; 2]) -> Self::H;
+    /// Rounds two vectors and clamps them to the range of i16, where NaN may become any number.
+    #[inline(always)]
+    fn round_and_narrow(self, a: [Self::F; 2]) -> Self::H {
+        let mut rounded = [self.splat_i(0); 2];
+        for (rounded, a) in rounded.iter_mut().zip(a) {
+            let a = self.min(self.max(a, self.splat(-32_768.0)), self.splat(32_767.0));
+            *rounded = self.round(a);
+        }
+        self.narrow(rounded)
+    }
     fn splat_h(self, value: i16) -> Self::H;
     fn add_h(self, a: Self::H, b: Self::H) -> Self::H;
     /// Computes `(a * b + 2^14) >> 15` in each lane: the rounded product of two numbers with

@@ -127,6 +127,23 @@ impl<M: Multiply128> Simd for Lanes128<M> {
         unsafe { a.map(|quarter| vabsq_f32(quarter)) }
     }
 
+    // Neither operand is -0, whose order with +0 is the only difference between FMAXNM and `a > b`.
+    #[inline(always)]
+    fn max_magnitude(self, a: F, b: F) -> F {
+        // SAFETY: see above.
+        unsafe { from_fn(|i| vmaxnmq_f32(vabsq_f32(a[i]), b[i])) }
+    }
+
+    // The limits are not zero.
+    #[inline(always)]
+    fn clamp(self, a: F, limit: f32) -> F {
+        // SAFETY: see above.
+        unsafe {
+            let (least, greatest) = (vdupq_n_f32(-limit), vdupq_n_f32(limit));
+            a.map(|quarter| vminnmq_f32(vmaxnmq_f32(quarter, least), greatest))
+        }
+    }
+
     #[inline(always)]
     fn round(self, a: F) -> I {
         // SAFETY: see above.
@@ -197,6 +214,21 @@ impl<M: Multiply128> Simd for Lanes128<M> {
         // SAFETY: see above.
         let halves = |a, b| unsafe { vuzp1q_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b)) };
         [halves(a[0], a[1]), halves(a[2], a[3]), halves(b[0], b[1]), halves(b[2], b[3])]
+    }
+
+    // FCVTNS and SQXTN saturate.
+    #[inline(always)]
+    fn round_and_narrow(self, [a, b]: [F; 2]) -> [int16x8_t; 4] {
+        // SAFETY: see above.
+        unsafe {
+            let (a, b) = (self.round(a), self.round(b));
+            [
+                vqmovn_high_s32(vqmovn_s32(a[0]), a[1]),
+                vqmovn_high_s32(vqmovn_s32(a[2]), a[3]),
+                vqmovn_high_s32(vqmovn_s32(b[0]), b[1]),
+                vqmovn_high_s32(vqmovn_s32(b[2]), b[3]),
+            ]
+        }
     }
 
     #[inline(always)]

@@ -200,15 +200,14 @@ fn probabilities<S: Simd, const N: usize>(
     mut sum: S::I,
     out: &mut [[u8; 2 * LANES]; N],
 ) -> S::I {
-    let least = s.splat(-EXP_RANGE * SCORE_UNITS);
     let mut z = [s.splat_h(0); N];
     for i in 0..N {
-        let mut pair = [s.splat_i(0); 2];
+        let mut pair = [greatest; 2];
         for half in 0..2 {
             let score: &[f32; LANES] = bytemuck::cast_ref(&scores[i][half]);
-            pair[half] = s.round(s.max(s.sub(s.load(score), greatest), least));
+            pair[half] = s.sub(s.load(score), greatest);
         }
-        z[i] = s.narrow(pair);
+        z[i] = s.round_and_narrow(pair);
     }
     let [.., last] = EXP;
     let mut powers = [s.splat_h(last); N];

@@ -107,7 +107,7 @@ fn columns<S: Simd, const N: usize>(
         }
         if let Some(greatest) = greatest.next() {
             for value in values {
-                *greatest = s.max(s.abs(value), *greatest);
+                *greatest = s.max_magnitude(value, *greatest);
             }
         }
     }
@@ -117,7 +117,7 @@ fn columns<S: Simd, const N: usize>(
 fn gelu<S: Simd, const N: usize>(s: S, x: &mut [S::F; N]) {
     let (mut clamped, mut squares) = (*x, *x);
     for i in 0..N {
-        clamped[i] = s.min(s.max(x[i], s.splat(-GELU_RANGE)), s.splat(GELU_RANGE));
+        clamped[i] = s.clamp(x[i], GELU_RANGE);
         squares[i] = s.mul(clamped[i], clamped[i]);
     }
     let [.., last] = GELU;

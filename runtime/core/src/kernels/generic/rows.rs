@@ -67,11 +67,11 @@ fn greatest_magnitudes<S: Simd>(s: S, x: &[f32]) -> S::F {
     let (fours, rest) = lanes(x).as_chunks::<4>();
     for four in fours {
         for (greatest, x) in greatest.iter_mut().zip(four) {
-            *greatest = s.max(s.abs(s.load(x)), *greatest);
+            *greatest = s.max_magnitude(s.load(x), *greatest);
         }
     }
     for (greatest, x) in greatest.iter_mut().zip(rest) {
-        *greatest = s.max(s.abs(s.load(x)), *greatest);
+        *greatest = s.max_magnitude(s.load(x), *greatest);
     }
     let [a, b, c, d] = greatest;
     s.max(s.max(a, b), s.max(c, d))

@@ -88,6 +88,18 @@ impl Simd for Avx512Vnni {
     }
 
     #[inline(always)]
+    fn max_magnitude(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: see above. The greater magnitude, without a sign.
+        unsafe { _mm512_range_ps::<0b10_11>(a, b) }
+    }
+
+    #[inline(always)]
+    fn clamp(self, a: __m512, limit: f32) -> __m512 {
+        // SAFETY: see above. The smaller magnitude, with the sign of the first operand.
+        unsafe { _mm512_range_ps::<0b00_10>(a, _mm512_set1_ps(limit)) }
+    }
+
+    #[inline(always)]
     fn round(self, a: __m512) -> __m512i {
         // SAFETY: see above. The default rounding mode is to nearest, ties to even.
         unsafe { _mm512_cvtps_epi32(a) }
@@ -144,6 +156,12 @@ impl Simd for Avx512Vnni {
     fn narrow(self, [a, b]: [__m512i; 2]) -> __m512i {
         // SAFETY: see above.
         unsafe { _mm512_packs_epi32(a, b) }
+    }
+
+    // Numbers beyond the range of i32 become the least i32. The packing saturates.
+    #[inline(always)]
+    fn round_and_narrow(self, a: [__m512; 2]) -> __m512i {
+        self.narrow([self.round(a[0]), self.round(a[1])])
     }
 
     #[inline(always)]

@@ -188,6 +188,12 @@ impl Simd for Sse2 {
         }
     }
 
+    // Numbers beyond the range of i32 become the least i32. The packing saturates.
+    #[inline(always)]
+    fn round_and_narrow(self, a: [F; 2]) -> [__m128i; 4] {
+        self.narrow([self.round(a[0]), self.round(a[1])])
+    }
+
     #[inline(always)]
     fn splat_h(self, value: i16) -> [__m128i; 4] {
         // SAFETY: see above.
