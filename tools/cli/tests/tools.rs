@@ -298,8 +298,12 @@ fn profile_accounts_for_a_run() {
     assert!((sum("ms") - report["total"]["ms"].as_f64().expect("a time")).abs() < 1e-6);
     assert_eq!((report["tokens"].as_u64(), report["threads"].as_u64()), (Some(16), Some(2)));
     assert!(report["peak_macs_per_second"].as_f64().is_some_and(|peak| peak > 1e8));
+    let work = report["work"].as_array().expect("kinds of work");
+    assert_eq!(work[0]["name"], "products");
+    assert!(work.iter().all(|kind| kind["ms"].as_f64().is_some_and(|ms| ms > 0.0)), "{work:?}");
     let text = stdout(&run(&["profile", SENTENCE, "--runs", "2"]));
     assert!(text.contains("smallest time of 2 runs") && text.contains("feed-forward GEMMs alone"));
+    assert!(text.contains("GELU, quantization") && text.contains("softmax"), "{text}");
     assert_eq!(report["statistic"], "smallest");
     for wrong in
         [&["profile", SENTENCE, "--tokens", "513"][..], &["profile", ""], &["profile", "x", "--runs", "0"]]

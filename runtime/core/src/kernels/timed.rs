@@ -2,48 +2,49 @@
 
 use super::{Activation, KernelSet, Norm, Operand, Scaling};
 
-/// The parts into which the time of a run is divided.
+/// The kinds of work in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "a report must name every part")]
+#[expect(clippy::exhaustive_enums, reason = "a report must name every kind")]
 pub enum Work {
     /// Int8 products: the GEMMs.
     Products,
-    /// Scale, bias and residual after a GEMM, and the scale of attention's context.
-    Scaling,
-    /// Scale, bias and GELU after a GEMM.
+    /// Scale, bias and GELU after a GEMM, and the quantization of the result.
     Gelu,
-    /// Quantization of rows, keys and values.
+    /// Quantization of inputs, queries, keys, values and contexts. For queries and keys it includes
+    /// scale and bias.
     Quantization,
     /// Softmax of the attention scores.
     Softmax,
-    /// LayerNorm.
+    /// LayerNorm, with the scale, bias and residual connection before it.
     LayerNorm,
+    /// Scale and bias of other GEMMs.
+    Scaling,
     /// Sums of embeddings.
     Embedding,
 }
 
 impl Work {
-    /// All parts, in the order in which reports name them.
+    /// All kinds, in the order in which reports name them.
     pub const ALL: [Self; 7] = [
         Self::Products,
-        Self::Scaling,
         Self::Gelu,
         Self::Quantization,
         Self::Softmax,
         Self::LayerNorm,
+        Self::Scaling,
         Self::Embedding,
     ];
 
-    /// Returns the name of the part.
+    /// Returns the name of the kind.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Products => "products",
-            Self::Scaling => "scale, bias, residual",
-            Self::Gelu => "scale, bias, GELU",
+            Self::Gelu => "GELU, quantization",
             Self::Quantization => "quantization",
             Self::Softmax => "softmax",
-            Self::LayerNorm => "LayerNorm",
+            Self::LayerNorm => "residual, LayerNorm",
+            Self::Scaling => "scale, bias",
             Self::Embedding => "embeddings",
         }
     }

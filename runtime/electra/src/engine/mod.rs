@@ -5,6 +5,8 @@ mod direct;
 mod team;
 #[cfg(feature = "tract")]
 mod tract;
+#[cfg(feature = "internals")]
+mod work;
 
 use std::fmt;
 #[cfg(feature = "internals")]
@@ -12,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use electra_core::{Capacity, Kernels, arena_bytes, verdict};
 #[cfg(feature = "internals")]
-use electra_core::{RunError, Step, Steps};
+use electra_core::{RunError, Step, Steps, Work};
 
 use crate::arena::Arena;
 use crate::error::Error;
@@ -246,6 +248,22 @@ impl Engine {
             };
             steps.all().map(timed).collect()
         })?)
+    }
+
+    /// Runs one sequence on one thread and returns the duration of each kind of work (feature
+    /// `internals`).
+    ///
+    /// # Errors
+    /// As [`Engine::run`], except that the logits are not checked.
+    #[cfg(feature = "internals")]
+    pub fn time_work(&mut self, ids: &[u16]) -> Result<Vec<(Work, Duration)>, Error> {
+        let capacity = self.capacity;
+        let times = work::WorkTimes::default();
+        self.with_steps(|steps, arena| {
+            let run = steps.begin(&[ids], capacity, arena)?;
+            steps.all().try_for_each(|step| steps.run_timed(step, run, arena, &times))
+        })?;
+        Ok(times.finish())
     }
 
     /// Measures the feed-forward GEMMs of a run of `tokens` tokens (feature `internals`). Returns

@@ -1,10 +1,11 @@
 //! `electra profile`.
 
+use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use electra::{Engine, ModelFile};
 use electra_core::tokenizer::SpecialIds;
-use electra_core::{Config, Kernels, Step};
+use electra_core::{Config, Kernels, Step, Work};
 use serde_json::json;
 
 use crate::args::{ProfileArgs, open_model};
@@ -56,20 +57,26 @@ struct Profile {
 #[derive(Default)]
 struct Fastest {
     steps: Vec<(Step, Duration)>,
+    work: Vec<(Work, Duration)>,
     /// Time and multiply-accumulates of the feed-forward GEMMs of all layers.
     gemms: Option<(Duration, u64)>,
 }
 
 impl Fastest {
-    fn add(&mut self, steps: Vec<(Step, Duration)>, gemms: (Duration, u64)) {
-        if self.steps.is_empty() {
-            self.steps = steps;
-        } else {
-            for (fastest, (_, time)) in self.steps.iter_mut().zip(steps) {
-                fastest.1 = fastest.1.min(time);
-            }
-        }
+    fn add(&mut self, steps: Vec<(Step, Duration)>, work: Vec<(Work, Duration)>, gemms: (Duration, u64)) {
+        keep_smaller(&mut self.steps, steps);
+        keep_smaller(&mut self.work, work);
         self.gemms = Some(self.gemms.map_or(gemms, |fastest| fastest.min(gemms)));
+    }
+}
+
+fn keep_smaller<K>(fastest: &mut Vec<(K, Duration)>, times: Vec<(K, Duration)>) {
+    if fastest.is_empty() {
+        *fastest = times;
+        return;
+    }
+    for (fastest, (_, time)) in fastest.iter_mut().zip(times) {
+        fastest.1 = fastest.1.min(time);
     }
 }
 
@@ -81,7 +88,8 @@ impl Profile {
         // Peak and steps are measured alternately, so both see the same state of the machine.
         for _ in 0..runs {
             peak = peak.max(multiply_rate(engine.kernels()));
-            fastest.add(engine.time_steps(ids)?, engine.time_gemms(ids.len())?);
+            let (steps, work) = (engine.time_steps(ids)?, engine.time_work(ids)?);
+            fastest.add(steps, work, engine.time_gemms(ids.len())?);
         }
         Ok(Self {
             kernels: engine.kernels(),
@@ -111,6 +119,17 @@ impl Profile {
         let rows = self.rows();
         let (time, macs) = (rows.iter().map(|row| row.time).sum(), rows.iter().map(|row| row.macs).sum());
         Row { name: "total".to_owned(), time, macs }
+    }
+
+    /// Returns the kinds of work of a run on one thread. Only the products have
+    /// multiply-accumulates.
+    fn work(&self) -> Vec<Row> {
+        let macs = self.total().macs;
+        let row = |(work, time): &(Work, Duration)| {
+            let macs = if *work == Work::Products { macs } else { 0 };
+            Row { name: work.name().to_owned(), time: *time, macs }
+        };
+        self.fastest.work.iter().map(row).collect()
     }
 
     fn gemms(&self) -> Row {
@@ -151,6 +170,20 @@ impl Profile {
         lines.extend(self.rows().iter().map(|row| line(row, self.threads)));
         lines.push(line(&total, self.threads));
         lines.push(line(&self.gemms(), 1));
+        lines.push(String::new());
+        lines.push("kinds of work, on one thread, with their share of the sum:".to_owned());
+        let work = self.work();
+        let sum: Duration = work.iter().map(|row| row.time).sum();
+        for row in &work {
+            let share = 100.0 * row.time.as_secs_f64() / sum.as_secs_f64();
+            let mut line = format!("{:<26}{:>10.4}{share:>6.1} %", row.name, 1e3 * row.time.as_secs_f64());
+            if row.macs > 0 {
+                let rate = row.rate();
+                let (macs, share) = (row.macs as f64 / 1e6, 100.0 * rate / self.peak);
+                write!(line, "{macs:>10.2}{:>10.1}{share:>7.1} %", rate / 1e9).unwrap_or_default();
+            }
+            lines.push(line);
+        }
         lines.join("\n")
     }
 
@@ -173,6 +206,9 @@ impl Profile {
             "steps": self.rows().iter().map(|step| row(step, self.threads)).collect::<Vec<_>>(),
             "total": row(&self.total(), self.threads),
             "feed_forward_gemms": row(&self.gemms(), 1),
+            "work": self.work().iter().map(|kind| {
+                json!({ "name": kind.name, "ms": 1e3 * kind.time.as_secs_f64() })
+            }).collect::<Vec<_>>(),
         })
         .to_string()
     }
@@ -220,9 +256,11 @@ mod tests {
         for run in 0..20u32 {
             let [step, gemms] = [1 + run % 3 % 2 * 4, 1 + u32::from(run % 3 > 0) * 2];
             let steps = vec![(Step::Attention(0), 4 * unit * step), (Step::FeedForward(0), 6 * unit)];
-            fastest.add(steps, (6 * unit * gemms, 1000));
+            let work = vec![(Work::Softmax, unit * step), (Work::Gelu, 2 * unit)];
+            fastest.add(steps, work, (6 * unit * gemms, 1000));
         }
         assert_eq!(fastest.steps, [(Step::Attention(0), 4 * unit), (Step::FeedForward(0), 6 * unit)]);
+        assert_eq!(fastest.work, [(Work::Softmax, unit), (Work::Gelu, 2 * unit)]);
         assert_eq!(fastest.gemms, Some((6 * unit, 1000)));
     }
 }
