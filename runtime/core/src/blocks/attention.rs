@@ -216,7 +216,7 @@ impl<T> Memory<'_, T> {
             key.multiply(kernels, self.input.values(rows.clone()), sums, value.weights);
             let scaling = key.scaling(self.input.scales(rows.clone()));
             let keys = &mut keys[rows.start * size..rows.end * size];
-            kernels.requantize(sums, scaling, Activation::Identity, keys, &mut scales[rows]);
+            kernels.requantize(sums, scaling, Activation::Identity, Some((keys, &mut scales[rows])));
         }
         for sequence in sequences(self.ends, tokens, false) {
             let (rows, of_sequence) = (sequence.queries.clone(), sequence.keys());
@@ -224,7 +224,9 @@ impl<T> Memory<'_, T> {
             let sums = &mut out.key_sums.elements[of_sequence.clone()];
             kernels.pack_keys(&keys[rows.start * size..rows.end * size], size, packed, sums);
             let scales = &scales[rows];
-            out.key_scales.elements[of_sequence.start..][..scales.len()].copy_from_slice(scales);
+            let (real, padding) = out.key_scales.elements[of_sequence].split_at_mut(scales.len());
+            real.copy_from_slice(scales);
+            padding.fill(0.0);
             out.ranges.elements[sequence.index][1] = greatest(scales);
         }
 
@@ -233,7 +235,7 @@ impl<T> Memory<'_, T> {
         let of_head = &mut of_head[..tokens * size];
         for (rows, sums) in blocks_of_rows(0..tokens).zip(of_head.chunks_mut(ROW_BLOCK * size)) {
             value.multiply(kernels, self.input.values(rows.clone()), sums, next);
-            kernels.dequantize(sums, value.scaling(self.input.scales(rows)));
+            kernels.requantize(sums, value.scaling(self.input.scales(rows)), Activation::Identity, None);
         }
         let of_head: &[f32] = bytemuck::cast_slice(of_head);
         for sequence in sequences(self.ends, tokens, false) {
@@ -309,7 +311,7 @@ impl<T> Attention<'_, T> {
             query.multiply(kernels, self.input.values(rows.clone()), sums, next);
             let (queries, scales) = worker.queries.first_mut(rows.len());
             let scaling = query.scaling(self.input.scales(rows.clone()));
-            kernels.requantize(sums, scaling, Activation::Identity, queries, scales);
+            kernels.requantize(sums, scaling, Activation::Identity, Some((queries, scales)));
             for sequence in sequences(self.ends, self.run.tokens, self.first_only) {
                 let common = sequence.queries.start.max(rows.start)..sequence.queries.end.min(rows.end);
                 if !common.is_empty() {

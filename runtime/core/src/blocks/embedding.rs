@@ -7,7 +7,7 @@ use super::linear::QuantizedRows;
 use super::{Context, ROW_BLOCK, blocks_of_rows};
 use crate::arena::{ArenaError, Carver, Space};
 use crate::config::Config;
-use crate::kernels::Norm;
+use crate::kernels::{Activation, Norm};
 use crate::model::Embeddings;
 use crate::team::{FEWEST_ROWS, Items, MAX_WORKERS, Team, share_among};
 
@@ -76,7 +76,12 @@ impl<T> Embedding<'_, T> {
             worker.quantized.quantize_checked(kernels, embedded);
             let sums = bytemuck::cast_slice_mut(hidden);
             projection.multiply(kernels, worker.quantized.values(0..count), sums, &[]);
-            kernels.dequantize(sums, projection.scaling(worker.quantized.scales(0..count)));
+            kernels.requantize(
+                sums,
+                projection.scaling(worker.quantized.scales(0..count)),
+                Activation::Identity,
+                None,
+            );
         }
     }
 

@@ -86,7 +86,7 @@ fn rows_of_worker<T>(
         expand.multiply(kernels, input.values(0..rows), expanded, contract.panel(0));
         let (values, scales) = intermediate.first_mut(rows);
         let scaling = expand.scaling(input.scales(0..rows));
-        kernels.requantize(expanded, scaling, Activation::Gelu, values, scales);
+        kernels.requantize(expanded, scaling, Activation::Gelu, Some((values, scales)));
         let contracted = &mut sums[..rows * narrow];
         contract.multiply(kernels, intermediate.values(0..rows), contracted, expand.panel(0));
         kernels.add_norm(contracted, contract.scaling(intermediate.scales(0..rows)), hidden, norm);

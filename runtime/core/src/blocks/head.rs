@@ -61,11 +61,16 @@ pub(crate) fn run<T>(
         head.dense.multiply(kernels, input.values(0..rows), dense, head.output.weights);
         let (values, scales) = quantized.first_mut(rows);
         let scaling = head.dense.scaling(input.scales(0..rows));
-        kernels.requantize(dense, scaling, Activation::Gelu, values, scales);
+        kernels.requantize(dense, scaling, Activation::Gelu, Some((values, scales)));
         quantized.check(bytemuck::cast_slice(dense));
         let padded_logits = &mut padded_logits[..rows * padded];
         head.output.multiply(kernels, quantized.values(0..rows), padded_logits, &[]);
-        kernels.dequantize(padded_logits, head.output.scaling(quantized.scales(0..rows)));
+        kernels.requantize(
+            padded_logits,
+            head.output.scaling(quantized.scales(0..rows)),
+            Activation::Identity,
+            None,
+        );
         let padded_logits = bytemuck::cast_slice::<i32, f32>(padded_logits).chunks_exact(padded);
         for (logits, padded) in logits.chunks_exact_mut(config.num_labels).zip(padded_logits) {
             logits.copy_from_slice(&padded[..config.num_labels]);

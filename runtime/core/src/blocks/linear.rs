@@ -114,6 +114,7 @@ impl<'m> Linear<'m> {
 
     /// Multiplies quantized rows by the weights: `sums` are rows x outputs. `next` holds the
     /// weights that are read next; they are fetched meanwhile.
+    #[inline(never)]
     pub(crate) fn multiply(&self, kernels: &dyn KernelSet, rows: &[u8], sums: &mut [i32], next: &[i8]) {
         kernels.gemm(Operand::Signed, rows, self.inputs, self.weights, self.sums, sums, next);
     }

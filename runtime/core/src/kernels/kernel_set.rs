@@ -9,6 +9,7 @@ pub(crate) trait KernelSet: Sync {
     fn name(&self) -> &'static str;
 
     /// See [`super::simd::Simd::multiply_only`].
+    #[cfg(feature = "internals")]
     fn multiply_only(&self, rounds: usize) -> u64;
 
     /// Quantizes `x` (rows x columns) to int8 with one scale per row.
@@ -29,19 +30,15 @@ pub(crate) trait KernelSet: Sync {
         next: &[i8],
     );
 
-    /// Applies scale and bias to a GEMM's result (rows x columns), in place. The result is f32.
-    fn dequantize(&self, acc: &mut [i32], scaling: Scaling<'_>);
-
-    /// Applies scale, bias and activation to a GEMM's result and quantizes each row: `out` and
-    /// `out_scales` are the left operand of the next GEMM. `acc` receives the f32 before
-    /// quantization.
+    /// Applies scale, bias and activation to a GEMM's result (rows x columns), in place: `acc`
+    /// becomes f32. Then quantizes each row, if `out` is there: its values and scales are the left
+    /// operand of the next GEMM.
     fn requantize(
         &self,
         acc: &mut [i32],
         scaling: Scaling<'_>,
         activation: Activation,
-        out: &mut [u8],
-        out_scales: &mut [f32],
+        out: Option<(&mut [u8], &mut [f32])>,
     );
 
     /// Applies scale and bias to a GEMM's result, adds it to `x` and applies LayerNorm to each row
@@ -96,7 +93,7 @@ macro_rules! kernel_set {
                 $name
             }
 
-            $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]
+            $crate::kernels::kernel_set::kernel_set!(@fn #[cfg(feature = "internals")] [$token $(, $features)?]
                 fn multiply_only(rounds: usize) -> u64 => |s| {
                     $crate::kernels::simd::Simd::multiply_only(s, rounds)
                 }
@@ -115,16 +112,11 @@ macro_rules! kernel_set {
                 }
             );
             $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]
-                fn dequantize(acc: &mut [i32], scaling: $crate::kernels::Scaling<'_>) => |s| {
-                    $crate::kernels::generic::dequantize(s, acc, scaling)
-                }
-            );
-            $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]
                 fn requantize(
                     acc: &mut [i32], scaling: $crate::kernels::Scaling<'_>,
-                    activation: $crate::kernels::Activation, out: &mut [u8], out_scales: &mut [f32]
+                    activation: $crate::kernels::Activation, out: Option<(&mut [u8], &mut [f32])>
                 ) => |s| {
-                    $crate::kernels::generic::requantize(s, acc, scaling, activation, out, out_scales)
+                    $crate::kernels::generic::requantize(s, acc, scaling, activation, out)
                 }
             );
             $crate::kernels::kernel_set::kernel_set!(@fn [$token $(, $features)?]
@@ -176,15 +168,17 @@ macro_rules! kernel_set {
             );
         }
     };
-    (@fn [$token:ty] fn $kernel:ident($($arg:ident: $type:ty),+) $(-> $ret:ty)? => |$s:ident| $body:expr) => {
+    (@fn $(#[$attribute:meta])? [$token:ty] fn $kernel:ident($($arg:ident: $type:ty),+) $(-> $ret:ty)? => |$s:ident| $body:expr) => {
+        $(#[$attribute])?
         #[allow(clippy::too_many_arguments, reason = "a kernel takes its operands flat")]
         fn $kernel(&self, $($arg: $type),+) $(-> $ret)? {
             let $s = *self;
             $body
         }
     };
-    (@fn [$token:ty, $features:literal]
+    (@fn $(#[$attribute:meta])? [$token:ty, $features:literal]
         fn $kernel:ident($($arg:ident: $type:ty),+) $(-> $ret:ty)? => |$s:ident| $body:expr) => {
+        $(#[$attribute])?
         #[allow(clippy::too_many_arguments, reason = "a kernel takes its operands flat")]
         fn $kernel(&self, $($arg: $type),+) $(-> $ret)? {
             #[target_feature(enable = $features)]

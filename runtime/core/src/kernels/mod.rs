@@ -102,7 +102,9 @@ impl Kernels {
     }
 
     /// Executes only int8 multiply-accumulates, in `rounds` rounds, and returns their number. This
-    /// is for measurement: a run of a model on one core cannot exceed their rate.
+    /// is for measurement (feature `internals`): a run of a model on one core cannot exceed their
+    /// rate.
+    #[cfg(feature = "internals")]
     pub fn multiply_only(self, rounds: usize) -> u64 {
         self.0.multiply_only(rounds)
     }

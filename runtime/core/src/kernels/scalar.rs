@@ -44,10 +44,11 @@ const ROUNDER: f32 = 12_582_912.0;
 impl<M: ScalarMultiply> Simd for Portable<M> {
     type F = [f32; LANES];
     type I = [i32; LANES];
-    type H = [i16; 2 * LANES];
+    type H = [i32; LANES];
 
     const TILE_ROWS: usize = M::TILE_ROWS;
     const TILE_BLOCKS: usize = 1;
+    const COMPACT: bool = true;
     const SIGNED_BIAS: i32 = 0;
     const UNSIGNED_BIAS: i32 = -128;
 
@@ -143,33 +144,45 @@ impl<M: ScalarMultiply> Simd for Portable<M> {
     }
 
     #[inline(always)]
-    fn narrow(self, [a, b]: [Self::I; 2]) -> Self::H {
-        core::array::from_fn(|i| if i < LANES { a[i] as i16 } else { b[i - LANES] as i16 })
+    fn limit_to_i16(self, a: Self::F) -> Self::F {
+        self.max(a, self.splat(-32_768.0))
+    }
+
+    #[inline(always)]
+    fn round_and_narrow(self, [a, _]: [Self::F; 2]) -> Self::H {
+        self.round(a)
+    }
+
+    #[inline(always)]
+    fn narrow(self, [a, _]: [Self::I; 2]) -> Self::H {
+        a
     }
 
     #[inline(always)]
     fn splat_h(self, value: i16) -> Self::H {
-        [value; 2 * LANES]
+        [i32::from(value); LANES]
     }
 
     #[inline(always)]
     fn add_h(self, a: Self::H, b: Self::H) -> Self::H {
-        core::array::from_fn(|i| a[i].wrapping_add(b[i]))
+        self.add_i(a, b)
     }
 
     #[inline(always)]
     fn mul_h(self, a: Self::H, b: Self::H) -> Self::H {
-        core::array::from_fn(|i| ((i32::from(a[i]) * i32::from(b[i]) + (1 << 14)) >> 15) as i16)
+        core::array::from_fn(|i| a[i].wrapping_mul(b[i]).wrapping_add(1 << 14) >> 15)
     }
 
     #[inline(always)]
-    fn add_pairs(self, sum: Self::I, a: Self::H) -> Self::I {
-        core::array::from_fn(|i| sum[i].wrapping_add(i32::from(a[i])).wrapping_add(i32::from(a[i + LANES])))
+    fn add_all(self, sum: Self::I, a: Self::H) -> Self::I {
+        self.add_i(sum, a)
     }
 
     #[inline(always)]
-    fn store_bytes(self, value: Self::H, to: &mut [u8; 2 * LANES]) {
-        *to = value.map(|lane| lane as u8);
+    fn store_bytes(self, value: Self::H, to: &mut [u8]) {
+        if let Some(to) = to.first_chunk_mut() {
+            self.store_low_bytes(value, to);
+        }
     }
 
     #[inline(always)]
@@ -199,7 +212,13 @@ impl<M: ScalarMultiply> Simd for Portable<M> {
 
     #[inline(always)]
     fn transpose(self, rows: [Self::I; LANES]) -> [Self::I; LANES] {
-        core::array::from_fn(|i| core::array::from_fn(|j| rows[j][i]))
+        let mut columns = rows;
+        for (i, column) in columns.iter_mut().enumerate() {
+            for (lane, row) in column.iter_mut().zip(&rows) {
+                *lane = row[i];
+            }
+        }
+        columns
     }
 
     #[inline(always)]

@@ -18,8 +18,8 @@ pub(crate) trait Simd: Copy {
     type F: Copy;
     /// Sixteen i32.
     type I: Copy;
-    /// Thirty-two i16. Each set keeps them in its own order; [`Simd::store_bytes`] restores the
-    /// order of the lanes.
+    /// [`Simd::NARROW`] vectors of i16. Each set keeps their lanes in its own order;
+    /// [`Simd::store_bytes`] restores the order.
     type H: Copy;
 
     /// Rows of the largest int8 GEMM tile that stays in registers.
@@ -30,6 +30,11 @@ pub(crate) trait Simd: Copy {
     /// the weights of the tile in the first-level cache on sets whose tiles have too few rows for
     /// the second level to keep up.
     const TILE_DEPTH: usize = usize::MAX;
+    /// Whether short code counts more than independent operations side by side: where every lane is
+    /// an instruction of its own, in the flash of a microcontroller.
+    const COMPACT: bool = false;
+    /// Vectors of sixteen lanes that are narrowed to 16 bits together.
+    const NARROW: usize = if Self::COMPACT { 1 } else { 2 };
     /// Vectors that element-wise kernels process at once: 1, 2 or 4, as many as the registers
     /// hold.
     const VECTORS_AT_ONCE: usize = 1;
@@ -77,28 +82,26 @@ pub(crate) trait Simd: Copy {
     fn load_i8(self, from: &[i8; LANES]) -> Self::I;
     /// Stores the low byte of each lane.
     fn store_low_bytes(self, value: Self::I, to: &mut [u8; LANES]);
-    /// Narrows two vectors, whose lanes are in the range of i16.
+    /// Narrows [`Simd::NARROW`] vectors, whose lanes are in the range of i16.
     fn narrow(self, a: [Self::I; 2]) -> Self::H;
-    /// Rounds two vectors and clamps them to the range of i16, where NaN may become any number.
+    /// Replaces lanes below the range of i16 by its least number, and NaN by any number of the
+    /// range; no lane is above it. Does nothing where [`Simd::round_and_narrow`] saturates.
     #[inline(always)]
-    fn round_and_narrow(self, a: [Self::F; 2]) -> Self::H {
-        let mut rounded = [self.splat_i(0); 2];
-        for (rounded, a) in rounded.iter_mut().zip(a) {
-            let a = self.min(self.max(a, self.splat(-32_768.0)), self.splat(32_767.0));
-            *rounded = self.round(a);
-        }
-        self.narrow(rounded)
+    fn limit_to_i16(self, a: Self::F) -> Self::F {
+        a
     }
+    /// Rounds [`Simd::NARROW`] vectors, whose lanes are those that [`Simd::limit_to_i16`] returns.
+    fn round_and_narrow(self, a: [Self::F; 2]) -> Self::H;
     fn splat_h(self, value: i16) -> Self::H;
     fn add_h(self, a: Self::H, b: Self::H) -> Self::H;
     /// Computes `(a * b + 2^14) >> 15` in each lane: the rounded product of two numbers with
     /// fifteen fractional bits. At least one of the two is above -2^15.
     fn mul_h(self, a: Self::H, b: Self::H) -> Self::H;
-    /// Adds the thirty-two lanes of `a` to the lanes of `sum`, two to each.
-    fn add_pairs(self, sum: Self::I, a: Self::H) -> Self::I;
+    /// Adds all lanes of `a` to those of `sum`, in any order.
+    fn add_all(self, sum: Self::I, a: Self::H) -> Self::I;
     /// Stores each lane as a byte. The lanes are encoded activations: 0..=255 if
-    /// [`Simd::SIGNED_BIAS`] is 128, otherwise -128..=127.
-    fn store_bytes(self, value: Self::H, to: &mut [u8; 2 * LANES]);
+    /// [`Simd::SIGNED_BIAS`] is 128, otherwise -128..=127. `to` has room for all of them.
+    fn store_bytes(self, value: Self::H, to: &mut [u8]);
     /// Stores the low bytes of four rows, interleaved by column: byte `j` of 32-bit group `i` is
     /// the low byte of lane `i` of `rows[j]`.
     fn store_interleaved(self, rows: [Self::I; 4], to: &mut [u8; 4 * LANES]);
@@ -129,6 +132,7 @@ pub(crate) trait Simd: Copy {
     /// Multiplies and adds in `rounds` rounds and returns the number of products. Some instruction
     /// sets do this from registers alone; the others multiply a tile in the first-level cache. The
     /// rate is the upper limit for a GEMM.
+    #[cfg(feature = "internals")]
     #[inline(always)]
     fn multiply_only(self, rounds: usize) -> u64 {
         // The match is decided at compile time: tiles larger than those of the instruction set are
@@ -162,6 +166,7 @@ pub(crate) trait Simd: Copy {
     }
 }
 
+#[cfg(feature = "internals")]
 #[inline(always)]
 fn multiply_tiles<S: Simd, const R: usize>(s: S, rounds: usize) -> u64 {
     const GROUPS: usize = 64;

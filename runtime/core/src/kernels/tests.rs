@@ -155,12 +155,12 @@ proptest! {
         let norm = Norm { gamma: &scales, beta: &bias, epsilon: 1e-12 };
         for set in sets() {
             let mut out = acc.clone();
-            set.dequantize(&mut out, scaling);
+            set.requantize(&mut out, scaling, Activation::Identity, None);
             prop_assert!(same_bits(bytemuck::cast_slice(&out), &plain), "{}", set.name());
             for activation in [Activation::Identity, Activation::Gelu] {
                 let (mut out, mut quantized) = (acc.clone(), vec![0; acc.len()]);
                 let mut out_scales = vec![f32::NAN; rows];
-                set.requantize(&mut out, scaling, activation, &mut quantized, &mut out_scales);
+                set.requantize(&mut out, scaling, activation, Some((&mut quantized, &mut out_scales)));
                 let out: &[f32] = bytemuck::cast_slice(&out);
                 let expected: Vec<f32> = match activation {
                     Activation::Identity => plain.clone(),
@@ -373,10 +373,11 @@ fn every_kernel_on_small_shapes() {
             let scaling = Scaling { rows: &row_scales, columns: &ones, bias: &ones };
             let norm = Norm { gamma: &ones, beta: &ones, epsilon: 1e-12 };
             let (mut quantized, mut scales) = (vec![0; rows * columns], vec![0.0; rows]);
-            set.requantize(&mut out.clone(), scaling, Activation::Gelu, &mut quantized, &mut scales);
+            let rescaled = Some((&mut quantized[..], &mut scales[..]));
+            set.requantize(&mut out.clone(), scaling, Activation::Gelu, rescaled);
             let mut floats = vec![0.0; out.len()];
             set.add_norm(&out, scaling, &mut floats, norm);
-            set.dequantize(&mut out.clone(), scaling);
+            set.requantize(&mut out.clone(), scaling, Activation::Identity, None);
             set.layer_norm(&mut floats, norm);
             let mut keys = vec![0; rows.next_multiple_of(LANES) * columns];
             let mut key_sums = vec![0; rows.next_multiple_of(LANES)];

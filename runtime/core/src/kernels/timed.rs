@@ -99,20 +99,19 @@ impl KernelSet for Timed<'_> {
         self.time(Work::Products, |set| set.gemm(operand, a, depth, weights, sums, out, next));
     }
 
-    fn dequantize(&self, acc: &mut [i32], scaling: Scaling<'_>) {
-        self.time(Work::Scaling, |set| set.dequantize(acc, scaling));
-    }
-
     fn requantize(
         &self,
         acc: &mut [i32],
         scaling: Scaling<'_>,
         activation: Activation,
-        out: &mut [u8],
-        out_scales: &mut [f32],
+        out: Option<(&mut [u8], &mut [f32])>,
     ) {
-        let work = if activation == Activation::Gelu { Work::Gelu } else { Work::Quantization };
-        self.time(work, |set| set.requantize(acc, scaling, activation, out, out_scales));
+        let work = match (activation, &out) {
+            (Activation::Gelu, _) => Work::Gelu,
+            (Activation::Identity, Some(_)) => Work::Quantization,
+            (Activation::Identity, None) => Work::Scaling,
+        };
+        self.time(work, |set| set.requantize(acc, scaling, activation, out));
     }
 
     fn add_norm(&self, acc: &[i32], scaling: Scaling<'_>, x: &mut [f32], norm: Norm<'_>) {

@@ -251,13 +251,14 @@ impl<M: Multiply128> Simd for Lanes128<M> {
     }
 
     #[inline(always)]
-    fn add_pairs(self, sum: I, a: [int16x8_t; 4]) -> I {
+    fn add_all(self, sum: I, a: [int16x8_t; 4]) -> I {
         // SAFETY: see above.
         unsafe { from_fn(|i| vpadalq_s16(sum[i], a[i])) }
     }
 
     #[inline(always)]
-    fn store_bytes(self, value: [int16x8_t; 4], to: &mut [u8; 2 * LANES]) {
+    fn store_bytes(self, value: [int16x8_t; 4], to: &mut [u8]) {
+        let Some(to) = to.first_chunk_mut::<{ 2 * LANES }>() else { return };
         // SAFETY: see above.
         unsafe {
             let [a, b, c, d] = value.map(|eight| vreinterpretq_u8_s16(eight));

@@ -13,6 +13,18 @@ const EXP_RANGE: f32 = 8.0;
 /// Units of a score: -[`EXP_RANGE`] is -2^15.
 pub(crate) const SCORE_UNITS: f32 = 32_768.0 / EXP_RANGE;
 
+/// Sixteen of these numbers, from the `LANES - n`-th on, turn all scores but the first `n` of a
+/// vector into minus infinity.
+const EDGE: [f32; 2 * LANES] = {
+    let mut edge = [0.0; 2 * LANES];
+    let mut lane = LANES;
+    while lane < edge.len() {
+        edge[lane] = f32::NEG_INFINITY;
+        lane += 1;
+    }
+    edge
+};
+
 /// Lays quantized rows of keys (tokens x `depth`, in this instruction set's encoding) out as GEMM
 /// weights whose columns are tokens. Writes the sum of each token.
 #[inline(always)]
@@ -24,8 +36,10 @@ pub(crate) fn pack_keys<S: Simd>(s: S, keys: &[u8], depth: usize, packed: &mut [
     let blocks = packed.chunks_exact_mut(LANES * depth).zip(lanes_mut(sums));
     for (keys, (block, sums)) in keys.chunks(LANES * depth).zip(blocks) {
         let tokens = keys.len() / depth;
-        let (strips, words) = block.as_chunks_mut::<{ 4 * LANES * LANES }>();
-        for (strip, block) in strips.iter_mut().enumerate() {
+        let strips = if S::COMPACT { 0 } else { depth / (4 * LANES) };
+        let (whole, words) = block.split_at_mut(strips * 4 * LANES * LANES);
+        let whole = whole.as_chunks_mut::<{ 4 * LANES * LANES }>().0;
+        for (strip, block) in whole.iter_mut().enumerate() {
             let mut rows = [s.splat_i(0); LANES];
             for (row, key) in rows.iter_mut().zip(keys.chunks_exact(depth)) {
                 let (key, _) = key.as_chunks::<{ 4 * LANES }>();
@@ -40,7 +54,7 @@ pub(crate) fn pack_keys<S: Simd>(s: S, keys: &[u8], depth: usize, packed: &mut [
         }
         // The rest of a depth that is no multiple of 64, word by word.
         for (group, to) in words.as_chunks_mut::<{ 4 * LANES }>().0.iter_mut().enumerate() {
-            let start = strips.len() * 4 * LANES + 4 * group;
+            let start = strips * 4 * LANES + 4 * group;
             for (token, to) in to.as_chunks_mut::<4>().0.iter_mut().take(tokens).enumerate() {
                 let word = &keys[token * depth + start..][..4];
                 let word: [u8; 4] = word.try_into().unwrap_or_default();
@@ -123,28 +137,17 @@ fn softmax_row<S: Simd>(
     let key_scales = &lanes(key_scales)[..vectors];
     let greatest = s.splat(scores(s, acc, tokens, key_scales, s.splat(factor)));
     let mut sum = s.splat_i(0);
-    let (whole, rest) = out.as_chunks_mut::<{ 2 * LANES }>();
-    let (pairs, last) = acc.as_chunks::<2>();
-    let count = whole.len().min(pairs.len());
-    let (twos, one) = pairs[..count].as_chunks::<2>();
-    let (out_twos, out_one) = whole.as_chunks_mut::<2>();
-    for (pairs, out) in twos.iter().zip(out_twos) {
-        sum = probabilities(s, pairs, greatest, sum, out);
+    let (mut tail, step) = ([0; 2 * LANES], S::NARROW * LANES);
+    let whole = if S::COMPACT { 0 } else { out.len() / step };
+    let (acc_whole, acc) = acc.split_at(whole * S::NARROW);
+    let (out_whole, out) = out.split_at_mut(whole * step);
+    for (scores, out) in acc_whole.chunks_exact(S::NARROW).zip(out_whole.chunks_exact_mut(step)) {
+        sum = probabilities(s, scores, greatest, sum, out);
     }
-    for (pair, out) in one.iter().zip(out_one) {
-        sum = probabilities(s, &[*pair], greatest, sum, core::array::from_mut(out));
-    }
-    if !rest.is_empty() {
-        // Lanes beyond the last score become zeros.
-        let none = [f32::NEG_INFINITY; LANES].map(|score| score.to_bits() as i32);
-        let pair = match (last, pairs.get(count)) {
-            ([last], _) => [*last, none],
-            (_, Some(pair)) => *pair,
-            _ => [none; 2],
-        };
-        let mut tail = [[0; 2 * LANES]];
-        sum = probabilities(s, &[pair], greatest, sum, &mut tail);
-        for (to, from) in rest.as_chunks_mut::<4>().0.iter_mut().zip(tail[0].as_chunks::<4>().0) {
+    // The last bytes of a row may be fewer than a step.
+    for (scores, out) in acc.chunks(S::NARROW).zip(out.chunks_mut(step)) {
+        sum = probabilities(s, scores, greatest, sum, &mut tail[..step]);
+        for (to, from) in out.as_chunks_mut::<4>().0.iter_mut().zip(tail.as_chunks::<4>().0) {
             *to = *from;
         }
     }
@@ -162,70 +165,49 @@ fn scores<S: Simd>(
     factor: S::F,
 ) -> f32 {
     let mut greatest = [s.splat(f32::NEG_INFINITY); 4];
-    let (whole, part) = acc.split_at_mut(tokens / LANES);
-    let (whole_scales, part_scales) = key_scales.split_at(whole.len());
-    let (fours, rest) = whole.as_chunks_mut::<4>();
-    let (fours_scales, rest_scales) = whole_scales.as_chunks::<4>();
-    for (four, key_scales) in fours.iter_mut().zip(fours_scales) {
+    let fours = if S::COMPACT { 0 } else { tokens / LANES / 4 };
+    let (whole, rest) = acc.split_at_mut(4 * fours);
+    let (whole_scales, rest_scales) = key_scales.split_at(4 * fours);
+    for (four, key_scales) in whole.as_chunks_mut::<4>().0.iter_mut().zip(whole_scales.as_chunks::<4>().0) {
         for i in 0..4 {
             let score = s.mul(s.mul(s.to_f32(s.load_i(&four[i])), s.load(&key_scales[i])), factor);
             s.store(score, bytemuck::cast_mut(&mut four[i]));
             greatest[i] = s.max(score, greatest[i]);
         }
     }
-    for (acc, key_scales) in rest.iter_mut().zip(rest_scales) {
+    for (index, (acc, key_scales)) in rest.iter_mut().zip(rest_scales).enumerate() {
+        let real = (tokens - (4 * fours + index) * LANES).min(LANES);
+        let Some(edge) = EDGE[LANES - real..].first_chunk() else { break };
         let score = s.mul(s.mul(s.to_f32(s.load_i(acc)), s.load(key_scales)), factor);
+        let score = s.add(score, s.load(edge));
         s.store(score, bytemuck::cast_mut(acc));
         greatest[0] = s.max(score, greatest[0]);
-    }
-    if let (Some(acc), Some(key_scales)) = (part.first_mut(), part_scales.first()) {
-        let score = s.mul(s.mul(s.to_f32(s.load_i(acc)), s.load(key_scales)), factor);
-        let scores: &mut [f32; LANES] = bytemuck::cast_mut(acc);
-        s.store(score, scores);
-        scores[tokens % LANES..].fill(f32::NEG_INFINITY);
-        greatest[1] = s.max(s.load(scores), greatest[1]);
     }
     let [a, b, c, d] = greatest;
     s.reduce_max(s.max(s.max(a, b), s.max(c, d)))
 }
 
-/// Computes 255 * e^(score - greatest) for `N` pairs of vectors, rounded, in sixteen bits with
-/// fifteen fractional ones. Writes the results to `out` in this instruction set's encoding and
-/// returns `sum` plus the results.
+/// Computes 255 * e^(score - greatest) for at most [`Simd::NARROW`] vectors, rounded, in sixteen
+/// bits with fifteen fractional ones. Writes the results to `out` in this instruction set's
+/// encoding and returns `sum` plus the results.
 #[inline(always)]
-fn probabilities<S: Simd, const N: usize>(
-    s: S,
-    scores: &[[[i32; LANES]; 2]; N],
-    greatest: S::F,
-    mut sum: S::I,
-    out: &mut [[u8; 2 * LANES]; N],
-) -> S::I {
-    let mut z = [s.splat_h(0); N];
-    for i in 0..N {
-        let mut pair = [greatest; 2];
-        for half in 0..2 {
-            let score: &[f32; LANES] = bytemuck::cast_ref(&scores[i][half]);
-            pair[half] = s.sub(s.load(score), greatest);
-        }
-        z[i] = s.round_and_narrow(pair);
+fn probabilities<S: Simd>(s: S, scores: &[[i32; LANES]], greatest: S::F, sum: S::I, out: &mut [u8]) -> S::I {
+    // Vectors that do not exist become zeros.
+    let mut differences = [s.splat(-EXP_RANGE * SCORE_UNITS); 2];
+    for (difference, score) in differences.iter_mut().zip(scores) {
+        *difference = s.sub(s.load(bytemuck::cast_ref(score)), greatest);
+        *difference = s.limit_to_i16(*difference);
     }
+    let z = s.round_and_narrow(differences);
     let [.., last] = EXP;
-    let mut powers = [s.splat_h(last); N];
+    let mut power = s.splat_h(last);
     for coefficient in EXP.iter().rev().skip(1) {
-        let coefficient = s.splat_h(*coefficient);
-        for i in 0..N {
-            powers[i] = s.add_h(s.mul_h(powers[i], z[i]), coefficient);
-        }
+        power = s.add_h(s.mul_h(power, z), s.splat_h(*coefficient));
     }
     for _ in 0..3 {
-        for i in 0..N {
-            powers[i] = s.mul_h(powers[i], powers[i]);
-        }
+        power = s.mul_h(power, power);
     }
-    for i in 0..N {
-        let probability = s.mul_h(powers[i], s.splat_h(255));
-        sum = s.add_pairs(sum, probability);
-        s.store_bytes(s.add_h(probability, s.splat_h(S::UNSIGNED_BIAS as i16)), &mut out[i]);
-    }
-    sum
+    let probability = s.mul_h(power, s.splat_h(255));
+    s.store_bytes(s.add_h(probability, s.splat_h(S::UNSIGNED_BIAS as i16)), out);
+    s.add_all(sum, probability)
 }

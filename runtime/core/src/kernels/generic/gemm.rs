@@ -80,7 +80,12 @@ impl<S: Simd> Gemm<'_, S> {
             let part = first..self.depth.min(first.saturating_add(S::TILE_DEPTH));
             let mut row = 0;
             while row < rows {
-                let tile_rows = (rows - row).min(S::TILE_ROWS);
+                // A tile of few rows has few sums, which wait for each other. So the last two tiles
+                // share their rows if the last one would be low.
+                let tile_rows = match rows - row {
+                    left if left > S::TILE_ROWS && left < S::TILE_ROWS + S::TILE_ROWS / 2 => left.div_ceil(2),
+                    left => left.min(S::TILE_ROWS),
+                };
                 match tile_rows {
                     6.. => self.tile::<6, B>(row, column, &part, out),
                     5 => self.tile::<5, B>(row, column, &part, out),

@@ -18,61 +18,47 @@ const GELU_RANGE: f32 = 3.63;
 pub(super) const GROUP: usize = 4;
 
 /// Replaces the sums in `acc` (rows x columns) by `sum * column scale * row scale + bias`, as the
-/// bits of f32.
-#[inline(always)]
-pub(crate) fn dequantize<S: Simd>(s: S, acc: &mut [i32], scaling: Scaling<'_>) {
-    let vectors = scaling.columns.len() / LANES;
-    let mut first = 0;
-    while first < vectors {
-        let acc = lanes_mut(acc);
-        first += unroll!(S, vectors - first, columns(s, false, acc, first, scaling, &mut []));
-    }
-}
-
-/// Computes [`dequantize`] and the activation, then quantizes each row: `out` and `out_scales` are
-/// the input of the next product. `acc` keeps the values before quantization.
+/// bits of f32, and applies the activation. Then quantizes each row, if `out` is there: its values
+/// and scales are the input of the next product.
 #[inline(always)]
 pub(crate) fn requantize<S: Simd>(
     s: S,
     acc: &mut [i32],
     scaling: Scaling<'_>,
     activation: Activation,
-    out: &mut [u8],
-    out_scales: &mut [f32],
-) {
-    // Each branch gets a loop of its own.
-    match activation {
-        Activation::Identity => requantize_groups(s, false, acc, scaling, out, out_scales),
-        Activation::Gelu => requantize_groups(s, true, acc, scaling, out, out_scales),
-    }
-}
-
-#[inline(always)]
-fn requantize_groups<S: Simd>(
-    s: S,
-    with_gelu: bool,
-    acc: &mut [i32],
-    scaling: Scaling<'_>,
-    out: &mut [u8],
-    out_scales: &mut [f32],
+    out: Option<(&mut [u8], &mut [f32])>,
 ) {
     let width = scaling.columns.len();
     let vectors = width / LANES;
-    let groups = acc.chunks_mut(GROUP * width).zip(out.chunks_mut(GROUP * width));
-    let scales = scaling.rows.chunks(GROUP).zip(out_scales.chunks_mut(GROUP));
-    for ((acc, out), (rows, out_scales)) in groups.zip(scales) {
+    let mut out = out.map(|(values, scales)| values.chunks_mut(GROUP * width).zip(scales.chunks_mut(GROUP)));
+    for (acc, rows) in acc.chunks_mut(GROUP * width).zip(scaling.rows.chunks(GROUP)) {
         let (acc, scaling) = (lanes_mut(acc), Scaling { rows, ..scaling });
         let mut greatest = [s.splat(0.0); GROUP];
         let mut first = 0;
-        while first < vectors {
-            first += unroll!(S, vectors - first, columns(s, with_gelu, acc, first, scaling, &mut greatest));
+        let with_gelu = activation == Activation::Gelu;
+        if S::COMPACT {
+            for first in 0..vectors {
+                columns::<_, 1>(s, with_gelu, acc, first, scaling, &mut greatest);
+            }
+        } else if with_gelu {
+            while first < vectors {
+                let greatest = &mut greatest;
+                first += unroll!(S, vectors - first, columns(s, true, acc, first, scaling, greatest));
+            }
+        } else {
+            while first < vectors {
+                let greatest = &mut greatest;
+                first += unroll!(S, vectors - first, columns(s, false, acc, first, scaling, greatest));
+            }
         }
-        quantize_group(s, bytemuck::cast_slice(acc), vectors, greatest, out, out_scales);
+        if let Some((values, scales)) = out.as_mut().and_then(Iterator::next) {
+            quantize_group(s, bytemuck::cast_slice(acc), vectors, greatest, values, scales);
+        }
     }
 }
 
 /// Computes the `N` vectors of columns that begin at `first`, for all rows. `greatest` receives the
-/// magnitudes of the first [`GROUP`] rows; it is empty where no caller needs them.
+/// magnitudes of the rows.
 #[inline(always)]
 fn columns<S: Simd, const N: usize>(
     s: S,

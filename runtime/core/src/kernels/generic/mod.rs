@@ -18,7 +18,7 @@ mod rows;
 
 pub(crate) use attention::{SCORE_UNITS, pack_keys, pack_values, softmax_rows};
 pub(crate) use gemm::{PANEL, gemm};
-pub(crate) use linear::{dequantize, requantize, scale_rows};
+pub(crate) use linear::{requantize, scale_rows};
 pub(crate) use rows::{add_norm_rows, embed, layer_norm_rows, quantize_rows};
 
 use super::simd::LANES;

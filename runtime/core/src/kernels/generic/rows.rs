@@ -22,10 +22,39 @@ pub(crate) fn quantize_rows<S: Simd>(s: S, x: &[f32], columns: usize, out: &mut 
     }
 }
 
+/// Calls [`quantize_group_inline`], which sets with compact code have once.
+#[inline(always)]
+pub(super) fn quantize_group<S: Simd>(
+    s: S,
+    x: &[[f32; LANES]],
+    vectors: usize,
+    greatest: [S::F; GROUP],
+    out: &mut [u8],
+    scales: &mut [f32],
+) {
+    if S::COMPACT {
+        quantize_group_called(s, x, vectors, greatest, out, scales);
+    } else {
+        quantize_group_inline(s, x, vectors, greatest, out, scales);
+    }
+}
+
+#[inline(never)]
+fn quantize_group_called<S: Simd>(
+    s: S,
+    x: &[[f32; LANES]],
+    vectors: usize,
+    greatest: [S::F; GROUP],
+    out: &mut [u8],
+    scales: &mut [f32],
+) {
+    quantize_group_inline(s, x, vectors, greatest, out, scales);
+}
+
 /// Quantizes at most [`GROUP`] rows of `vectors` vectors. Each lane of `greatest` holds a magnitude
 /// of its row; the greatest lane holds the greatest magnitude.
 #[inline(always)]
-pub(super) fn quantize_group<S: Simd>(
+fn quantize_group_inline<S: Simd>(
     s: S,
     x: &[[f32; LANES]],
     vectors: usize,
@@ -47,13 +76,19 @@ pub(super) fn quantize_group<S: Simd>(
 #[inline(always)]
 fn quantize_row<S: Simd>(s: S, x: &[[f32; LANES]], reciprocal: S::F, out: &mut [u8]) {
     let bias = s.splat_h(S::SIGNED_BIAS as i16);
-    let (pairs, last) = x.as_chunks::<2>();
-    let (out, rest) = out.as_chunks_mut::<{ 2 * LANES }>();
-    for ([a, b], out) in pairs.iter().zip(out) {
-        let [a, b] = [s.mul(s.load(a), reciprocal), s.mul(s.load(b), reciprocal)];
-        s.store_bytes(s.add_h(s.narrow([s.round(a), s.round(b)]), bias), out);
+    let whole = x.chunks_exact(S::NARROW);
+    let (last, mut out) = (whole.remainder(), out.chunks_exact_mut(S::NARROW * LANES));
+    for (x, out) in whole.zip(&mut out) {
+        let mut quantized = [reciprocal; 2];
+        for i in 0..S::NARROW {
+            quantized[i] = s.mul(s.load(&x[i]), reciprocal);
+        }
+        s.store_bytes(s.add_h(s.round_and_narrow(quantized), bias), out);
     }
-    if let ([x], Some(out)) = (last, rest.first_chunk_mut()) {
+    if S::COMPACT {
+        return;
+    }
+    if let ([x], Some(out)) = (last, out.into_remainder().first_chunk_mut()) {
         let quantized = s.round(s.mul(s.load(x), reciprocal));
         s.store_low_bytes(s.add_i(quantized, s.splat_i(S::SIGNED_BIAS)), out);
     }
@@ -63,6 +98,9 @@ fn quantize_row<S: Simd>(s: S, x: &[[f32; LANES]], reciprocal: S::F, out: &mut [
 /// maximum does not depend on the order, so it is computed in four chains.
 #[inline(always)]
 fn greatest_magnitudes<S: Simd>(s: S, x: &[f32]) -> S::F {
+    if S::COMPACT {
+        return greatest_magnitudes_called(s, x);
+    }
     let mut greatest = [s.splat(0.0); 4];
     let (fours, rest) = lanes(x).as_chunks::<4>();
     for four in fours {
@@ -77,7 +115,16 @@ fn greatest_magnitudes<S: Simd>(s: S, x: &[f32]) -> S::F {
     s.max(s.max(a, b), s.max(c, d))
 }
 
-/// Returns the greatest magnitude of a row or of a matrix.
+#[inline(never)]
+fn greatest_magnitudes_called<S: Simd>(s: S, x: &[f32]) -> S::F {
+    let mut greatest = s.splat(0.0);
+    for x in lanes(x) {
+        greatest = s.max_magnitude(s.load(x), greatest);
+    }
+    greatest
+}
+
+/// Returns the greatest magnitude of a matrix.
 #[inline(always)]
 pub(super) fn greatest_magnitude<S: Simd>(s: S, x: &[f32]) -> f32 {
     s.reduce_max(greatest_magnitudes(s, x))
@@ -151,9 +198,24 @@ fn add_norm<S: Simd, const N: usize>(
     normalise(s, x, sums, norm);
 }
 
-/// Normalises `N` rows, whose lanes add up to `sums`.
+/// Calls [`normalise_inline`], which sets with compact code have once.
 #[inline(always)]
 fn normalise<S: Simd, const N: usize>(s: S, x: &mut [[f32; LANES]], sums: [S::F; N], norm: Norm<'_>) {
+    if S::COMPACT {
+        normalise_called(s, x, sums, norm);
+    } else {
+        normalise_inline(s, x, sums, norm);
+    }
+}
+
+#[inline(never)]
+fn normalise_called<S: Simd, const N: usize>(s: S, x: &mut [[f32; LANES]], sums: [S::F; N], norm: Norm<'_>) {
+    normalise_inline(s, x, sums, norm);
+}
+
+/// Normalises `N` rows, whose lanes add up to `sums`.
+#[inline(always)]
+fn normalise_inline<S: Simd, const N: usize>(s: S, x: &mut [[f32; LANES]], sums: [S::F; N], norm: Norm<'_>) {
     let (gamma, beta) = (lanes(norm.gamma), lanes(norm.beta));
     let vectors = gamma.len();
     let x = &mut x[..N * vectors];

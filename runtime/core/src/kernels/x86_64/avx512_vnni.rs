@@ -183,13 +183,14 @@ impl Simd for Avx512Vnni {
     }
 
     #[inline(always)]
-    fn add_pairs(self, sum: __m512i, a: __m512i) -> __m512i {
+    fn add_all(self, sum: __m512i, a: __m512i) -> __m512i {
         // SAFETY: see above.
         unsafe { _mm512_dpwssd_epi32(sum, a, _mm512_set1_epi16(1)) }
     }
 
     #[inline(always)]
-    fn store_bytes(self, value: __m512i, to: &mut [u8; 2 * LANES]) {
+    fn store_bytes(self, value: __m512i, to: &mut [u8]) {
+        let Some(to) = to.first_chunk_mut::<{ 2 * LANES }>() else { return };
         // SAFETY: see above.
         unsafe {
             let order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
@@ -277,6 +278,7 @@ impl Simd for Avx512Vnni {
         unsafe { _mm512_reduce_add_epi32(a) }
     }
 
+    #[cfg(feature = "internals")]
     #[inline(always)]
     fn multiply_only(self, rounds: usize) -> u64 {
         const CHAINS: usize = 16;
@@ -319,23 +321,63 @@ impl Simd for Avx512Vnni {
         ahead: Ahead<'_>,
     ) {
         let mut line = ahead.pointer();
-        for group in 0..groups {
-            // SAFETY: the caller's promise about `w` and `a`, and the token; a prefetch may name
-            // any address.
-            unsafe {
-                for _ in 0..ahead.lines {
-                    _mm_prefetch::<_MM_HINT_T0>(line);
-                    line = line.wrapping_add(LINE);
+        let mut fetch = |steps: usize| {
+            for _ in 0..steps * ahead.lines {
+                // SAFETY: a prefetch may name any address.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
+                line = line.wrapping_add(LINE);
+            }
+        };
+        let mut group = 0;
+        // Few sums wait for each other, so every other group then has sums of its own.
+        if R * B <= 8 {
+            let mut others = [[self.splat_i(0); B]; R];
+            while group + 2 <= groups {
+                fetch(2);
+                // SAFETY: the caller's promise; both groups exist.
+                unsafe {
+                    self.multiply_group(a, a_stride, w, w_stride, group, acc);
+                    self.multiply_group(a, a_stride, w, w_stride, group + 1, &mut others);
                 }
-                let weights: [__m512i; B] = core::array::from_fn(|b| {
-                    _mm512_loadu_si512(w.add(b * w_stride + group * 4 * LANES).cast())
-                });
-                for (r, acc) in acc.iter_mut().enumerate() {
-                    let row = a.add(r * a_stride + group * 4).cast::<i32>().read_unaligned();
-                    let row = _mm512_set1_epi32(row);
-                    for (acc, weights) in acc.iter_mut().zip(weights) {
-                        *acc = _mm512_dpbusd_epi32(*acc, row, weights);
-                    }
+                group += 2;
+            }
+            for (acc, other) in acc.as_flattened_mut().iter_mut().zip(others.as_flattened()) {
+                *acc = self.add_i(*acc, *other);
+            }
+        }
+        while group < groups {
+            fetch(1);
+            // SAFETY: the caller's promise; the group exists.
+            unsafe { self.multiply_group(a, a_stride, w, w_stride, group, acc) };
+            group += 1;
+        }
+    }
+}
+
+impl Avx512Vnni {
+    /// Adds the products of one group of four of the depth.
+    ///
+    /// # Safety
+    /// As for [`Simd::tile`], which has a group of this number.
+    #[inline(always)]
+    unsafe fn multiply_group<const R: usize, const B: usize>(
+        self,
+        a: *const u8,
+        a_stride: usize,
+        w: *const i8,
+        w_stride: usize,
+        group: usize,
+        acc: &mut [[__m512i; B]; R],
+    ) {
+        // SAFETY: the caller's promise about `w` and `a`, and the token.
+        unsafe {
+            let weights: [__m512i; B] =
+                core::array::from_fn(|b| _mm512_loadu_si512(w.add(b * w_stride + group * 4 * LANES).cast()));
+            for (r, acc) in acc.iter_mut().enumerate() {
+                let row = a.add(r * a_stride + group * 4).cast::<i32>().read_unaligned();
+                let row = _mm512_set1_epi32(row);
+                for (acc, weights) in acc.iter_mut().zip(weights) {
+                    *acc = _mm512_dpbusd_epi32(*acc, row, weights);
                 }
             }
         }

@@ -259,7 +259,7 @@ impl<M: Multiply256> Simd for Lanes256<M> {
     }
 
     #[inline(always)]
-    fn add_pairs(self, sum: I, a: [__m256i; 2]) -> I {
+    fn add_all(self, sum: I, a: [__m256i; 2]) -> I {
         // SAFETY: see above.
         unsafe {
             let one = _mm256_set1_epi16(1);
@@ -271,7 +271,8 @@ impl<M: Multiply256> Simd for Lanes256<M> {
     }
 
     #[inline(always)]
-    fn store_bytes(self, value: [__m256i; 2], to: &mut [u8; 2 * LANES]) {
+    fn store_bytes(self, value: [__m256i; 2], to: &mut [u8]) {
+        let Some(to) = to.first_chunk_mut::<{ 2 * LANES }>() else { return };
         // SAFETY: see above.
         unsafe {
             // The encoding decides at compile time which saturation leaves the bytes as they are.
@@ -352,6 +353,7 @@ impl<M: Multiply256> Simd for Lanes256<M> {
         }
     }
 
+    #[cfg(feature = "internals")]
     #[inline(always)]
     fn multiply_only(self, rounds: usize) -> u64 {
         const CHAINS: usize = 12;

@@ -220,13 +220,14 @@ impl Simd for Sse2 {
     }
 
     #[inline(always)]
-    fn add_pairs(self, sum: I, a: [__m128i; 4]) -> I {
+    fn add_all(self, sum: I, a: [__m128i; 4]) -> I {
         // SAFETY: see above.
         from_fn(|i| unsafe { _mm_add_epi32(sum[i], _mm_madd_epi16(a[i], _mm_set1_epi16(1))) })
     }
 
     #[inline(always)]
-    fn store_bytes(self, value: [__m128i; 4], to: &mut [u8; 2 * LANES]) {
+    fn store_bytes(self, value: [__m128i; 4], to: &mut [u8]) {
+        let Some(to) = to.first_chunk_mut::<{ 2 * LANES }>() else { return };
         let [a, b, c, d] = value;
         // SAFETY: see above.
         let bytes = unsafe { [_mm_packs_epi16(a, b), _mm_packs_epi16(c, d)] };
