@@ -154,11 +154,6 @@ impl<M: ScalarMultiply> Simd for Portable<M> {
     }
 
     #[inline(always)]
-    fn narrow(self, [a, _]: [Self::I; 2]) -> Self::H {
-        a
-    }
-
-    #[inline(always)]
     fn splat_h(self, value: i16) -> Self::H {
         [i32::from(value); LANES]
     }

@@ -82,8 +82,6 @@ pub(crate) trait Simd: Copy {
     fn load_i8(self, from: &[i8; LANES]) -> Self::I;
     /// Stores the low byte of each lane.
     fn store_low_bytes(self, value: Self::I, to: &mut [u8; LANES]);
-    /// Narrows [`Simd::NARROW`] vectors, whose lanes are in the range of i16.
-    fn narrow(self, a: [Self::I; 2]) -> Self::H;
     /// Replaces lanes below the range of i16 by its least number, and NaN by any number of the
     /// range; no lane is above it. Does nothing where [`Simd::round_and_narrow`] saturates.
     #[inline(always)]

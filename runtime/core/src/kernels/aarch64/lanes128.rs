@@ -210,25 +210,17 @@ impl<M: Multiply128> Simd for Lanes128<M> {
     }
 
     #[inline(always)]
-    fn narrow(self, [a, b]: [I; 2]) -> [int16x8_t; 4] {
+    fn limit_to_i16(self, a: F) -> F {
         // SAFETY: see above.
-        let halves = |a, b| unsafe { vuzp1q_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b)) };
-        [halves(a[0], a[1]), halves(a[2], a[3]), halves(b[0], b[1]), halves(b[2], b[3])]
+        unsafe { a.map(|quarter| vmaxnmq_f32(quarter, vdupq_n_f32(-32_768.0))) }
     }
 
-    // FCVTNS and SQXTN saturate.
     #[inline(always)]
-    fn round_and_narrow(self, [a, b]: [F; 2]) -> [int16x8_t; 4] {
+    fn round_and_narrow(self, a: [F; 2]) -> [int16x8_t; 4] {
+        let [a, b] = [self.round(a[0]), self.round(a[1])];
         // SAFETY: see above.
-        unsafe {
-            let (a, b) = (self.round(a), self.round(b));
-            [
-                vqmovn_high_s32(vqmovn_s32(a[0]), a[1]),
-                vqmovn_high_s32(vqmovn_s32(a[2]), a[3]),
-                vqmovn_high_s32(vqmovn_s32(b[0]), b[1]),
-                vqmovn_high_s32(vqmovn_s32(b[2]), b[3]),
-            ]
-        }
+        let low = |a, b| unsafe { vuzp1q_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b)) };
+        [low(a[0], a[1]), low(a[2], a[3]), low(b[0], b[1]), low(b[2], b[3])]
     }
 
     #[inline(always)]

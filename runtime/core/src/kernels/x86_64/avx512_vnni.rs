@@ -152,16 +152,11 @@ impl Simd for Avx512Vnni {
         unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(value)) }
     }
 
-    #[inline(always)]
-    fn narrow(self, [a, b]: [__m512i; 2]) -> __m512i {
-        // SAFETY: see above.
-        unsafe { _mm512_packs_epi32(a, b) }
-    }
-
     // Numbers beyond the range of i32 become the least i32. The packing saturates.
     #[inline(always)]
     fn round_and_narrow(self, a: [__m512; 2]) -> __m512i {
-        self.narrow([self.round(a[0]), self.round(a[1])])
+        // SAFETY: see above.
+        unsafe { _mm512_packs_epi32(self.round(a[0]), self.round(a[1])) }
     }
 
     #[inline(always)]

@@ -228,16 +228,12 @@ impl<M: Multiply256> Simd for Lanes256<M> {
         }
     }
 
-    #[inline(always)]
-    fn narrow(self, [a, b]: [I; 2]) -> [__m256i; 2] {
-        // SAFETY: see above.
-        unsafe { [_mm256_packs_epi32(a[0], a[1]), _mm256_packs_epi32(b[0], b[1])] }
-    }
-
     // Numbers beyond the range of i32 become the least i32. The packing saturates.
     #[inline(always)]
     fn round_and_narrow(self, a: [F; 2]) -> [__m256i; 2] {
-        self.narrow([self.round(a[0]), self.round(a[1])])
+        let [a, b] = [self.round(a[0]), self.round(a[1])];
+        // SAFETY: see above.
+        unsafe { [_mm256_packs_epi32(a[0], a[1]), _mm256_packs_epi32(b[0], b[1])] }
     }
 
     #[inline(always)]

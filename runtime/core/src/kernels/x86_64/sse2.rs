@@ -175,8 +175,10 @@ impl Simd for Sse2 {
         }
     }
 
+    // Numbers beyond the range of i32 become the least i32. The packing saturates.
     #[inline(always)]
-    fn narrow(self, [a, b]: [I; 2]) -> [__m128i; 4] {
+    fn round_and_narrow(self, a: [F; 2]) -> [__m128i; 4] {
+        let [a, b] = [self.round(a[0]), self.round(a[1])];
         // SAFETY: see above.
         unsafe {
             [
@@ -186,12 +188,6 @@ impl Simd for Sse2 {
                 _mm_packs_epi32(b[2], b[3]),
             ]
         }
-    }
-
-    // Numbers beyond the range of i32 become the least i32. The packing saturates.
-    #[inline(always)]
-    fn round_and_narrow(self, a: [F; 2]) -> [__m128i; 4] {
-        self.narrow([self.round(a[0]), self.round(a[1])])
     }
 
     #[inline(always)]
