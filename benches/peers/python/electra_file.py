@@ -46,8 +46,8 @@ def read(path):
     if data[:8] != b"ELECTRA\0":
         raise SystemExit(f"{path}: begins with {data[:8]!r}, expected b'ELECTRA\\0'")
     version, count, layout = struct.unpack_from("<12xI8xII", data, 0)
-    if (version, layout) != (1, 1):
-        raise SystemExit(f"{path}: version {version}, layout {layout} found, expected 1 and 1 (docs/model-format.md)")
+    if (version, layout) != (2, 1):
+        raise SystemExit(f"{path}: version {version}, layout {layout} found, expected 2 and 1 (docs/model-format.md)")
     sections = {}
     for index in range(count):
         kind, offset, length = struct.unpack_from("<I4xQQ", data, 64 + 32 * index)

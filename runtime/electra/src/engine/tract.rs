@@ -22,6 +22,10 @@ use crate::model_file::ModelFile;
 
 /// Names of the operators that our plans may contain. `Source` is tract's own, for the plan's
 /// input.
+#[cfg_attr(
+    not(feature = "internals"),
+    expect(unreachable_pub, reason = "the feature `internals` exports it")
+)]
 pub const OPERATORS: [&str; 5] =
     ["Source", "ElectraEmbedding", "ElectraSelfAttention", "ElectraFeedForward", "ElectraHead"];
 
@@ -89,6 +93,7 @@ impl Tract {
         Ok(())
     }
 
+    #[cfg(feature = "internals")]
     pub(super) fn with_steps<T>(
         &mut self,
         task: impl FnOnce(Steps<'_, '_, Threads>, &mut [u8]) -> Result<T, RunError>,
@@ -96,6 +101,7 @@ impl Tract {
         self.shared.with_steps(|steps, work| task(steps, work.arena.bytes()))
     }
 
+    #[cfg(feature = "internals")]
     pub(super) fn operators(&self) -> Vec<String> {
         let plan = self.state.plan();
         plan.order_without_consts()
