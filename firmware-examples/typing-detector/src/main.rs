@@ -23,7 +23,7 @@ const MAX_TOKENS: usize = 64;
 /// Bytes of the arena: `electra_core::arena_bytes` of ELECTRA-Small for [`MAX_TOKENS`] tokens.
 /// Smaller models use less. If a model needs more, creating the engine fails with an error that
 /// names the size.
-const ARENA_BYTES: usize = 165_760;
+const ARENA_BYTES: usize = 161_664;
 
 // SAFETY: `memory.x` has a section of this name, and nothing else lies in it.
 #[allow(unsafe_code)]

@@ -122,7 +122,7 @@ fn a_damaged_model_is_refused_by_section() {
     refuse(&bytes[..bytes.len() - 1], "truncated");
     let mut other = bytes.clone();
     other[12] = 9;
-    refuse(&other, "format version 9 found, 1 expected");
+    refuse(&other, "format version 9 found, 2 expected");
     let mut big_endian = bytes.clone();
     big_endian[8..12].reverse();
     refuse(&big_endian, "big-endian");

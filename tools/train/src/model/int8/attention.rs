@@ -40,11 +40,9 @@ pub(super) fn attention(
     }
     let value = quantize_activations(&value, &[-2, -1])?;
     let greatest = scores.f_detach()?.f_amax([-1], true)?;
-    let probabilities = straight_through(
-        &scores.f_sub(&greatest)?,
-        integers,
-        |x| Ok(x.f_div_scalar(SCORE_UNITS)?.f_exp()?.f_mul_scalar(GREATEST_PROBABILITY)?),
-    )?;
+    let probabilities = straight_through(&scores.f_sub(&greatest)?, integers, |x| {
+        Ok(x.f_div_scalar(SCORE_UNITS)?.f_exp()?.f_mul_scalar(GREATEST_PROBABILITY)?)
+    })?;
     let total = probabilities.f_sum_dim_intlist([-1_i64].as_slice(), true, Kind::Float)?;
     let sums = exact_product(&probabilities, &value.values.f_transpose(-2, -1)?, GREATEST_PROBABILITY)?;
     Ok(sums.f_mul(&value.scale.f_div(&total)?)?)
