@@ -43,13 +43,13 @@ pub fn operations_of_input(settings: &PretrainSettings, objective: Objective) ->
 
 /// Returns the operations of a whole run of `settings` in one process.
 pub fn operations_of_run(settings: &PretrainSettings) -> u64 {
-    let inputs = settings.training.steps * inputs_of_step(settings);
-    inputs * operations_of_input(settings, settings.training.objective)
+    let inputs = settings.training.shared.steps * inputs_of_step(settings);
+    inputs * operations_of_input(settings, settings.training.own.objective)
 }
 
 /// Returns the tokens of a whole run of `settings` in one process.
 pub fn tokens_of_run(settings: &PretrainSettings) -> u64 {
-    settings.training.steps * inputs_of_step(settings) * settings.data.sequence_length as u64
+    settings.training.shared.steps * inputs_of_step(settings) * settings.data.sequence_length as u64
 }
 
 /// Returns the number of steps after which a run of `settings` has cost as much as `rtd` with the
@@ -57,13 +57,13 @@ pub fn tokens_of_run(settings: &PretrainSettings) -> u64 {
 pub fn steps_of_equal_cost(settings: &PretrainSettings, rtd_tokens: u64) -> u64 {
     let rtd_inputs = rtd_tokens as f64 / settings.data.sequence_length as f64;
     let budget = rtd_inputs * operations_of_input(settings, Objective::Rtd) as f64;
-    let step =
-        inputs_of_step(settings) as f64 * operations_of_input(settings, settings.training.objective) as f64;
+    let step = inputs_of_step(settings) as f64
+        * operations_of_input(settings, settings.training.own.objective) as f64;
     ((budget / step).round() as u64).max(1)
 }
 
 fn inputs_of_step(settings: &PretrainSettings) -> u64 {
-    settings.training.batch_size as u64 * settings.training.accumulate
+    settings.training.own.batch_size as u64 * settings.training.shared.accumulate
 }
 
 fn encoder(config: &Config, tokens: u64) -> u64 {
@@ -132,7 +132,7 @@ mod tests {
         for objective in ["rtd", "rtd-15", "mlm"] {
             let training = format!("objective = \"{objective}\"\nsteps = 1\nbatch_size = 256");
             let mut settings = settings("", &training);
-            settings.training.steps = steps_of_equal_cost(&settings, 80_000_000);
+            settings.training.shared.steps = steps_of_equal_cost(&settings, 80_000_000);
             let inputs = 80_000_000.0 / 128.0;
             let budget = inputs * operations_of_input(&settings, Objective::Rtd) as f64;
             let found = operations_of_run(&settings) as f64;

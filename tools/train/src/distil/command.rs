@@ -23,8 +23,8 @@ use crate::model::config::Head;
 use crate::model::folder::{CONFIG, Folder, Tensors};
 use crate::random::seed_torch;
 use crate::run::{
-    Due, Evaluation, Keep, Loop, METRICS, Progress, RunContext, Schedule, Sums, Training, draw_curves,
-    has_checkpoint,
+    Due, Evaluation, Joined, Keep, Loop, METRICS, Progress, RunContext, Schedule, Sums, Training,
+    UpdateSettings, draw_curves, has_checkpoint,
 };
 use crate::texts::{Reading, Texts, read_texts, read_whole};
 
@@ -59,7 +59,8 @@ pub struct Summary {
 /// Under `torchrun` several processes share every step. Only the first of them uses `output` and
 /// returns a summary.
 pub fn distil(settings: &Path, overrides: &[String], output: &Path) -> Result<Option<Summary>> {
-    let together = RunContext::begin(settings, overrides, output, |it: &DistilSettings| it.run.device)?;
+    let together =
+        RunContext::begin(settings, overrides, output, |it: &DistilSettings| it.run.shared.device)?;
     let RunContext { settings, device, processes, .. } = together;
     let leads = processes.world().leads();
     let begun = settings.student.folder.as_deref().map(Folder::read).transpose()?;
@@ -68,12 +69,12 @@ pub fn distil(settings: &Path, overrides: &[String], output: &Path) -> Result<Op
         None => (&settings.model, PathBuf::from("model")),
     };
     if leads {
-        settings.training.precision.warn_where_slow(device);
+        settings.training.shared.precision.warn_where_slow(device);
         config.warn_where_not_packed(&Head::Classification(settings.data.labels.clone()), &origin);
     }
     let tokenizer = students_tokenizer(&settings, begun.as_ref())?;
     let labels = &settings.data.labels;
-    let precision = settings.training.precision;
+    let precision = settings.training.shared.precision;
     let mut teachers = Teachers::read(&settings.teacher.folders(), labels, &tokenizer, precision, device)?;
     let longest = config.longest_input().min(teachers.longest()) as usize;
     let max_length = settings.data.max_length;
@@ -86,10 +87,12 @@ pub fn distil(settings: &Path, overrides: &[String], output: &Path) -> Result<Op
     // If set, the student's weights come from the checkpoint or from the first process.
     let goes_on = !leads || has_checkpoint(output)?;
     let student = new_student(&settings, begun, &teachers, &examples, &tokenizer, device, goes_on)?;
-    let batches = Batches::new(&examples, parts, settings.training.batch_tokens, settings.training.seed);
+    let batches =
+        Batches::new(&examples, parts, settings.training.own.batch_tokens, settings.training.own.seed);
     let world = processes.world();
-    let share = 1.0 / (settings.training.accumulate * world.size) as f64;
-    let schedule = Schedule { steps: settings.training.steps, warmup: settings.training.warmup(), share };
+    let UpdateSettings { steps, accumulate, .. } = settings.training.shared;
+    let share = 1.0 / (accumulate * world.size) as f64;
+    let schedule = Schedule { steps, warmup: settings.warmup(), share };
     let best = student.parameters.flat().f_zeros_like()?;
     let distillation = Distillation::new(&teachers, &student, &settings.losses)?;
     let run = DistilRun {
@@ -112,7 +115,7 @@ pub fn distil(settings: &Path, overrides: &[String], output: &Path) -> Result<Op
         run.state.teacher = teachers.evaluate(&run.dev, tokenizer.special.pad)?;
     }
     let progress = match leads {
-        true => Progress::new("distil", settings.training.steps, begun.step()),
+        true => Progress::new("distil", steps, begun.step()),
         false => Progress::silent(),
     };
     progress.note(&begun.training().introduction());
@@ -169,7 +172,7 @@ impl DistilRun<'_> {
         let Some((mut step, mut student)) = self.state.best.clone() else {
             unreachable!("a run begins with an evaluation on dev")
         };
-        match self.settings.run.keep {
+        match self.settings.run.own.keep {
             Keep::Best => {
                 let parameters = &self.student.parameters;
                 parameters.flat().shallow_clone().f_copy_(&self.best)?;
@@ -202,14 +205,14 @@ impl Training for DistilRun<'_> {
     }
 
     fn update(&mut self, step: u64, sums: &mut Sums) -> Result<()> {
-        let training = &self.settings.training;
-        for pass in step * training.accumulate..(step + 1) * training.accumulate {
+        let Joined { shared, own } = &self.settings.training;
+        for pass in step * shared.accumulate..(step + 1) * shared.accumulate {
             // Passes are numbered as if one process made all of them. Each pass then draws the same
             // random numbers as in that process.
             let pass = pass * self.world.size + self.world.rank;
             let examples = self.batches.of_step(pass).iter().map(|&index| &self.texts[index]);
             let batch = LabelledBatch::new(examples, self.tokenizer.special.pad, self.device)?;
-            seed_torch(training.seed, pass);
+            seed_torch(own.seed, pass);
             let (loss, figures) = self.distillation.losses(&batch)?;
             sums.add(&self.student.parameters, &loss, figures, batch.ids.numel())?;
         }
@@ -217,9 +220,10 @@ impl Training for DistilRun<'_> {
     }
 
     fn due(&self, step: u64) -> Due {
-        let run = &self.settings.run;
-        let evaluate = step == self.settings.training.steps || step.is_multiple_of(run.evaluate_every);
-        Due { log: step.is_multiple_of(run.log_every), evaluate, checkpoint: evaluate }
+        let Joined { shared, own } = &self.settings.run;
+        let is_last = step == self.settings.training.shared.steps;
+        let evaluate = is_last || step.is_multiple_of(own.evaluate_every);
+        Due { log: step.is_multiple_of(shared.log_every), evaluate, checkpoint: evaluate }
     }
 
     fn evaluate(&mut self, step: u64) -> Result<Evaluation> {

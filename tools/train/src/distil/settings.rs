@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::data::Source;
-use crate::device::{DeviceChoice, Precision};
 use crate::error::{Error, Result};
 use crate::model::{Config, Family};
 use crate::optimizer;
-use crate::run::{Keep, MOST_STEPS, Settings, refuse_repeated};
+use crate::run::{
+    Joined, Keep, MOST_STEPS, RunSettings, Settings, UpdateSettings, defaults, refuse_repeated,
+};
 use crate::texts::TextSource;
 
 /// Content of the TOML file.
@@ -27,7 +28,7 @@ pub struct DistilSettings {
     /// Labels and texts.
     pub data: Data,
     /// Length and precision of the training.
-    pub training: Training,
+    pub training: Joined<UpdateSettings, Training>,
     /// Losses and their weights.
     #[serde(default)]
     pub losses: Losses,
@@ -36,7 +37,7 @@ pub struct DistilSettings {
     pub optimizer: optimizer::Settings,
     /// Device, logging and evaluation.
     #[serde(default)]
-    pub run: RunSettings,
+    pub run: Joined<RunSettings, DevSettings>,
 }
 
 /// Teachers of a student.
@@ -106,12 +107,9 @@ pub struct Data {
     pub dev: Vec<Source>,
 }
 
-/// Length and precision of the training.
+/// Settings of the training besides [`UpdateSettings`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Training {
-    /// Number of updates.
-    pub steps: u64,
     /// Updates until the learning rate reaches its maximum; by default a tenth of `steps`, at most
     /// 200.
     #[serde(default)]
@@ -119,21 +117,16 @@ pub struct Training {
     /// Largest number of tokens in a forward pass, padding included.
     #[serde(default = "defaults::batch_tokens")]
     pub batch_tokens: usize,
-    /// Forward passes of one update, each of `batch_tokens`.
-    #[serde(default = "defaults::accumulate")]
-    pub accumulate: u64,
     /// Seed of the initial weights, the order of the texts and dropout.
     #[serde(default = "defaults::seed")]
     pub seed: u64,
-    /// Number format of the forward and backward passes.
-    #[serde(default)]
-    pub precision: Precision,
 }
 
-impl Training {
-    /// Returns [`Self::warmup_steps`] or its default.
+impl DistilSettings {
+    /// Returns `training.warmup_steps` or its default.
     pub fn warmup(&self) -> u64 {
-        self.warmup_steps.unwrap_or_else(|| (self.steps / 10).min(200))
+        let Joined { shared, own } = &self.training;
+        own.warmup_steps.unwrap_or_else(|| (shared.steps / 10).min(200))
     }
 }
 
@@ -175,38 +168,19 @@ impl Default for Losses {
     }
 }
 
-/// Device, logging and evaluation. These settings may change when a run continues.
+/// Settings of the evaluation on dev, and of the run's result.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RunSettings {
-    /// Device to compute on.
-    pub device: DeviceChoice,
-    /// Updates between two lines of the log.
-    pub log_every: u64,
+#[serde(default)]
+pub struct DevSettings {
     /// Updates between two evaluations on dev. A checkpoint is written at each.
     pub evaluate_every: u64,
     /// Student that the run leaves.
     pub keep: Keep,
 }
 
-impl Default for RunSettings {
+impl Default for DevSettings {
     fn default() -> Self {
-        Self { device: DeviceChoice::Auto, log_every: 50, evaluate_every: 500, keep: Keep::Best }
-    }
-}
-
-mod defaults {
-    pub(super) fn max_length() -> usize {
-        128
-    }
-    pub(super) fn batch_tokens() -> usize {
-        4096
-    }
-    pub(super) fn accumulate() -> u64 {
-        1
-    }
-    pub(super) fn seed() -> u64 {
-        1
+        Self { evaluate_every: 500, keep: Keep::Best }
     }
 }
 
@@ -216,29 +190,29 @@ impl Settings for DistilSettings {
         if self.model.family != Family::Electra {
             return Err(Error::field(file, "model.family", self.model.family.prefix(), "electra"));
         }
+        let Joined { shared, own } = &self.training;
         let counts = [
             ("data.labels", self.data.labels.len() as u64, 2),
             ("data.train", self.data.train.len() as u64, 1),
             ("data.dev", self.data.dev.len() as u64, 1),
             ("data.max_length", self.data.max_length as u64, 3),
-            ("training.steps", self.training.steps, 1),
-            ("training.accumulate", self.training.accumulate, 1),
-            ("training.batch_tokens", self.training.batch_tokens as u64, self.data.max_length as u64),
+            ("training.steps", shared.steps, 1),
+            ("training.accumulate", shared.accumulate, 1),
+            ("training.batch_tokens", own.batch_tokens as u64, self.data.max_length as u64),
             ("losses.relation_heads", self.losses.relation_heads.max(0) as u64, 1),
-            ("run.log_every", self.run.log_every, 1),
-            ("run.evaluate_every", self.run.evaluate_every, 1),
+            ("run.log_every", self.run.shared.log_every, 1),
+            ("run.evaluate_every", self.run.own.evaluate_every, 1),
         ];
         for (field, found, least) in counts {
             if found < least {
                 return Err(Error::field(file, field, found.to_string(), format!("at least {least}")));
             }
         }
-        let Training { steps, batch_tokens, .. } = self.training;
         for (field, found, most) in [
-            ("training.steps", steps, MOST_STEPS),
-            ("training.warmup_steps", self.training.warmup_steps.unwrap_or(0), steps),
-            ("training.batch_tokens", batch_tokens as u64, 1 << 30),
-            ("training.accumulate", self.training.accumulate, 1 << 20),
+            ("training.steps", shared.steps, MOST_STEPS),
+            ("training.warmup_steps", own.warmup_steps.unwrap_or(0), shared.steps),
+            ("training.batch_tokens", own.batch_tokens as u64, 1 << 30),
+            ("training.accumulate", shared.accumulate, 1 << 20),
         ] {
             if found > most {
                 return Err(Error::field(file, field, found.to_string(), format!("at most {most}")));

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::model::Family;
 use crate::model::config::Head;
 use crate::model::folder::Folder;
-use crate::run::Waiting;
+use crate::run::{Joined, Waiting};
 use crate::texts::Texts;
 
 /// Returns the tokenizer of the student's vocabulary. It comes from the folder that the student
@@ -97,7 +97,7 @@ pub(super) fn new_student(
     device: Device,
     resumes: bool,
 ) -> Result<TextClassifier> {
-    let training = &settings.training;
+    let Joined { shared, own } = &settings.training;
     let labels = &settings.data.labels;
     let config = initial.as_ref().map_or(&settings.model, |it| &it.config);
     let first = teachers.first();
@@ -125,7 +125,7 @@ pub(super) fn new_student(
         }
     }
     let more = first.map_or_else(Vec::new, |(teacher, _)| map_parameters(config, &teacher.config));
-    let student = TextClassifier::random(config, labels, more, device, training.precision, training.seed)?;
+    let student = TextClassifier::random(config, labels, more, device, shared.precision, own.seed)?;
     match initial {
         Some(initial) => {
             let same = initial.head == Head::Classification(labels.clone());
@@ -137,7 +137,7 @@ pub(super) fn new_student(
             if let Some((teacher, _)) = first.filter(|_| settings.losses.hidden > 0.0 && !resumes) {
                 let pad = tokenizer.special.pad;
                 let _waiting = Waiting::new("fitting the maps to the teacher's states".to_owned());
-                let maps = fitted_maps(teacher, &student, texts, pad, training.seed)?;
+                let maps = fitted_maps(teacher, &student, texts, pad, own.seed)?;
                 student.parameters.load(&maps, source, |name| Some(name.to_owned()))?;
             }
         }
@@ -153,7 +153,7 @@ pub(super) fn new_student(
             let pad = tokenizer.special.pad;
             let start = settings.student.start;
             let _waiting = Waiting::new("fitting the student to the teacher".to_owned());
-            let tensors = student_tensors(start, teacher, numbers, config, texts, pad, training.seed)?;
+            let tensors = student_tensors(start, teacher, numbers, config, texts, pad, own.seed)?;
             student.parameters.load(&tensors, source, |name| Some(name.to_owned()))?;
         }
     }

@@ -38,13 +38,14 @@ pub struct Summary {
 /// Under `torchrun` several processes share every update. Only the first of them uses `output` and
 /// returns a summary.
 pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<Option<Summary>> {
-    let together = RunContext::begin(settings, overrides, output, |it: &FinetuneSettings| it.run.device)?;
+    let together =
+        RunContext::begin(settings, overrides, output, |it: &FinetuneSettings| it.run.shared.device)?;
     let RunContext { mut settings, device, processes, .. } = together;
     settings.data.find_labels()?;
     let leads = processes.world().leads();
     if leads {
-        settings.training.precision.warn_where_slow(device);
-        for seed in &settings.training.seeds {
+        settings.training.own.precision.warn_where_slow(device);
+        for seed in &settings.training.own.seeds {
             refuse_ended_trial(&output.join(format!("seed-{seed}")))?;
         }
     }
@@ -59,19 +60,20 @@ pub fn finetune(settings: &Path, overrides: &[String], output: &Path) -> Result<
             settings.data.labels.join(", ")
         );
     }
-    let (frozen, layers) = (settings.training.freeze_layers, folder.config.num_hidden_layers as u64);
+    let (frozen, layers) = (settings.training.own.freeze_layers, folder.config.num_hidden_layers as u64);
     if frozen > layers {
         let (found, expected) = (frozen.to_string(), format!("at most the model's {layers} layers"));
         return Err(Error::field(&folder.file(CONFIG), "training.freeze_layers", found, expected));
     }
     let tokenizer = tokenizer_of(&folder)?;
     let (train, dev) = read_data(&settings.data, &folder, &tokenizer)?;
-    let objective = HardLabels::new(&settings.training, &train.examples, settings.data.labels.len(), device)?;
+    let objective =
+        HardLabels::new(&settings.training.shared, &train.examples, settings.data.labels.len(), device)?;
     let objective = Box::new(objective);
     let command = "finetune";
     let task = Task { command, settings, objective, folder, tokenizer, train, dev, device, processes };
     let mut trials = Vec::new();
-    for &seed in &task.settings.training.seeds {
+    for &seed in &task.settings.training.own.seeds {
         let path = output.join(format!("seed-{seed}"));
         trials.extend(run_trial(&task, seed, &path)?);
         if leads {

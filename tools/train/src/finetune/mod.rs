@@ -5,8 +5,10 @@ mod command;
 mod objective;
 mod settings;
 mod trial;
+mod trial_settings;
 
 pub use command::{Summary, finetune, read_data};
 pub use objective::{HardLabels, Objective};
-pub use settings::{ClassWeights, Data, FinetuneSettings, Model, RunSettings, Training};
+pub use settings::{Data, FinetuneSettings, KeepSettings, Model, Training};
 pub use trial::{MODEL, Outcome, Task, run_trial};
+pub use trial_settings::{ClassWeights, TrialSettings};

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use tch::{Device, Tensor};
 
-use super::settings::{ClassWeights, Training};
+use super::trial_settings::{ClassWeights, TrialSettings};
 use crate::batch::LabelledBatch;
 use crate::classification::{EncodedExample, TextClassifier};
 use crate::error::Result;
@@ -39,13 +39,13 @@ impl HardLabels {
     /// Prepares the loss for `labels` labels. Class weights follow from the frequency of the labels
     /// in `examples`.
     pub fn new(
-        training: &Training,
+        settings: &TrialSettings,
         examples: &[EncodedExample],
         labels: usize,
         device: Device,
     ) -> Result<Self> {
-        let weights = class_weights(training.class_weights, examples, labels, device)?;
-        Ok(Self { weights, smoothing: training.label_smoothing, consistency: training.consistency })
+        let weights = class_weights(settings.class_weights, examples, labels, device)?;
+        Ok(Self { weights, smoothing: settings.label_smoothing, consistency: settings.consistency })
     }
 
     /// Computes the mean cross-entropy over the rows of `logits` `[rows, labels]`, a scalar.

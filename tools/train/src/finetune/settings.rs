@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::trial_settings::TrialSettings;
 use crate::data::Source;
-use crate::device::{DeviceChoice, Precision};
+use crate::device::Precision;
 use crate::error::{Error, Result};
 use crate::optimizer;
-use crate::run::{Keep, MOST_STEPS, Settings, refuse_repeated};
+use crate::run::{Joined, Keep, MOST_STEPS, RunSettings, Settings, defaults, refuse_repeated};
 use crate::texts::TextSource;
 
 /// Content of the TOML file.
@@ -21,13 +22,13 @@ pub struct FinetuneSettings {
     /// Labelled texts.
     pub data: Data,
     /// Settings of the training.
-    pub training: Training,
+    pub training: Joined<TrialSettings, Training>,
     /// Settings of the optimizer.
     #[serde(default)]
     pub optimizer: optimizer::Settings,
-    /// Device and logging.
+    /// Device, logging and the classifier to keep.
     #[serde(default)]
-    pub run: RunSettings,
+    pub run: Joined<RunSettings, KeepSettings>,
 }
 
 /// Model to begin with.
@@ -63,64 +64,45 @@ pub struct Data {
     pub dev_share: f64,
 }
 
-/// Weights of the labels in the loss.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ClassWeights {
-    /// Every text has the same weight.
-    #[default]
-    None,
-    /// Every label has the same weight, however many texts it has.
-    Balanced,
-}
-
-/// Settings of the training.
+/// Settings of the training besides [`TrialSettings`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Training {
     /// Largest number of passes over the texts.
     pub epochs: u64,
-    /// Largest number of updates, for texts whose epoch is too long.
-    #[serde(default)]
-    pub steps: Option<u64>,
-    /// Texts of one forward pass.
-    pub batch_size: usize,
-    /// Forward passes of one update.
-    #[serde(default = "defaults::accumulate")]
-    pub accumulate: u64,
-    /// Share of the updates until the learning rate reaches its maximum.
-    #[serde(default = "defaults::warmup_share")]
-    pub warmup_share: f64,
     /// Evaluations on dev per epoch. A checkpoint is written at each.
-    #[serde(default = "defaults::evaluations_per_epoch")]
+    #[serde(default = "evaluations_per_epoch")]
     pub evaluations_per_epoch: u64,
-    /// Evaluations on dev without improvement after which a trial ends.
-    #[serde(default = "defaults::patience")]
-    pub patience: u64,
     /// Number of the lowest layers that are frozen, together with the embeddings. 0 freezes
     /// nothing.
     #[serde(default)]
     pub freeze_layers: u64,
-    /// Weights of the labels in the loss.
-    #[serde(default)]
-    pub class_weights: ClassWeights,
-    /// Share of the target that is spread over all labels.
-    #[serde(default)]
-    pub label_smoothing: f64,
-    /// Weight of the distance between the answers to a text and to its changed copies.
-    #[serde(default)]
-    pub consistency: f64,
     /// Share of the updates, at the end of the training, over which the weights are averaged. The
     /// mean is then evaluated on dev and kept. 0 for no averaging.
     #[serde(default)]
     pub average_share: f64,
     /// Seeds, one trial each. A seed decides the initial weights of the head, the order of the
     /// texts and dropout.
-    #[serde(default = "defaults::seeds")]
+    #[serde(default = "seeds")]
     pub seeds: Vec<u64>,
     /// Number format of the forward and backward passes.
     #[serde(default)]
     pub precision: Precision,
+}
+
+fn evaluations_per_epoch() -> u64 {
+    2
+}
+
+fn seeds() -> Vec<u64> {
+    vec![1]
+}
+
+/// Settings of a trial's result.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeepSettings {
+    /// Classifier that a trial leaves.
+    pub keep: Keep,
 }
 
 impl Data {
@@ -150,55 +132,9 @@ impl Data {
     }
 }
 
-impl Training {
-    /// Returns the number of texts in an update of one process.
-    pub fn texts_of_update(&self) -> usize {
-        self.batch_size.saturating_mul(usize::try_from(self.accumulate).unwrap_or(usize::MAX))
-    }
-}
-
-/// Device and logging. These settings may change when a run continues.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RunSettings {
-    /// Device to compute on.
-    pub device: DeviceChoice,
-    /// Updates between two lines of the log.
-    pub log_every: u64,
-    /// Classifier that a trial leaves.
-    pub keep: Keep,
-}
-
-impl Default for RunSettings {
-    fn default() -> Self {
-        Self { device: DeviceChoice::Auto, log_every: 50, keep: Keep::Best }
-    }
-}
-
-mod defaults {
-    pub(super) fn max_length() -> usize {
-        128
-    }
-    pub(super) fn accumulate() -> u64 {
-        1
-    }
-    pub(super) fn warmup_share() -> f64 {
-        0.1
-    }
-    pub(super) fn evaluations_per_epoch() -> u64 {
-        2
-    }
-    pub(super) fn patience() -> u64 {
-        4
-    }
-    pub(super) fn seeds() -> Vec<u64> {
-        vec![1]
-    }
-}
-
 impl Settings for FinetuneSettings {
     fn check(&self, file: &Path) -> Result<()> {
-        let training = &self.training;
+        let Joined { shared, own } = &self.training;
         self.optimizer.check(file)?;
         let counts = [
             (
@@ -209,14 +145,14 @@ impl Settings for FinetuneSettings {
             ),
             ("data.train", self.data.train.len() as u64, 1, u64::MAX),
             ("data.max_length", self.data.max_length as u64, 3, u64::MAX),
-            ("training.epochs", training.epochs, 1, 1 << 20),
-            ("training.steps", training.steps.unwrap_or(1), 1, MOST_STEPS),
-            ("training.batch_size", training.batch_size as u64, 1, 1 << 20),
-            ("training.accumulate", training.accumulate, 1, 1 << 20),
-            ("training.evaluations_per_epoch", training.evaluations_per_epoch, 1, u64::MAX),
-            ("training.patience", training.patience, 1, u64::MAX),
-            ("training.seeds", training.seeds.len() as u64, 1, u64::MAX),
-            ("run.log_every", self.run.log_every, 1, u64::MAX),
+            ("training.epochs", own.epochs, 1, 1 << 20),
+            ("training.steps", shared.steps.unwrap_or(1), 1, MOST_STEPS),
+            ("training.batch_size", shared.batch_size as u64, 1, 1 << 20),
+            ("training.accumulate", shared.accumulate, 1, 1 << 20),
+            ("training.evaluations_per_epoch", own.evaluations_per_epoch, 1, u64::MAX),
+            ("training.patience", shared.patience, 1, u64::MAX),
+            ("training.seeds", own.seeds.len() as u64, 1, u64::MAX),
+            ("run.log_every", self.run.shared.log_every, 1, u64::MAX),
         ];
         for (field, found, least, most) in counts {
             if found < least {
@@ -227,19 +163,19 @@ impl Settings for FinetuneSettings {
             }
         }
         refuse_repeated(file, "data.labels", &self.data.labels)?;
-        refuse_repeated(file, "training.seeds", &training.seeds)?;
+        refuse_repeated(file, "training.seeds", &own.seeds)?;
         for (field, found) in [
-            ("training.warmup_share", training.warmup_share),
-            ("training.label_smoothing", training.label_smoothing),
-            ("training.average_share", training.average_share),
+            ("training.warmup_share", shared.warmup_share),
+            ("training.label_smoothing", shared.label_smoothing),
+            ("training.average_share", own.average_share),
             ("data.dev_share", self.data.dev_share),
         ] {
             if !(0.0..1.0).contains(&found) {
                 return Err(Error::field(file, field, found.to_string(), "at least 0 and below 1"));
             }
         }
-        if !(0.0..=1e6).contains(&training.consistency) {
-            let found = training.consistency.to_string();
+        if !(0.0..=1e6).contains(&shared.consistency) {
+            let found = shared.consistency.to_string();
             return Err(Error::field(file, "training.consistency", found, "0 to 1e6"));
         }
         if self.data.dev.is_empty() == (self.data.dev_share == 0.0) {

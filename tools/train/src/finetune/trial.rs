@@ -20,7 +20,7 @@ use crate::model::Parameters;
 use crate::model::folder::{Folder, Tensors};
 use crate::optimizer::zero_gradients;
 use crate::random::seed_torch;
-use crate::run::{Due, Evaluation, Keep, Loop, Progress, Schedule, Sums, Training, refuse_ended};
+use crate::run::{Due, Evaluation, Joined, Keep, Loop, Progress, Schedule, Sums, Training, refuse_ended};
 use crate::texts::{SourceShare, Texts};
 
 /// Name of the folder with the best classifier of a trial, in the trial's folder.
@@ -67,10 +67,10 @@ pub struct Outcome {
 /// the first process and `None` in the others.
 pub fn run_trial(task: &Task, seed: u64, output: &Path) -> Result<Option<Outcome>> {
     let settings = &task.settings;
-    let training = &settings.training;
     let trial = Trial::new(task, seed)?;
     let steps = trial.steps;
-    let schedule = Schedule { steps, warmup: (steps as f64 * training.warmup_share) as u64, share: 1.0 };
+    let schedule =
+        Schedule { steps, warmup: (steps as f64 * settings.training.shared.warmup_share) as u64, share: 1.0 };
     let begun = Loop::begin(trial, schedule, &settings.optimizer, &task.processes, output, &[MODEL])?;
     let title = format!("{}, seed {seed}", task.command);
     let leads = task.processes.world().leads();
@@ -112,19 +112,18 @@ struct Trial<'a> {
 impl<'a> Trial<'a> {
     fn new(task: &'a Task, seed: u64) -> Result<Self> {
         let settings = &task.settings;
-        let training = &settings.training;
+        let Joined { shared, own } = &settings.training;
         let labels = &settings.data.labels;
-        let mut classifier =
-            TextClassifier::new(&task.folder, labels, task.device, training.precision, seed)?;
-        classifier.freeze(training.freeze_layers as i64);
+        let mut classifier = TextClassifier::new(&task.folder, labels, task.device, own.precision, seed)?;
+        classifier.freeze(own.freeze_layers as i64);
         let leads = task.processes.world().leads();
-        let mean = match leads && training.average_share > 0.0 {
+        let mean = match leads && own.average_share > 0.0 {
             true => Some(zero_gradients(&classifier.parameters)?),
             false => None,
         };
         let texts: usize = task.train.parts.iter().map(SourceShare::count).sum();
         let per_epoch = texts.div_ceil(texts_of_update(task)) as u64;
-        let steps = training.epochs.saturating_mul(per_epoch).min(training.steps.unwrap_or(u64::MAX));
+        let steps = own.epochs.saturating_mul(per_epoch).min(shared.steps.unwrap_or(u64::MAX));
         let best = classifier.parameters.flat().f_zeros_like()?;
         Ok(Self {
             task,
@@ -161,7 +160,7 @@ impl<'a> Trial<'a> {
 
     /// Writes the classifier to keep. `last_step` is the number of finished updates.
     fn finish(self, model: &Path, last_step: u64) -> Result<Outcome> {
-        let outcome = match self.task.settings.run.keep {
+        let outcome = match self.task.settings.run.own.keep {
             Keep::Best => {
                 self.classifier.parameters.flat().shallow_clone().f_copy_(&self.best)?;
                 self.classifier.parameters.refresh()?;
@@ -196,7 +195,7 @@ impl Training for Trial<'_> {
 
     fn update(&mut self, step: u64, sums: &mut Sums) -> Result<()> {
         let task = self.task;
-        let training = &task.settings.training;
+        let training = &task.settings.training.shared;
         let world = task.processes.world();
         let at = (step % self.per_epoch) as usize;
         let indices = self.batches(step / self.per_epoch)[at].clone();
@@ -222,7 +221,7 @@ impl Training for Trial<'_> {
 
     /// Adds the current weights to their mean, at the end of the training.
     fn updated(&mut self, step: u64) -> Result<()> {
-        let averaged = (self.steps as f64 * self.task.settings.training.average_share).ceil() as u64;
+        let averaged = (self.steps as f64 * self.task.settings.training.own.average_share).ceil() as u64;
         let Some(mean) = self.mean.as_mut().filter(|_| step > self.steps - averaged) else { return Ok(()) };
         self.state.averaged += 1;
         let weights = trained(&self.classifier.parameters)?;
@@ -232,9 +231,9 @@ impl Training for Trial<'_> {
 
     fn due(&self, step: u64) -> Due {
         let settings = &self.task.settings;
-        let every = self.per_epoch.min(self.steps).div_ceil(settings.training.evaluations_per_epoch);
+        let every = self.per_epoch.min(self.steps).div_ceil(settings.training.own.evaluations_per_epoch);
         let evaluate = step == self.steps || step.is_multiple_of(every);
-        Due { log: step.is_multiple_of(settings.run.log_every), evaluate, checkpoint: evaluate }
+        Due { log: step.is_multiple_of(settings.run.shared.log_every), evaluate, checkpoint: evaluate }
     }
 
     fn evaluate(&mut self, step: u64) -> Result<Evaluation> {
@@ -258,7 +257,7 @@ impl Training for Trial<'_> {
     }
 
     fn is_stopped(&self) -> bool {
-        self.state.without_improvement >= self.task.settings.training.patience
+        self.state.without_improvement >= self.task.settings.training.shared.patience
     }
 
     fn describe(&self, means: &[f64]) -> String {
@@ -286,7 +285,7 @@ impl Training for Trial<'_> {
 /// Returns the number of texts in an update of all processes together.
 fn texts_of_update(task: &Task) -> usize {
     let processes = task.processes.world().size as usize;
-    task.settings.training.texts_of_update().saturating_mul(processes)
+    task.settings.training.shared.texts_of_update().saturating_mul(processes)
 }
 
 /// Returns a view of the weights that are trained.

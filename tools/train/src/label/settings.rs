@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::{DeviceChoice, Precision};
 use crate::error::{Error, Result};
-use crate::run::{Settings, refuse_repeated};
+use crate::run::{Settings, defaults, refuse_repeated};
 use crate::texts::TextSource;
 
 /// Content of the TOML file.
@@ -31,15 +31,11 @@ pub struct Data {
     /// labels.
     pub labels: Vec<String>,
     /// Length in tokens to which texts, or their parts, are cut.
-    #[serde(default = "max_length")]
+    #[serde(default = "defaults::max_length")]
     pub max_length: usize,
     /// Texts to label: of each source the share that the first epoch of a training would use.
     /// Changed copies have the answers of their texts and cost nothing.
     pub train: Vec<TextSource>,
-}
-
-fn max_length() -> usize {
-    128
 }
 
 /// Settings of the answers.
@@ -74,7 +70,7 @@ pub struct RunSettings {
 
 impl Default for RunSettings {
     fn default() -> Self {
-        Self { device: DeviceChoice::Auto, batch_tokens: 4096, precision: Precision::F32 }
+        Self { device: DeviceChoice::Auto, batch_tokens: defaults::batch_tokens(), precision: Precision::F32 }
     }
 }
 

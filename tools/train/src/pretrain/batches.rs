@@ -68,11 +68,11 @@ impl Batches {
         Ok(Self {
             ids,
             special,
-            seed: settings.training.seed,
+            seed: settings.training.own.seed,
             device,
             inner,
             masked: settings.masked_positions(),
-            batch_size: settings.training.batch_size,
+            batch_size: settings.training.own.batch_size,
             pieces: pieces - held_out,
             held_out,
             epoch: None,

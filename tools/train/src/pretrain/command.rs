@@ -21,7 +21,8 @@ use crate::operations::operations_of_input;
 use crate::optimizer::linear_schedule;
 use crate::random::seed_torch;
 use crate::run::{
-    Due, Evaluation, Loop, METRICS, Progress, RunContext, Schedule, Sums, Training, draw_curves,
+    Due, Evaluation, Joined, Loop, METRICS, Progress, RunContext, Schedule, Sums, Training, UpdateSettings,
+    draw_curves,
 };
 
 /// Names of the possible results, in the run's folder.
@@ -36,18 +37,18 @@ pub fn pretrain(settings: &Path, overrides: &[String], output: &Path) -> Result<
     let RunContext { settings, device, processes, .. } = together;
     let leads = processes.world().leads();
     if leads {
-        settings.training.precision.warn_where_slow(device);
-        if settings.training.objective != Objective::Mlm {
+        settings.training.shared.precision.warn_where_slow(device);
+        if settings.training.own.objective != Objective::Mlm {
             settings.model.warn_where_not_packed(&Head::ReplacedTokenDetection, Path::new("model"));
         }
     }
     let run = PretrainRun::new(&settings, output, device, &processes)?;
-    let training = &settings.training;
-    let share = 1.0 / (training.accumulate * processes.world().size) as f64;
-    let schedule = Schedule { steps: training.steps, warmup: training.warmup_steps, share };
+    let UpdateSettings { steps, accumulate, .. } = settings.training.shared;
+    let share = 1.0 / (accumulate * processes.world().size) as f64;
+    let schedule = Schedule { steps, warmup: settings.training.own.warmup_steps, share };
     let begun = Loop::begin(run, schedule, &settings.optimizer, &processes, output, &RESULTS)?;
     let progress = match leads {
-        true => Progress::new("pretrain", training.steps, begun.step()),
+        true => Progress::new("pretrain", steps, begun.step()),
         false => Progress::silent(),
     };
     progress.note(&begun.training().introduction(begun.step()));
@@ -116,9 +117,9 @@ impl<'a> PretrainRun<'a> {
         let ids = processes.one_before_others(|| cache.open())?;
         let tokens = ids.len() as u64;
         let batches = Batches::new(ids, tokenizer.special, settings, device, &data.texts[0])?;
-        let training = &settings.training;
+        let Joined { shared, own } = &settings.training;
         let list = Pretraining::parameters(settings);
-        let parameters = Parameters::new(list, device, training.precision, training.seed)?;
+        let parameters = Parameters::new(list, device, shared.precision, own.seed)?;
         begin(settings, &parameters)?;
         let models = Pretraining::new(&parameters, settings, tokenizer.special.mask);
         let world = processes.world();
@@ -139,7 +140,7 @@ impl<'a> PretrainRun<'a> {
     /// Returns the means of the figures over the held-out inputs; empty if there are none.
     fn validate(&self) -> Result<Vec<f64>> {
         let _guard = tch::no_grad_guard();
-        let mut means = vec![0.0; figures(self.settings.training.objective).len()];
+        let mut means = vec![0.0; figures(self.settings.training.own.objective).len()];
         let mut inputs = 0.0;
         for batch in self.batches.validation() {
             let batch = batch?;
@@ -162,7 +163,7 @@ impl<'a> PretrainRun<'a> {
             write_folder(&path, |path| folder::write(path, config, &head, &tensors, vocabulary))?;
             Ok(path)
         };
-        if self.settings.training.objective == Objective::Mlm {
+        if self.settings.training.own.objective == Objective::Mlm {
             let path = write("language-model", &self.settings.model, Head::MaskedLanguageModel, all)?;
             return Ok(vec![path]);
         }
@@ -192,17 +193,17 @@ impl Training for PretrainRun<'_> {
     }
 
     fn figures(&self) -> &'static [&'static str] {
-        figures(self.settings.training.objective)
+        figures(self.settings.training.own.objective)
     }
 
     fn update(&mut self, step: u64, sums: &mut Sums) -> Result<()> {
-        let training = &self.settings.training;
-        for pass in step * training.accumulate..(step + 1) * training.accumulate {
+        let Joined { shared, own } = &self.settings.training;
+        for pass in step * shared.accumulate..(step + 1) * shared.accumulate {
             // Passes are numbered as if one process made all of them. Each pass then draws the same
             // random numbers as in that process.
             let pass = pass * self.world.size + self.world.rank;
             let batch = self.batches.training(pass)?;
-            seed_torch(training.seed, pass);
+            seed_torch(own.seed, pass);
             let (loss, figures) = self.models.losses(&batch, Mode::Train)?;
             sums.add(&self.parameters, &loss, figures, self.batches.tokens() as usize)?;
         }
@@ -211,7 +212,7 @@ impl Training for PretrainRun<'_> {
 
     fn due(&self, step: u64) -> Due {
         let run = &self.settings.run;
-        let is_last = step == self.settings.training.steps;
+        let is_last = step == self.settings.training.shared.steps;
         Due {
             log: step.is_multiple_of(run.log_every),
             evaluate: is_last || step.is_multiple_of(run.validate_every),
@@ -226,10 +227,10 @@ impl Training for PretrainRun<'_> {
     }
 
     fn more_figures(&self, step: u64, speed: f64) -> Map<String, Value> {
-        let training = &self.settings.training;
-        let step_tokens = training.accumulate * self.world.size * self.batches.tokens();
-        let rate = linear_schedule(step, training.warmup_steps, training.steps);
-        let operations = operations_of_input(self.settings, training.objective) as f64;
+        let Joined { shared, own } = &self.settings.training;
+        let step_tokens = shared.accumulate * self.world.size * self.batches.tokens();
+        let rate = linear_schedule(step, own.warmup_steps, shared.steps);
+        let operations = operations_of_input(self.settings, own.objective) as f64;
         let operations = speed / self.settings.data.sequence_length as f64 * operations;
         let figures = [
             ("learning_rate", json!(rate * self.settings.optimizer.learning_rate)),
@@ -240,7 +241,7 @@ impl Training for PretrainRun<'_> {
     }
 
     fn describe(&self, means: &[f64]) -> String {
-        match (self.settings.training.objective, means) {
+        match (self.settings.training.own.objective, means) {
             (Objective::Rtd | Objective::Rtd15, [loss, mlm, _, rtd, accuracy, ..]) => {
                 format!("loss {loss:.3} (mlm {mlm:.3}, rtd {rtd:.4}), {:.1} % right", accuracy * 100.0)
             }

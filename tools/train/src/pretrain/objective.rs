@@ -43,7 +43,7 @@ impl Pretraining {
     /// same depth.
     pub fn parameters(settings: &PretrainSettings) -> Vec<Parameter> {
         let mut list = Encoder::parameters(&settings.model, "", false);
-        if settings.training.objective == Objective::Mlm {
+        if settings.training.own.objective == Objective::Mlm {
             list.extend(MaskedLanguageModel::parameters(&settings.model, ""));
         } else {
             let generator = settings.generator();
@@ -59,7 +59,7 @@ impl Pretraining {
 
     /// Builds the models over `parameters`. `mask` is the id of `[MASK]`.
     pub fn new(parameters: &Parameters, settings: &PretrainSettings, mask: u16) -> Self {
-        let objective = settings.training.objective;
+        let objective = settings.training.own.objective;
         let encoder = Encoder::new(parameters, &settings.model, "", None);
         let small: Config = settings.generator();
         let (discriminator, generator, language_model) = if objective == Objective::Mlm {
@@ -72,7 +72,7 @@ impl Pretraining {
         Self {
             objective,
             mask: i64::from(mask),
-            discriminator_weight: settings.training.discriminator_weight,
+            discriminator_weight: settings.training.own.discriminator_weight,
             encoder,
             discriminator,
             generator,

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::device::{DeviceChoice, Precision};
+use crate::device::DeviceChoice;
 use crate::error::{Error, Result};
 use crate::model::{Config, Family};
 use crate::optimizer;
-use crate::run::{MOST_STEPS, Settings};
+use crate::run::{Joined, MOST_STEPS, Settings, UpdateSettings};
 
 /// Content of the TOML file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ pub struct PretrainSettings {
     #[serde(default)]
     pub generator: Generator,
     /// Objective and settings of the training.
-    pub training: Training,
+    pub training: Joined<UpdateSettings, Training>,
     /// Settings of the optimizer.
     #[serde(default)]
     pub optimizer: optimizer::Settings,
@@ -94,22 +94,16 @@ pub enum Objective {
     Mlm,
 }
 
-/// Objective and settings of the training.
+/// Objective and settings of the training besides [`UpdateSettings`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Training {
     /// Objective of the training.
     #[serde(default)]
     pub objective: Objective,
-    /// Number of updates.
-    pub steps: u64,
     /// Updates until the learning rate reaches its maximum.
     pub warmup_steps: u64,
     /// Inputs of one forward pass.
     pub batch_size: usize,
-    /// Forward passes of one update.
-    #[serde(default = "defaults::accumulate")]
-    pub accumulate: u64,
     /// Share of the tokens that are masked.
     #[serde(default = "defaults::masked_share")]
     pub masked_share: f64,
@@ -119,12 +113,10 @@ pub struct Training {
     /// Seed of all random numbers.
     #[serde(default)]
     pub seed: u64,
-    /// Number format of the forward and backward passes.
-    #[serde(default)]
-    pub precision: Precision,
 }
 
-/// Device, logging, validation and checkpoints. These settings may change when a run continues.
+/// Device, logging, validation and checkpoints. These settings may change when a run continues. The
+/// default of `log_every` is not that of [`crate::run::RunSettings`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunSettings {
@@ -150,9 +142,6 @@ mod defaults {
     }
     pub(super) fn validation() -> usize {
         256
-    }
-    pub(super) fn accumulate() -> u64 {
-        1
     }
     pub(super) fn masked_share() -> f64 {
         0.15
@@ -182,7 +171,7 @@ impl PretrainSettings {
     /// Returns the number of masked positions in each input.
     pub fn masked_positions(&self) -> usize {
         let inner = self.data.sequence_length - 2;
-        ((inner as f64 * self.training.masked_share).round() as usize).clamp(1, inner)
+        ((inner as f64 * self.training.own.masked_share).round() as usize).clamp(1, inner)
     }
 }
 
@@ -202,7 +191,8 @@ impl Settings for PretrainSettings {
             let expected = "1: all layers learn at the same rate";
             return Err(Error::field(file, "optimizer.layer_decay", found, expected));
         }
-        let weight = self.training.discriminator_weight;
+        let Joined { shared, own } = &self.training;
+        let weight = own.discriminator_weight;
         if !(0.0..=1e6).contains(&weight) {
             let found = weight.to_string();
             return Err(Error::field(file, "training.discriminator_weight", found, "0 to 1e6"));
@@ -210,10 +200,10 @@ impl Settings for PretrainSettings {
         let longest = self.model.max_position_embeddings as usize;
         let counts = [
             ("data.sequence_length", self.data.sequence_length as u64, 3, longest as u64),
-            ("training.steps", self.training.steps, 1, MOST_STEPS),
-            ("training.warmup_steps", self.training.warmup_steps, 0, self.training.steps),
-            ("training.batch_size", self.training.batch_size as u64, 1, 1 << 20),
-            ("training.accumulate", self.training.accumulate, 1, 1 << 20),
+            ("training.steps", shared.steps, 1, MOST_STEPS),
+            ("training.warmup_steps", own.warmup_steps, 0, shared.steps),
+            ("training.batch_size", own.batch_size as u64, 1, 1 << 20),
+            ("training.accumulate", shared.accumulate, 1, 1 << 20),
             ("run.log_every", self.run.log_every, 1, u64::MAX),
             ("run.validate_every", self.run.validate_every, 1, u64::MAX),
             ("run.checkpoint_every", self.run.checkpoint_every, 1, u64::MAX),
@@ -223,8 +213,8 @@ impl Settings for PretrainSettings {
                 return Err(Error::field(file, field, found.to_string(), format!("{least} to {most}")));
             }
         }
-        if !(self.training.masked_share > 0.0 && self.training.masked_share < 1.0) {
-            let found = self.training.masked_share.to_string();
+        if !(own.masked_share > 0.0 && own.masked_share < 1.0) {
+            let found = own.masked_share.to_string();
             return Err(Error::field(file, "training.masked_share", found, "between 0 and 1"));
         }
         Ok(())

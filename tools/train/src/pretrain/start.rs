@@ -10,7 +10,7 @@ use crate::model::{Config, GENERATOR, Parameters};
 
 /// Overwrites `parameters` with the weights that `[start]` names.
 pub fn begin(settings: &PretrainSettings, parameters: &Parameters) -> Result<()> {
-    let objective = settings.training.objective;
+    let objective = settings.training.own.objective;
     if let Some(path) = &settings.start.encoder {
         let folder = Folder::read(path)?;
         let layers = folder.config.num_hidden_layers;

@@ -25,7 +25,8 @@ const CURVES: [&str; 4] = ["loss", "dev_accuracy", "dev_loss", "dev_calibration_
 /// Under `torchrun` several processes share every update. Only the first of them uses `output` and
 /// returns a report.
 pub fn quantize(settings: &Path, overrides: &[String], output: &Path) -> Result<Option<Report>> {
-    let together = RunContext::begin(settings, overrides, output, |it: &QuantizeSettings| it.run.device)?;
+    let together =
+        RunContext::begin(settings, overrides, output, |it: &QuantizeSettings| it.run.shared.device)?;
     let RunContext { settings, device, processes, .. } = together;
     let folder = Folder::read(&settings.model.folder)?;
     folder.check_for_runtime()?;
@@ -39,14 +40,13 @@ pub fn quantize(settings: &Path, overrides: &[String], output: &Path) -> Result<
         Some(path) => teacher(path, &tokenizer, labels, longest, device)?,
         None => TextClassifier::read(&folder, device)?,
     };
-    let of_trial = settings.of_trial();
-    let hard = HardLabels::new(&of_trial.training, &train.examples, labels.len(), device)?;
+    let hard = HardLabels::new(&settings.training.shared, &train.examples, labels.len(), device)?;
     let objective =
-        Box::new(Int8Objective { teacher, teacher_weight: settings.training.teacher_weight, hard });
+        Box::new(Int8Objective { teacher, teacher_weight: settings.training.own.teacher_weight, hard });
     let leads = processes.world().leads();
     let task = Task {
         command: "quantize",
-        settings: of_trial,
+        settings: settings.of_trial(),
         objective,
         folder,
         tokenizer,
@@ -55,7 +55,7 @@ pub fn quantize(settings: &Path, overrides: &[String], output: &Path) -> Result<
         device,
         processes,
     };
-    run_trial(&task, settings.training.seed, output)?;
+    run_trial(&task, settings.training.own.seed, output)?;
     if !leads {
         return Ok(None);
     }
@@ -63,7 +63,7 @@ pub fn quantize(settings: &Path, overrides: &[String], output: &Path) -> Result<
 
     let trained = TextClassifier::read(&Folder::read(&output.join(MODEL))?, device)?;
     let padding = task.tokenizer.special.pad;
-    let report = Report::measure(&before, &trained, &task.dev, padding, settings.run.sensitivity_texts)?;
+    let report = Report::measure(&before, &trained, &task.dev, padding, settings.run.own.sensitivity_texts)?;
     report.write(&output.join(REPORT))?;
     Ok(Some(report))
 }

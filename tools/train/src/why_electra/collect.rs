@@ -134,11 +134,11 @@ fn read_run(folder: &Path) -> Result<Option<PretrainingResult>> {
     let half_widths: Vec<f64> =
         trials.iter().map(|trial| (trial.dev.interval.1 - trial.dev.interval.0) / 2.0).collect();
     Ok(Some(PretrainingResult {
-        objective: settings.training.objective,
+        objective: settings.training.own.objective,
         operations: operations_of_run(&settings),
         tokens: tokens_of_run(&settings),
-        steps: settings.training.steps,
-        losses: read_losses(&pretrain, settings.training.steps)?,
+        steps: settings.training.shared.steps,
+        losses: read_losses(&pretrain, settings.training.shared.steps)?,
         seeds: trials.iter().map(|trial| Seed { seed: trial.seed, accuracy: trial.dev.accuracy }).collect(),
         median: median(&accuracies),
         mean: mean(&accuracies),
