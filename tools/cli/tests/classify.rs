@@ -223,7 +223,7 @@ fn failures_at_run_time_exit_with_1() {
             vec!["classify", "--input", &path("pointer.csv")],
             "found a Git LFS pointer, expected the file itself",
         ),
-        (vec!["classify", "x", "--arena-bytes", "1000"], "1000 bytes given, 1135936 needed for 512 tokens"),
+        (vec!["classify", "x", "--arena-bytes", "1000"], "1000 bytes given, 1131840 needed for 512 tokens"),
         (
             vec!["detect", "x", "--model", SENTIMENT_MODEL],
             "head for classification, expected one for replaced-token detection",

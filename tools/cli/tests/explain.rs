@@ -69,7 +69,7 @@ fn neither_threads_nor_engines_change_a_contribution() {
     assert_eq!(parts(&expected).len(), 6);
     assert!(parts(&expected).iter().all(|part| number(&part["standard_error"]) >= 0.0));
     for engine in electra::EngineKind::ALL {
-        for more in [&["--threads", "1"][..], &["--threads", "3"], &["--arena-bytes", "1135936"]] {
+        for more in [&["--threads", "1"][..], &["--threads", "3"], &["--arena-bytes", "1131840"]] {
             let args = [&[SENTENCE, "--samples", "4", "--engine", engine.name()], more].concat();
             assert_eq!(json(&args), expected, "{args:?}");
         }
