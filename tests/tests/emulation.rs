@@ -339,6 +339,8 @@ fn three_layers_with_projection() {
     compare_random(sizes([32, 64, 3, 2, 256], 3), 3);
     compare_random(sizes([32, 64, 3, 2, 256], None), 4);
     compare_random(sizes([128, 64, 3, 1, 64], 4), 5);
+    // The feed-forward block is narrower inside than outside.
+    compare_random(sizes([32, 64, 2, 2, 16], 2), 14);
 }
 
 #[test]

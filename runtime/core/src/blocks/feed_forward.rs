@@ -18,7 +18,7 @@ pub(crate) struct Scratch<'a> {
 #[derive(Default)]
 struct Worker<'a> {
     input: QuantizedRows<'a>,
-    /// Sums of both products, rows x intermediate size.
+    /// Sums of the first product, then of the second: rows x the greater number of outputs.
     sums: &'a mut [i32],
     intermediate: QuantizedRows<'a>,
 }
@@ -35,7 +35,7 @@ impl<'a> Scratch<'a> {
                     rows,
                     config.hidden_size,
                 ),
-                sums: space.take("sums", rows, wide),
+                sums: space.take("sums", rows, wide.max(config.hidden_size)),
                 intermediate: QuantizedRows::take(
                     space,
                     ["quantized intermediate", "its scales"],
