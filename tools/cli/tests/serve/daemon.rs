@@ -1,7 +1,7 @@
 //! Runs `electra serve` in the same way as a service manager.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
@@ -52,7 +52,7 @@ impl Daemon {
     #[track_caller]
     pub fn expect_notice(&mut self, start: &str) -> String {
         let mut bytes = [0; 1024];
-        match self.notices.recv(&mut bytes) {
+        match uninterrupted(|| self.notices.recv(&mut bytes)) {
             Ok(len) => {
                 let notice = String::from_utf8_lossy(&bytes[..len]).into_owned();
                 assert!(notice.starts_with(start), "{notice:?}, expected {start:?}");
@@ -138,6 +138,17 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
+    }
+}
+
+/// Repeats `receive` as long as the system interrupts it. A socket with a time limit is interrupted
+/// also if the whole process is paused and continued (see signal(7)).
+pub fn uninterrupted<T>(mut receive: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match receive() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }
 

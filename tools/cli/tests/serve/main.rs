@@ -23,7 +23,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use common::{SENTENCE, electra, expect_code, run, stderr, stdout};
-use daemon::{Client, Daemon, PATIENCE};
+use daemon::{Client, Daemon, PATIENCE, uninterrupted};
 
 /// Returns a text that takes a second or more and is shorter than the longest line.
 fn long_text() -> String {
@@ -346,7 +346,8 @@ fn a_manager_at_an_abstract_address_is_told() {
         .spawn()
         .expect("the command starts");
     let mut bytes = [0; 100];
-    let told = notices.recv(&mut bytes).map(|len| bytes[..len].starts_with(b"READY=1\nSTATUS=model "));
+    let told = uninterrupted(|| notices.recv(&mut bytes))
+        .map(|len| bytes[..len].starts_with(b"READY=1\nSTATUS=model "));
     drop(child.kill());
     drop(child.wait());
     assert!(told.expect("a notice"));
