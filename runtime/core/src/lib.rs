@@ -47,6 +47,12 @@
 //! | `std` | detects the processor's instruction sets at run time, and permits teams of up to [`MAX_WORKERS`] workers. Without it, the kernels are those of the target for which the crate was compiled, and a team has one worker |
 //! | `internals` | interfaces for measurements, which are not stable |
 //!
+//! # Build profiles
+//!
+//! Kernels need inlining across codegen units, which cargo's defaults give. A profile with
+//! `lto = "off"` also needs `codegen-units = 1` for this crate; kernels are five times slower
+//! without it.
+//!
 //! # Errors
 //!
 //! [`ModelError`] describes a file that is not an intact model, and [`RunError`] a run that failed.

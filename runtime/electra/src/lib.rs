@@ -102,6 +102,16 @@
 //! | `embed-model` | puts the default model into the executable |
 //! | `internals` | interfaces for measurements, which are not stable |
 //!
+//! # Build profiles
+//!
+//! Kernels need inlining across the codegen units of `electra-core`, which cargo's defaults give. A
+//! profile with `lto = "off"` also needs one unit; kernels are five times slower without it:
+//!
+//! ```toml
+//! [profile.release.package.electra-core]
+//! codegen-units = 1
+//! ```
+//!
 //! # Environment variables
 //!
 //! | variable | effect |

@@ -401,6 +401,8 @@ impl<M: Multiply256> Simd for Lanes256<M> {
                 *sum = self.add_i(*sum, correction);
             }
         }
+        // SAFETY: the caller's promise about `w`.
+        let blocks: [*const i8; B] = from_fn(|b| unsafe { w.add(b * w_stride) });
         let mut line = ahead.pointer();
         for group in 0..groups {
             // SAFETY: the caller's promise about `w` and `a`, and the token; a prefetch may name
@@ -410,8 +412,8 @@ impl<M: Multiply256> Simd for Lanes256<M> {
                     _mm_prefetch::<_MM_HINT_T0>(line);
                     line = line.wrapping_add(LINE);
                 }
-                let weights: [I; B] = from_fn(|b| {
-                    let block = w.add(b * w_stride + group * 4 * LANES);
+                let weights: [I; B] = blocks.map(|block| {
+                    let block = block.add(group * 4 * LANES);
                     [_mm256_loadu_si256(block.cast()), _mm256_loadu_si256(block.add(32).cast())]
                 });
                 for (r, sums) in sums.iter_mut().enumerate() {
