@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Part of test.sh: measures sizes and instruction counts, and writes footprint.toml and
 # FOOTPRINT.md.
-# shellcheck disable=SC2154 # what is not assigned here is in test.sh
+# shellcheck disable=SC2154 # variables of test.sh
 
 flash_limit=$((96 * 1024)) update_flash_limit=$((144 * 1024)) ram_limit=$((24 * 1024)) arena_limit=$((160 * 1024))
 # Instructions per MAC.

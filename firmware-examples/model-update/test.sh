@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Part of ../test.sh: updates models in QEMU. The sender is this script, and minisign signs.
-# shellcheck disable=SC2154 # what is not assigned here is in ../test.sh
+# shellcheck disable=SC2154 # variables of ../test.sh
 
 piece_bytes=240
 text="the film is great, and the story was not too bad."

@@ -289,7 +289,7 @@ fn poisons() -> [Box<dyn FnMut() -> u8>; 5] {
 
 #[test]
 #[cfg_attr(emulated, ignore = "takes minutes on an emulated processor")]
-fn what_the_arena_held_before_changes_no_bit() {
+fn earlier_content_of_the_arena_changes_no_bit() {
     for labels in [Some(2), None] {
         let sizes = Sizes { hidden: 80, embedding: 48, heads: 5, intermediate: 112, labels, ..Sizes::TINY };
         let bytes = Aligned::copy_of(&pack(&sizes.checkpoint(31)));

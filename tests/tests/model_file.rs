@@ -86,7 +86,7 @@ fn a_changed_byte_is_always_noticed() {
 }
 
 #[test]
-fn what_follows_the_file_is_ignored() {
+fn bytes_after_the_file_are_ignored() {
     let whole = smallest();
     let mut flash = whole.bytes().to_vec();
     flash.extend([0xff; 1000]);
@@ -329,7 +329,7 @@ fn fuzz_seeds_are_those_of_this_format() {
 }
 
 #[test]
-fn the_firmwares_model_is_what_its_seed_gives() {
+fn the_firmwares_model_follows_from_its_seed() {
     let found = std::fs::read(FIRMWARE_MODEL).unwrap_or_else(|error| panic!("{FIRMWARE_MODEL}: {error}"));
     assert!(
         found == firmware_model(),

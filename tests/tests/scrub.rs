@@ -247,7 +247,7 @@ fn verify(bytes: &[u8]) -> Result<(), ModelError> {
 
 proptest! {
     #[test]
-    fn pieces_of_any_size_find_what_one_pass_finds(
+    fn pieces_of_any_size_agree_with_one_pass(
         pieces in prop::collection::vec(prop_oneof![0usize..70, 0usize..9000], 1..20),
         damage in prop::option::of((any::<prop::sample::Index>(), any::<bool>(), 1u8..)),
     ) {

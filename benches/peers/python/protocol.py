@@ -28,8 +28,8 @@ class Engine:
         raise NotImplementedError
 
     def bind(self, ids):
-        """Returns a function that runs the model once on these ids. What the function does is
-        timed; what `bind` itself does is not."""
+        """Returns a function that runs the model once on these ids. Only calls of the
+        function are timed, not `bind` itself."""
         raise NotImplementedError
 
     def version(self):

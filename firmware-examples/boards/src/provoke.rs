@@ -6,7 +6,7 @@ use core::hint::black_box;
 pub fn provoke(line: &str) {
     match line {
         "!panic" => panic!("provoked"),
-        "!fault" => read_what_cannot_be(),
+        "!fault" => read_invalid_address(),
         "!overflow" => _ = black_box(recurse(black_box(0))),
         "!rot" => crate::memory::rot(8 << 20),
         "!hang" => loop {
@@ -16,7 +16,7 @@ pub fn provoke(line: &str) {
     }
 }
 
-fn read_what_cannot_be() {
+fn read_invalid_address() {
     let address = core::ptr::with_exposed_provenance::<u32>(crate::board::UNREADABLE);
     // SAFETY: nothing is readable at this address (see `board.rs` of the board). The fault that the
     // test expects occurs before any value is read.

@@ -114,7 +114,7 @@ fn an_overrun_refuses_its_line_and_the_next_one_clears_the_state() {
 }
 
 #[test]
-fn what_stops_a_session_is_said_and_shown() {
+fn the_reason_for_the_end_of_a_session_is_reported() {
     let (said, leds, status, _) = play(&[Some("a\nstop\nb\n")]);
     assert_eq!(said, "<a>\r\nstopped: model: no head\r\n");
     assert_eq!((leds, status), ((false, true), 2));

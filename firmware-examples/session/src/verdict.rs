@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn no_verdict_on_one_label_or_on_what_is_no_number() {
+    fn no_verdict_on_one_label_or_on_not_a_number() {
         assert_eq!(Verdict::new(&[]), None);
         assert_eq!(Verdict::new(&[1.0]), None);
         assert_eq!(Verdict::new(&[1.0, f32::NAN]), None);

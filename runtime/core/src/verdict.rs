@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replaced_is_what_is_reported_above_one_half() {
+    fn a_token_above_one_half_is_replaced() {
         let epsilon = f32::EPSILON.to_bits();
         let near = (epsilon - 1000..epsilon + 1000).map(f32::from_bits);
         let others = [-0.0, 0.0, f32::MIN_POSITIVE, 1e-8, 2e-7, 0.5, 90.0, f32::MAX, -1e-3, f32::MIN];

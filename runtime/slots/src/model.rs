@@ -1,4 +1,4 @@
-//! What a slot holds: the header of a model file and its checksum.
+//! The content of a slot: the header of a model file and its checksum.
 
 use core::ops::Range;
 

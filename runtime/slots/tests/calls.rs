@@ -1,4 +1,4 @@
-//! What each call refuses, and why each start chooses its model.
+//! Tests which arguments each call refuses, and which model each start chooses.
 #![forbid(unsafe_code)]
 
 mod support;

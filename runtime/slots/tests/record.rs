@@ -1,5 +1,5 @@
-//! Whatever bytes the record and the slots have, no operation panics, no start returns a damaged
-//! model, and a whole model in slot A of a device without a record is found.
+//! Tests records and slots of arbitrary bytes: no operation panics, no start returns a damaged
+//! model, and an intact model in slot A of a device without a record is found.
 #![forbid(unsafe_code)]
 
 mod support;

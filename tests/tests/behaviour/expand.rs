@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_in_is_all_that_differs() {
+    fn pairs_differ_only_in_the_inserted_words() {
         let words = data::words();
         for (check, list) in [("place put in", "places"), ("URL put in", "link"), ("handle put in", "handle")]
         {

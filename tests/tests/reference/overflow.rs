@@ -19,7 +19,7 @@ fn inflated(checkpoint: &Checkpoint, tensor: &str, most: f64) -> Checkpoint {
 }
 
 #[test]
-fn what_overflows_in_any_layer_is_no_answer() {
+fn an_overflow_in_any_layer_is_an_error() {
     for labels in [Some(3), None] {
         let sane = Sizes { labels, embedding: 16, ..Sizes::TINY }.checkpoint(81);
         let ids = Random::new(82).ids(9, sane.config.vocab_size);

@@ -99,7 +99,7 @@ fn processors_and_boards_name_targets() {
 }
 
 #[test]
-fn what_does_not_fit_comes_with_what_would() {
+fn a_target_without_room_suggests_others() {
     let advice = |report: &Value| -> String {
         assert_eq!(report["fits"], false, "{report}");
         let advice = report["advice"].as_array().expect("advice").iter();

@@ -218,7 +218,7 @@ fn pack_gives_the_same_wherever_it_is_called() {
 }
 
 #[test]
-fn pack_refuses_what_it_cannot_pack() {
+fn pack_refuses_unsupported_input() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("out.electra");
     let out = out.to_str().expect("UTF-8");

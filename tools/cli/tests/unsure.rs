@@ -94,7 +94,7 @@ fn a_file_with_a_wrong_threshold_is_refused() {
 
 /// The thresholds that an evaluation prints give the wanted accuracy when they are packed.
 #[test]
-fn thresholds_of_an_evaluation_do_what_they_promise() {
+fn thresholds_of_an_evaluation_keep_their_promise() {
     let folder = tempfile::tempdir().expect("a folder");
     let table = folder.path().join("labelled.tsv");
     let mut rows = "text\tlabel\n".to_owned();

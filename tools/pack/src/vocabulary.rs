@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_vocabulary_is_refused() {
+    fn invalid_vocabularies_are_refused() {
         assert_eq!(build_section(&[]), Err(VocabularyBuildError::TokenCount { found: 0 }));
         for missing in SPECIAL_TOKENS {
             let tokens: Vec<String> =

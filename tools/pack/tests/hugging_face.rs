@@ -310,7 +310,7 @@ fn other_tokenizers_are_refused() {
 }
 
 #[test]
-fn what_lies_beside_a_vocabulary_is_heard() {
+fn settings_beside_a_vocabulary_are_obeyed() {
     let refused = |file: &str, content: Value, parts: &[&str]| {
         for folder in [classifier(), detector()] {
             folder.write(file, content.to_string());

@@ -144,7 +144,7 @@ mod tests {
     /// Clark et al. (2020) give 1.4e18 for a million steps of 128 inputs of 128 tokens. They count
     /// more than matrix products.
     #[test]
-    fn electra_small_costs_about_what_the_paper_says() {
+    fn electra_small_costs_about_as_much_as_in_the_paper() {
         let settings = settings("", "steps = 1_000_000\nbatch_size = 128");
         let found = operations_of_run(&settings) as f64;
         assert!((1.0e18..1.4e18).contains(&found), "{found}");

@@ -87,7 +87,7 @@ fn two_processes_have_the_losses_of_one_with_twice_the_batch() {
 }
 
 #[test]
-fn what_is_wrong_with_the_processes_is_named() {
+fn faults_of_the_processes_are_named() {
     let root = tempfile::tempdir().unwrap();
     write_language(root.path());
     let settings = write_pretrain_settings(root.path(), 20);

@@ -100,7 +100,7 @@ fn copy_of_classifier(root: &Path) -> PathBuf {
 }
 
 #[test]
-fn what_lies_where_a_result_is_to_go_is_not_lost() {
+fn existing_files_at_the_output_are_kept() {
     let root = tempfile::tempdir().unwrap();
     let model = copy_of_classifier(root.path());
     let before = fs::read(model.join("model.safetensors")).unwrap();
@@ -280,7 +280,7 @@ fn a_folder_with_tokenizer_json_alone_is_taken() {
 
 /// Tests elsewhere run these files in tract and in ONNX Runtime.
 #[test]
-fn the_fixtures_are_what_is_exported() {
+fn the_fixtures_equal_a_new_export() {
     let root = tempfile::tempdir().unwrap();
     let fixtures = Path::new(FIXTURES);
     for name in ["classifier", "detector"] {

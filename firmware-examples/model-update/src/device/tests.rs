@@ -233,7 +233,7 @@ fn only_the_owner_can_sign() {
 }
 
 #[test]
-fn a_trial_that_nobody_confirms_ends() {
+fn an_unconfirmed_trial_ends() {
     let mut board = Board::new("v1.electra");
     let lines = board.update(&model("v2.electra"), 2);
     board.run(lines);

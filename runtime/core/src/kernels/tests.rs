@@ -139,7 +139,7 @@ proptest! {
     }
 
     #[test]
-    fn what_follows_a_gemm_matches_its_definition(
+    fn the_step_after_a_gemm_matches_its_definition(
         (rows, acc, scales, bias, residual) in (1usize..10, 1usize..6).prop_flat_map(|(r, n)| (
             Just(r),
             proptest::collection::vec(-4_000_000i32..4_000_000, r * n * LANES),

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_broker_is_named() {
+    fn invalid_brokers_are_named() {
         for (text, problem) in [
             ("127.0.0.1:1883", "mqtt://127.0.0.1:1883"),
             ("mqtts://127.0.0.1", "TLS"),

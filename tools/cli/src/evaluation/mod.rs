@@ -1,4 +1,4 @@
-//! What an evaluation computes from labelled texts and the model's scores.
+//! Computes the figures of an evaluation from labelled texts and the model's scores.
 
 pub(crate) mod curve;
 pub(crate) mod label_column;

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_named() {
+    fn invalid_requests_are_named() {
         for (line, id, problem) in [
             ("", "null", "EOF while parsing a value at byte 0"),
             ("fine", "null", "expected ident at byte 2"),

@@ -43,7 +43,7 @@ fn health_says_whether_a_service_answers() {
 }
 
 #[test]
-fn a_stop_answers_what_waits_and_refuses_the_rest() {
+fn a_stop_answers_waiting_requests_and_refuses_later_ones() {
     let mut service = Service::start(&[&["--deadline", "60"], &ROOM[..]].concat());
     // This client has an idle connection.
     let mut idle = service.connect();

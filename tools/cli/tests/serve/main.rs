@@ -222,7 +222,7 @@ fn a_full_queue_and_full_house_are_said() {
 }
 
 #[test]
-fn a_stop_answers_what_waits() {
+fn a_stop_answers_waiting_lines() {
     let mut daemon = Daemon::start(&["--deadline", "60"]);
     let mut clients: Vec<_> = (0..20).map(|_| daemon.connect()).collect();
     clients[0].send(format!("{}\n", long_text()).as_bytes());
@@ -354,7 +354,7 @@ fn a_manager_at_an_abstract_address_is_told() {
 }
 
 #[test]
-fn who_goes_away_while_asking_harms_nobody() {
+fn clients_that_disconnect_early_harm_no_other() {
     let daemon = Daemon::start(&[]);
     for _ in 0..20 {
         let mut stream = UnixStream::connect(daemon.socket()).expect("connected");

@@ -78,7 +78,7 @@ fn any_text_fits_a_request_and_its_answer_has_the_id() {
 }
 
 #[test]
-fn what_is_no_request_is_answered_in_its_turn() {
+fn invalid_requests_are_answered_in_order() {
     let daemon = Daemon::start(&["--json-requests", "--line-bytes", "200"]);
     let mut client = daemon.connect();
     client.send(b"a plain text\n\n{\"id\":\"x\",\"text\":\"good film\"}\n{\"id\":1,\"txt\":\"a\"}\n\xff\n");

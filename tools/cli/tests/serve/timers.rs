@@ -119,7 +119,7 @@ fn a_deadline_that_passes_during_a_pause_leaves_one_answer_a_line() {
 }
 
 #[test]
-fn the_end_comes_after_what_happened_during_a_pause() {
+fn the_end_comes_after_events_during_a_pause() {
     let port = free_port();
     let mut daemon = Daemon::start(&["--deadline", "0.1", "--tcp", &port.to_string()]);
     let mut known = connect_tcp(port);

@@ -170,7 +170,7 @@ fn written(rows: &[Vec<String>]) -> Vec<u8> {
 
 proptest! {
     #[test]
-    fn what_a_csv_writer_writes_is_read_again(
+    fn output_of_a_csv_writer_is_read_again(
         rows in prop::collection::vec(prop::collection::vec("[ab,\"\r\n;é]{0,6}", 2), 1..6),
     ) {
         let header = vec!["text".to_owned(), "label".to_owned()];

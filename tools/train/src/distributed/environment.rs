@@ -100,7 +100,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_torchrun_sets_is_read() {
+    fn variables_of_torchrun_are_read() {
         let found = world(&SECOND).unwrap();
         assert_eq!((found.rank, found.size, found.local_rank, found.leads()), (3, 4, 1, false));
         let meeting = Meeting { host: "node".to_owned(), port: 29500, of_torchrun: false };

@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn missing_results_are_named() {
         let root = tempfile::tempdir().unwrap();
         let refused = || collect(root.path()).unwrap_err().to_string();
         assert!(refused().contains("runs: found none that is finished"));

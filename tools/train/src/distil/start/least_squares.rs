@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn pivots_skip_what_is_already_told() {
+    fn pivots_skip_dependent_columns() {
         // Coordinate 1 is twice coordinate 0, coordinate 2 is independent.
         let matrix = vec![1.0, 2.0, 0.0, 2.0, 4.0, 0.0, 0.0, 0.0, 0.5];
         assert_eq!(pivots(matrix.clone(), 3, 2), [1, 2]);

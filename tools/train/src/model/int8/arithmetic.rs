@@ -258,7 +258,7 @@ mod tests {
     /// The gradient is that of the exact GELU. The slopes of the runtime's polynomial are close to
     /// it.
     #[test]
-    fn gradients_of_gelu_are_the_slopes_of_what_is_computed() {
+    fn gradients_of_gelu_are_slopes_of_its_polynomial() {
         const STEP: f64 = 0.05;
         let x = Tensor::linspace(-6.0, 6.0, 481, (Kind::Float, Device::Cpu)).set_requires_grad(true);
         let found = Tensor::run_backward(&[gelu(&x).unwrap().sum(Kind::Float)], &[&x], false, false);

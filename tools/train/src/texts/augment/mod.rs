@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_copies_is_refused() {
+    fn settings_without_copies_are_refused() {
         let check = |text: &str| {
             let augment: Augment = toml::from_str(text).unwrap();
             augment.check(Path::new("a.toml")).map_err(|error| error.to_string())
