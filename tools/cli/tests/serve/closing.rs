@@ -47,7 +47,8 @@ fn idle_clients_that_write_too_late_read_why() {
     let daemon = Daemon::start(&["--idle", "0.2", "--tcp", &port.to_string()]);
     let (mut remote, mut local) = (connect_tcp(port), daemon.connect());
     let expected = "error idle: no whole line within 0.2 s";
-    // The time of a client that connects later ends last.
+    // The idle time of a client that connects later ends last.
+    sleep(Duration::from_millis(50));
     assert_eq!(daemon.connect().line().as_deref(), Some(expected));
     expect_last_line(&mut remote, expected);
     expect_last_line(&mut local, expected);
