@@ -49,7 +49,7 @@ pub enum Kind {
     Numbers,
     /// Another name of a person.
     Persons,
-    /// Another city or country.
+    /// Another city or country, or one at the end of a short text without any.
     Places,
     /// Terms of religion, nationality, ethnicity, sexuality and gender are inserted or exchanged.
     Identity,

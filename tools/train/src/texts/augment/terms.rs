@@ -20,6 +20,9 @@ static IDENTITY: LazyLock<Lists> = LazyLock::new(|| lists(include_str!("words/id
 /// The terms of the other lists have more than one meaning, so they are exchanged only before a
 /// noun for a person.
 const UNAMBIGUOUS: usize = 2;
+/// Largest number of words in a text into which a place is put. In longer ones the last word is
+/// rarely what the place would belong to.
+const LONGEST_FOR_PLACE: usize = 20;
 /// Words and signs beside a number that is a rating or a share.
 const MARKS: [&str; 12] =
     ["/", "%", "star", "stars", "out", "of", "point", "points", "percent", "rating", "rated", "score"];
@@ -78,9 +81,24 @@ pub(super) fn persons(text: &str, random: &mut Stream) -> Option<String> {
     exchanged(text, &PERSONS, random)
 }
 
-/// Replaces one city or country with another.
+/// Replaces one city or country with another. If the text names none, inserts one at its end.
 pub(super) fn places(text: &str, random: &mut Stream) -> Option<String> {
-    exchanged(text, &PLACES, random)
+    exchanged(text, &PLACES, random).or_else(|| place_put_in(text, random))
+}
+
+/// Inserts "in PLACE" after the last word of a short text that is not a question.
+fn place_put_in(text: &str, random: &mut Stream) -> Option<String> {
+    let (start, word) = text.unicode_word_indices().take(LONGEST_FOR_PLACE).last()?;
+    let (before, marks) = text.split_at(start + word.len());
+    let letters = word.chars().all(char::is_alphabetic);
+    let one_sentence_end = marks.chars().all(|it| it.is_whitespace() || matches!(it, '.' | '!'));
+    if !letters || !one_sentence_end {
+        return None;
+    }
+    let list = &PLACES[random.below(PLACES.len())];
+    let place = list[random.below(list.len())];
+    let place = if text.chars().any(char::is_uppercase) { place.to_owned() } else { place.to_lowercase() };
+    Some(format!("{before} in {place}{marks}"))
 }
 
 /// Replaces a word of one of `lists` with another word of its list. The word must begin with a
@@ -295,6 +313,23 @@ mod tests {
         let found = all(|random| places("IN PARIS", random));
         assert!(found.len() > 50 && found.iter().all(|it| it.starts_with("IN ") && *it == it.to_uppercase()));
         assert!(all(|random| persons("Nobody was there.", random)).is_empty());
+    }
+
+    #[test]
+    fn a_place_is_put_in_at_the_end() {
+        let of = |text: &str| all(|random| places(text, random));
+        let found = of("The soup was cold.");
+        let all_end = |found: &HashSet<String>, start: &str, end: &str| {
+            found.len() > 50 && found.iter().all(|it| it.starts_with(start) && it.ends_with(end))
+        };
+        assert!(all_end(&found, "The soup was cold in ", "."), "{found:?}");
+        let found = of("a witty film !");
+        assert!(all_end(&found, "a witty film in ", " !"), "{found:?}");
+        assert!(found.iter().all(|it| *it == it.to_lowercase()), "{found:?}");
+        let long = "word ".repeat(LONGEST_FOR_PLACE + 1);
+        for text in ["Was it good?", "I gave it 5", "(see below)", ":-(", "", &long] {
+            assert!(of(text).is_empty(), "{text}: {:?}", of(text));
+        }
     }
 
     #[test]
