@@ -5,17 +5,17 @@ use electra::{Engine, EngineKind, EngineOptions, ModelFile};
 use electra_core::Kernels;
 
 /// Fingerprint of the model that the logits below belong to.
-const FINGERPRINT: u32 = 0xace5_d637;
+const FINGERPRINT: u32 = 0xe847_2518;
 
 const LONG: &str = "A long review that goes on, and on, and on. ";
 
 /// Text, number of repetitions, and the bits of its three logits.
 const GOLDEN: [(&str, usize, [u32; 3]); 5] = [
-    ("", 1, [0xc002_3613, 0x400f_8d4d, 0xbec8_ecc1]),
-    ("ELECTRA is surprisingly fast and accurate.", 1, [0xbfb8_1151, 0xbf9e_ab10, 0x400e_19bd]),
-    ("The training time was a bit too long for my liking.", 1, [0x4006_382a, 0xbf9e_6afa, 0xbf98_3889]),
-    ("Crème brûlée, naïve café: «мама мыла раму» 今天天气很好!", 1, [0xbfa5_ed4e, 0x3f70_6309, 0x3e76_a019]),
-    (LONG, 20, [0xbf02_dad5, 0x3f32_f051, 0xbe3b_10b9]),
+    ("", 1, [0xbfe0_3296, 0x3ff9_46f9, 0xbeba_4532]),
+    ("ELECTRA is surprisingly fast and accurate.", 1, [0xbfb6_8e4a, 0xbf98_e5dc, 0x400a_7ba5]),
+    ("The training time was a bit too long for my liking.", 1, [0x3ff6_8e03, 0xbf8d_7c52, 0xbf8b_e225]),
+    ("Crème brûlée, naïve café: «мама мыла раму» 今天天气很好!", 1, [0xbfb1_29d5, 0x3f64_ec44, 0x3eb3_0e2a]),
+    (LONG, 20, [0xbea3_988e, 0x3f02_2664, 0xbe21_c67b]),
 ];
 
 #[test]
