@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Makes short texts of templates.txt and words.txt, in which negation, time, other people's opinions
-and questions decide the label, and neutral statements. Writes a table with the columns text, label
-and kind to standard output. The same arguments give the same texts.
+"""Makes short texts of templates.txt and words.txt: texts in which negation, time, other people's
+opinions and questions decide the label, neutral statements, and texts that name persons and cities.
+Writes a table with the columns text, label and kind to standard output. The same arguments give the
+same texts.
 
     make.py > labelled.tsv
     make.py --times 20 --unlabelled --extend pos_adj=positive-words.txt --extend neg_adj=FILE > texts.txt
