@@ -129,8 +129,10 @@ fn render(metrics: &Metrics, thresholds: Option<&[Threshold]>) -> String {
         ),
         format!("macro F1     {:.4}", metrics.macro_f1),
         format!(
-            "calibration  {:.2} %  (expected calibration error, 15 bins)",
-            100.0 * metrics.calibration_error
+            "calibration  {:.2} %  (expected calibration error, 15 bins; by chance {:.2} %, seldom above {:.2} %)",
+            100.0 * metrics.calibration_error,
+            100.0 * metrics.chance.mean,
+            100.0 * metrics.chance.usual
         ),
         format!(
             "latency      p50 {:.2} ms, p90 {:.2} ms, p99 {:.2} ms, mean {:.2} ms",
@@ -230,6 +232,7 @@ fn render_json(metrics: &Metrics, thresholds: Option<&[Threshold]>, bad: u64) ->
         "labels": metrics.labels,
         "confusion": metrics.confusion,
         "expected_calibration_error": metrics.calibration_error,
+        "calibration_error_by_chance": { "mean": metrics.chance.mean, "p95": metrics.chance.usual },
         "latency_ms": {
             "p50": metrics.latency_ms[0],
             "p90": metrics.latency_ms[1],

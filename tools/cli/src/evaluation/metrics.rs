@@ -1,5 +1,6 @@
 //! Metrics of an evaluation.
 
+use std::f64::consts::PI;
 use std::time::Duration;
 
 use electra_core::verdict;
@@ -8,6 +9,8 @@ use electra_core::verdict;
 const BINS: usize = 15;
 /// Quantile of the normal distribution for a two-sided 95 % interval.
 const Z: f64 = 1.959_964;
+/// 95th percentile of the normal distribution.
+const Z_ONE_SIDED: f64 = 1.644_854;
 
 /// Result of a model for one labelled text.
 pub(crate) struct Outcome {
@@ -51,6 +54,16 @@ pub(crate) struct Bin {
     pub right: f64,
 }
 
+/// Calibration error of a model that is calibrated perfectly: a text with score `s` is right with
+/// probability `s`. It is above 0 because the number of right answers per bin varies from one
+/// sample of texts to the next. A calibration error below [`Chance::usual`] shows no fault of the
+/// scores.
+pub(crate) struct Chance {
+    pub mean: f64,
+    /// 95th percentile.
+    pub usual: f64,
+}
+
 /// Metrics of an evaluation.
 pub(crate) struct Metrics {
     pub labels: Vec<String>,
@@ -67,6 +80,8 @@ pub(crate) struct Metrics {
     /// Expected calibration error (Naeini et al. 2015): mean absolute difference between confidence
     /// and accuracy in bins of equal width, weighted by the number of texts per bin.
     pub calibration_error: f64,
+    /// Calibration error by chance.
+    pub chance: Chance,
     /// 50th, 90th and 99th percentile and mean, in milliseconds.
     pub latency_ms: [f64; 4],
 }
@@ -90,6 +105,7 @@ impl Metrics {
             classes,
             confusion,
             calibration_error: calibration_error(outcomes),
+            chance: chance(outcomes),
             latency_ms: latencies(outcomes),
         }
     }
@@ -132,17 +148,38 @@ fn calibration_error(outcomes: &[Outcome]) -> f64 {
     bins(outcomes).iter().map(difference).sum::<f64>() / outcomes.len() as f64
 }
 
+/// Computes the calibration error by chance for the scores of `outcomes`. It is the distribution
+/// that Broecker and Smith, "Increasing the Reliability of Reliability Diagrams" (2007), draw
+/// samples from, with the difference of each bin taken as normal. The variance of that difference
+/// is the sum of `s (1 - s)`. The absolute value of a normal variable with variance `v` has the
+/// mean `sqrt(2 v / pi)` and the variance `v (1 - 2 / pi)`.
+fn chance(outcomes: &[Outcome]) -> Chance {
+    let mut variances = [0.0; BINS];
+    for outcome in outcomes {
+        let (_, score) = outcome.predicted();
+        variances[bin_of(score)] += f64::from(score) * (1.0 - f64::from(score));
+    }
+    let texts = outcomes.len() as f64;
+    let mean = variances.iter().map(|variance| (variance * 2.0 / PI).sqrt()).sum::<f64>() / texts;
+    let deviation = (variances.iter().sum::<f64>() * (1.0 - 2.0 / PI)).sqrt() / texts;
+    Chance { mean, usual: mean + Z_ONE_SIDED * deviation }
+}
+
 /// Divides the answers into bins of equal width by their scores.
 pub(crate) fn bins(outcomes: &[Outcome]) -> [Bin; BINS] {
     let mut bins = [Bin::default(); BINS];
     for outcome in outcomes {
         let (predicted, score) = outcome.predicted();
-        let bin = &mut bins[((score * BINS as f32) as usize).min(BINS - 1)];
+        let bin = &mut bins[bin_of(score)];
         bin.texts += 1.0;
         bin.confidence += f64::from(score);
         bin.right += if predicted == outcome.expected { 1.0 } else { 0.0 };
     }
     bins
+}
+
+fn bin_of(score: f32) -> usize {
+    ((score * BINS as f32) as usize).min(BINS - 1)
 }
 
 /// Returns the 50th, 90th and 99th percentile by nearest rank, and the mean, in milliseconds.
@@ -186,5 +223,30 @@ mod tests {
         // Bins of width 1/15: 0.9 twice, both right; 0.8, right; 0.7 twice, both wrong.
         assert!((metrics.calibration_error - (0.2 + 0.2 + 1.4) / 5.0).abs() < 1e-6);
         assert_eq!(metrics.latency_ms, [3.0, 10.0, 10.0, 4.0]);
+    }
+
+    /// The oracle draws which answers are right, each with the probability that its score gives.
+    #[test]
+    fn calibration_error_by_chance_is_that_of_drawn_answers() {
+        let mut state = 1_u64;
+        let mut draw = || {
+            // Lehmer's generator with the constants of Park and Miller (1988).
+            state = state * 48_271 % 0x7fff_ffff;
+            state as f32 / 2_147_483_647.0
+        };
+        let scores: Vec<f32> = (0..600).map(|_| 0.5 + 0.5 * draw().sqrt()).collect();
+        let mut found: Vec<f64> = (0..2000)
+            .map(|_| {
+                let answers: Vec<_> =
+                    scores.iter().map(|&score| outcome(usize::from(draw() < score), score, 1)).collect();
+                calibration_error(&answers)
+            })
+            .collect();
+        found.sort_unstable_by(f64::total_cmp);
+        let answers: Vec<_> = scores.iter().map(|&score| outcome(1, score, 1)).collect();
+        let chance = chance(&answers);
+        let mean = found.iter().sum::<f64>() / found.len() as f64;
+        assert!((chance.mean / mean - 1.0).abs() < 0.05, "{} {mean}", chance.mean);
+        assert!((chance.usual / found[1900] - 1.0).abs() < 0.05, "{} {}", chance.usual, found[1900]);
     }
 }
