@@ -5,17 +5,17 @@ use electra::{Engine, EngineKind, EngineOptions, ModelFile};
 use electra_core::Kernels;
 
 /// Fingerprint of the model that the logits below belong to.
-const FINGERPRINT: u32 = 0xe847_2518;
+const FINGERPRINT: u32 = 0xe9a5_83e1;
 
 const LONG: &str = "A long review that goes on, and on, and on. ";
 
 /// Text, number of repetitions, and the bits of its three logits.
 const GOLDEN: [(&str, usize, [u32; 3]); 5] = [
-    ("", 1, [0xbfe0_3296, 0x3ff9_46f9, 0xbeba_4532]),
-    ("ELECTRA is surprisingly fast and accurate.", 1, [0xbfb6_8e4a, 0xbf98_e5dc, 0x400a_7ba5]),
-    ("The training time was a bit too long for my liking.", 1, [0x3ff6_8e03, 0xbf8d_7c52, 0xbf8b_e225]),
-    ("Crème brûlée, naïve café: «мама мыла раму» 今天天气很好!", 1, [0xbfb1_29d5, 0x3f64_ec44, 0x3eb3_0e2a]),
-    (LONG, 20, [0xbea3_988e, 0x3f02_2664, 0xbe21_c67b]),
+    ("", 1, [0xbfd9_6468, 0x3fef_c7c6, 0xbf00_b5fa]),
+    ("ELECTRA is surprisingly fast and accurate.", 1, [0xbfa3_5bc8, 0xbf91_e530, 0x4016_088d]),
+    ("The training time was a bit too long for my liking.", 1, [0x4004_9e76, 0xbf8a_1af4, 0xbf3b_725b]),
+    ("Crème brûlée, naïve café: «мама мыла раму» 今天天气很好!", 1, [0xbf69_67f8, 0x3f89_7a96, 0xbec4_3729]),
+    (LONG, 20, [0xbf12_63e7, 0x3f5f_01c2, 0xbef3_578e]),
 ];
 
 #[test]

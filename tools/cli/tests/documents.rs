@@ -13,24 +13,24 @@ const LABELS: [&str; 3] = ["POSITIVE", "NEGATIVE", "NEUTRAL"];
 
 /// Sentences of the documents: file, text, label and score as printed there.
 const EXAMPLES: &[(&str, &str, &str, &str)] = &[
-    ("README.md", "ELECTRA is surprisingly fast and accurate.", "POSITIVE", "0.9413"),
-    ("README.md", "Sehr gut", "NEUTRAL", "0.64"),
-    ("docs/explain.md", "The plot is thin, but the acting is superb.", "POSITIVE", "0.8566"),
-    ("docs/raspberry-pi.md", "ELECTRA is surprisingly fast and accurate.", "POSITIVE", "0.9413"),
-    ("docs/raspberry-pi.md", "What a waste of money.", "NEGATIVE", "0.8752"),
-    ("docs/serve.md", "ELECTRA is surprisingly fast and accurate.", "POSITIVE", "0.9413"),
-    ("docs/serve.md", "A dull, lifeless mess.", "NEGATIVE", "0.8501"),
-    ("firmware-examples/sentiment-uart/README.md", "What a waste of money.", "NEGATIVE", "0.8752"),
-    ("firmware-examples/sentiment-uart/README.md", "The meeting is on Tuesday at 3 pm.", "NEUTRAL", "0.9235"),
+    ("README.md", "ELECTRA is surprisingly fast and accurate.", "POSITIVE", "0.9457"),
+    ("README.md", "Sehr gut", "NEUTRAL", "0.72"),
+    ("docs/explain.md", "The plot is thin, but the acting is superb.", "POSITIVE", "0.8889"),
+    ("docs/raspberry-pi.md", "ELECTRA is surprisingly fast and accurate.", "POSITIVE", "0.9457"),
+    ("docs/raspberry-pi.md", "What a waste of money.", "NEGATIVE", "0.8158"),
+    ("docs/serve.md", "ELECTRA is surprisingly fast and accurate.", "POSITIVE", "0.9457"),
+    ("docs/serve.md", "A dull, lifeless mess.", "NEGATIVE", "0.8479"),
+    ("firmware-examples/sentiment-uart/README.md", "What a waste of money.", "NEGATIVE", "0.8158"),
+    ("firmware-examples/sentiment-uart/README.md", "The meeting is on Tuesday at 3 pm.", "NEUTRAL", "0.9322"),
     (
         "firmware-examples/sentiment-uart/README.md",
         "A warm, funny and quietly moving film.",
         "POSITIVE",
-        "0.9357",
+        "0.9310",
     ),
-    ("firmware-examples/c-uart/README.md", "What a waste of money.", "NEGATIVE", "0.8752"),
-    ("firmware-examples/c-uart/README.md", "A warm, funny and quietly moving film.", "POSITIVE", "0.9357"),
-    ("models/electra-small-sentiment/README.md", "The screen is large.", "NEGATIVE", "0.65"),
+    ("firmware-examples/c-uart/README.md", "What a waste of money.", "NEGATIVE", "0.8158"),
+    ("firmware-examples/c-uart/README.md", "A warm, funny and quietly moving film.", "POSITIVE", "0.9310"),
+    ("models/electra-small-sentiment/README.md", "The phone is heavy.", "NEGATIVE", "0.59"),
 ];
 
 #[test]
