@@ -133,7 +133,7 @@ model_update() {
   signature_ticks "$clock"
 }
 
-# Prints the id of a key as 16 digits. Up to version 0.11, minisign leaves leading zeros out.
+# Prints the id of a key as 16 digits. minisign 0.11 leaves leading zeros out.
 key_id() { printf %16s "$(sed -n '1s/.* //p' "$1.pub")" | tr ' ' 0; }
 
 # Prints the answers of the last run without those to pieces, and without figures.

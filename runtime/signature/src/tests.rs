@@ -42,6 +42,14 @@ fn the_id_is_the_one_that_minisign_prints() {
     assert_eq!(Signature::parse(&signature).unwrap().key().to_string(), key_id);
 }
 
+#[test]
+fn an_id_has_sixteen_digits() {
+    // minisign 0.11 made this key.
+    let key = "untrusted comment: minisign public key D10E637137038C1\n\
+               RWTBOHATN+YQDWiokly073rMTPJVCdYwWpYbqKyRcu99G7j9eQqo/tcc\n";
+    assert_eq!(PublicKey::parse(key).unwrap().id().to_string(), "0D10E637137038C1");
+}
+
 /// Every change of a single character is refused, except for characters of the untrusted comment.
 #[test]
 fn every_changed_character_is_refused() {
