@@ -349,9 +349,9 @@ thresholds() { # IMAGE
   printf 'A warm, funny and quietly moving film.\nWhat a waste of money.\n' >"$scratch/lines"
   { cat "$scratch/lines"; printf %s "$end"; } >"$scratch/in"
   emulate "$1" "$scratch/thresholds.electra" <"$scratch/in"
-  expect "$1: a score below and one above the threshold" "$(answers | paste -sd'|')" "UNSURE 0.9310|NEGATIVE 0.8158"
+  expect "$1: a score below and one above the threshold" "$(answers | paste -sd'|')" "UNSURE 0.9343|NEGATIVE 0.8908"
   expect "$1: the same on the host" "$("$host" "$scratch/thresholds.electra" <"$scratch/lines" 2>/dev/null | paste -sd'|')" \
-    "UNSURE 0.9310|NEGATIVE 0.8158"
+    "UNSURE 0.9343|NEGATIVE 0.8908"
   emulate "$1" "$scratch/bad-threshold.electra" </dev/null
   expect "$1: a bad threshold" "$(answers | paste -sd'|')" \
     "stopped: model: metadata: the threshold of a label is not a number from 0 to 1 with at most 6 decimals"

@@ -5,17 +5,17 @@ use electra::{Engine, EngineKind, EngineOptions, ModelFile};
 use electra_core::Kernels;
 
 /// Fingerprint of the model that the logits below belong to.
-const FINGERPRINT: u32 = 0xe9a5_83e1;
+const FINGERPRINT: u32 = 0xe92c_eed0;
 
 const LONG: &str = "A long review that goes on, and on, and on. ";
 
 /// Text, number of repetitions, and the bits of its three logits.
 const GOLDEN: [(&str, usize, [u32; 3]); 5] = [
-    ("", 1, [0xbfd9_6468, 0x3fef_c7c6, 0xbf00_b5fa]),
-    ("ELECTRA is surprisingly fast and accurate.", 1, [0xbfa3_5bc8, 0xbf91_e530, 0x4016_088d]),
-    ("The training time was a bit too long for my liking.", 1, [0x4004_9e76, 0xbf8a_1af4, 0xbf3b_725b]),
-    ("Crème brûlée, naïve café: «мама мыла раму» 今天天气很好!", 1, [0xbf69_67f8, 0x3f89_7a96, 0xbec4_3729]),
-    (LONG, 20, [0xbf12_63e7, 0x3f5f_01c2, 0xbef3_578e]),
+    ("", 1, [0xbfc3_a406, 0x3fd0_0ca7, 0xbecf_bc4b]),
+    ("ELECTRA is surprisingly fast and accurate.", 1, [0xbfac_29d4, 0xbf83_c311, 0x4013_b33b]),
+    ("The training time was a bit too long for my liking.", 1, [0x400e_ba9f, 0xbf70_d850, 0xbf81_2cde]),
+    ("Crème brûlée, naïve café: «мама мыла раму» 今天天气很好!", 1, [0xbfcb_2025, 0x3f8b_cec6, 0x3e5a_5463]),
+    (LONG, 20, [0x3eab_470c, 0x3f46_3a20, 0xbf98_3f47]),
 ];
 
 #[test]

@@ -13,24 +13,30 @@ const LABELS: [&str; 3] = ["POSITIVE", "NEGATIVE", "NEUTRAL"];
 
 /// Sentences of the documents: file, text, label and score as printed there.
 const EXAMPLES: &[(&str, &str, &str, &str)] = &[
-    ("README.md", "ELECTRA is surprisingly fast and accurate.", "POSITIVE", "0.9457"),
-    ("README.md", "Sehr gut", "NEUTRAL", "0.72"),
-    ("docs/explain.md", "The plot is thin, but the acting is superb.", "POSITIVE", "0.8889"),
-    ("docs/raspberry-pi.md", "ELECTRA is surprisingly fast and accurate.", "POSITIVE", "0.9457"),
-    ("docs/raspberry-pi.md", "What a waste of money.", "NEGATIVE", "0.8158"),
-    ("docs/serve.md", "ELECTRA is surprisingly fast and accurate.", "POSITIVE", "0.9457"),
-    ("docs/serve.md", "A dull, lifeless mess.", "NEGATIVE", "0.8479"),
-    ("firmware-examples/sentiment-uart/README.md", "What a waste of money.", "NEGATIVE", "0.8158"),
-    ("firmware-examples/sentiment-uart/README.md", "The meeting is on Tuesday at 3 pm.", "NEUTRAL", "0.9322"),
+    ("README.md", "ELECTRA is surprisingly fast and accurate.", "POSITIVE", "0.9421"),
+    ("README.md", "Sehr gut", "NEUTRAL", "0.53"),
+    ("docs/explain.md", "The plot is thin, but the acting is superb.", "POSITIVE", "0.9026"),
+    ("docs/raspberry-pi.md", "ELECTRA is surprisingly fast and accurate.", "POSITIVE", "0.9421"),
+    ("docs/raspberry-pi.md", "What a waste of money.", "NEGATIVE", "0.8908"),
+    ("docs/serve.md", "ELECTRA is surprisingly fast and accurate.", "POSITIVE", "0.9421"),
+    ("docs/serve.md", "A dull, lifeless mess.", "NEGATIVE", "0.9015"),
+    ("firmware-examples/sentiment-uart/README.md", "What a waste of money.", "NEGATIVE", "0.8908"),
+    ("firmware-examples/sentiment-uart/README.md", "The meeting is on Tuesday at 3 pm.", "NEUTRAL", "0.9383"),
     (
         "firmware-examples/sentiment-uart/README.md",
         "A warm, funny and quietly moving film.",
         "POSITIVE",
-        "0.9310",
+        "0.9343",
     ),
-    ("firmware-examples/c-uart/README.md", "What a waste of money.", "NEGATIVE", "0.8158"),
-    ("firmware-examples/c-uart/README.md", "A warm, funny and quietly moving film.", "POSITIVE", "0.9310"),
-    ("models/electra-small-sentiment/README.md", "The phone is heavy.", "NEGATIVE", "0.59"),
+    ("firmware-examples/c-uart/README.md", "What a waste of money.", "NEGATIVE", "0.8908"),
+    ("firmware-examples/c-uart/README.md", "A warm, funny and quietly moving film.", "POSITIVE", "0.9343"),
+    ("models/electra-small-sentiment/README.md", "The phone is heavy.", "NEGATIVE", "0.73"),
+    (
+        "models/electra-small-sentiment/README.md",
+        "The class visited the dismal museum in the afternoon.",
+        "NEUTRAL",
+        "0.95",
+    ),
 ];
 
 #[test]
