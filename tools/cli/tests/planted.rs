@@ -48,8 +48,12 @@ fn the_planted_word_contributes_most() {
         let answer: Value = serde_json::from_str(&stdout(&output)).expect("one JSON object");
         let parts = answer["parts"].as_array().expect("parts");
         let contribution = |part: &Value| part["contribution"].as_f64().expect("a number");
-        let most = parts.iter().max_by(|a, b| contribution(a).abs().total_cmp(&contribution(b).abs()));
-        if !most.is_some_and(|part| part["text"].as_str().is_some_and(|text| text.contains(word))) {
+        let mut ranked: Vec<&Value> = parts.iter().collect();
+        ranked.sort_by(|a, b| contribution(b).abs().total_cmp(&contribution(a).abs()));
+        let is_planted = |part: &&Value| part["text"].as_str().is_some_and(|text| text.contains(word));
+        let place = ranked.iter().position(is_planted).expect("the planted word is a part");
+        assert!(place <= 1, "{text}: the planted word is only at place {}", place + 1);
+        if place != 0 {
             missed.push(text);
         }
         let sum: f64 = parts.iter().map(contribution).sum();
